@@ -1,0 +1,140 @@
+/* job.h - what is being trained and how: the one description that all processes of a job share.
+ *
+ * Workers make it from their options and carry it to every ps in HELLO; the ps themselves take no
+ * training options. Two processes belong to the same job when their descriptions are equal, field by
+ * field; job_difference names the first that is not. */
+#ifndef PENSTOCK_COMMON_JOB_H
+#define PENSTOCK_COMMON_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "common/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    JOB_NAME_MAX = 63,
+    JOB_WORKERS_MAX = 1024,
+    JOB_SERVERS_MAX = 1024,
+};
+#define JOB_SLICE_BYTES_MIN     UINT32_C(4096)
+#define JOB_SLICE_BYTES_MAX     (UINT32_C(64) << 20)
+#define JOB_SLICE_BYTES_DEFAULT (UINT32_C(1) << 20)
+
+/* When an update applies. BSP with backup workers: Chen et al. 2016; SSP: Ho et al. 2013. */
+#define CONSISTENCY_LIST(X)     \
+    X(CONSISTENCY_SYNC, "sync") \
+    X(CONSISTENCY_SSP, "ssp")   \
+    X(CONSISTENCY_ASYNC, "async")
+
+#define OPTIMIZER_LIST(X)             \
+    X(OPTIMIZER_SGD, "sgd")           \
+    X(OPTIMIZER_MOMENTUM, "momentum") \
+    X(OPTIMIZER_NESTEROV, "nesterov") \
+    X(OPTIMIZER_ADAGRAD, "adagrad")   \
+    X(OPTIMIZER_RMSPROP, "rmsprop")   \
+    X(OPTIMIZER_ADAM, "adam")         \
+    X(OPTIMIZER_ADAMW, "adamw")       \
+    X(OPTIMIZER_FTRL, "ftrl")
+
+#define SCHEDULE_LIST(X)                   \
+    X(SCHEDULE_CONSTANT, "constant")       \
+    X(SCHEDULE_STEP, "step")               \
+    X(SCHEDULE_EXPONENTIAL, "exponential") \
+    X(SCHEDULE_COSINE, "cosine")           \
+    X(SCHEDULE_POLYNOMIAL, "polynomial")
+
+/* What happens when a gradient holds NaN or Inf. */
+#define GUARD_LIST(X)                                                                          \
+    X(GUARD_SKIP, "skip") /* that worker's contribution to the step is left out and counted */ \
+    X(GUARD_STOP, "stop") /* the job ends with an error that names the worker */
+
+#define JOB_ENUM(name, text) name,
+typedef enum { CONSISTENCY_LIST(JOB_ENUM) } consistency_mode;
+typedef enum { OPTIMIZER_LIST(JOB_ENUM) } optimizer_kind;
+typedef enum { SCHEDULE_LIST(JOB_ENUM) } schedule_kind;
+typedef enum { GUARD_LIST(JOB_ENUM) } guard_policy;
+#undef JOB_ENUM
+
+/* Names, formulas and sources of the optimizers: ps/optimizer.h. */
+typedef struct {
+    optimizer_kind kind;
+    double momentum;            /* momentum, nesterov: [0, 1) */
+    double beta1, beta2;        /* adam, adamw: [0, 1) */
+    double decay;               /* rmsprop: weight of the past in the mean square, [0, 1) */
+    double epsilon;             /* adagrad, rmsprop, adam, adamw: > 0 */
+    double initial_accumulator; /* adagrad, ftrl: >= 0 */
+    double l1, l2;              /* ftrl: >= 0 */
+    double learning_rate_power; /* ftrl: <= 0 */
+    double weight_decay;        /* all: g += weight_decay * w; adamw: decoupled. >= 0 */
+    double clip_value;          /* each element of a reduced gradient into [-v, v]; 0: off */
+    double clip_norm;           /* each worker's gradient scaled to at most this L2 norm; 0: off */
+} optimizer_config;
+
+/* Learning rate as a function of the step, one worker's step in every mode: ps/schedule.h. */
+typedef struct {
+    schedule_kind kind;
+    double learning_rate;  /* > 0, the rate after warm-up */
+    uint64_t warmup_steps; /* rate rises linearly over these; 0: none */
+    uint64_t decay_steps;  /* step: interval; exponential, cosine, polynomial: length */
+    double decay_rate;     /* step, exponential: factor in (0, 1] */
+    double end_rate;       /* cosine, polynomial: final rate >= 0 */
+    double power;          /* polynomial: > 0 */
+} schedule_config;
+
+typedef struct {
+    char name[JOB_NAME_MAX + 1]; /* letters, digits, '.', '_', '-' */
+    uint32_t servers;            /* number of ps */
+    uint32_t workers;            /* chief included, evaluators not */
+    uint32_t evaluators;         /* expected to join and to be waited for */
+    consistency_mode mode;
+    uint32_t staleness;      /* ssp */
+    uint32_t backup_workers; /* sync: < workers */
+    guard_policy guard;
+    uint64_t seed;
+    uint32_t slice_bytes; /* largest slice; a multiple of 4 */
+    optimizer_config optimizer;
+    schedule_config schedule;
+    tensor_table tensors;
+} job_config;
+
+/* Names of enum values, as used in options, logs and errors; "?" outside the list. */
+const char *consistency_mode_name(consistency_mode mode);
+const char *optimizer_kind_name(optimizer_kind kind);
+const char *schedule_kind_name(schedule_kind kind);
+const char *guard_policy_name(guard_policy policy);
+const char *initializer_kind_name(initializer_kind kind);
+
+/* The reverse. PS_EINVAL, listing the known names. */
+ps_status consistency_mode_parse(const char *text, consistency_mode *mode, ps_error *error);
+ps_status optimizer_kind_parse(const char *text, optimizer_kind *kind, ps_error *error);
+ps_status schedule_kind_parse(const char *text, schedule_kind *kind, ps_error *error);
+ps_status guard_policy_parse(const char *text, guard_policy *policy, ps_error *error);
+ps_status initializer_kind_parse(const char *text, initializer_kind *kind, ps_error *error);
+
+/* One ps, one worker, `sync`, plain SGD at a constant rate of 0.01, slices of 1 MiB, no tensors.
+ * job_fini is due afterwards. */
+void job_init(job_config *job);
+
+/* Every number within its range, as noted on the fields. PS_ECONFIG names field, value and rule. */
+ps_status job_check(const job_config *job, ps_error *error);
+
+/* A deep copy. PS_ENOMEM. */
+ps_status job_copy(const job_config *from, job_config *to);
+
+/* PS_OK if the two are equal; else PS_EMISMATCH with the first difference as
+ * "<field> is <b's value> here, but <a's value> in the job". Fields that the optimizer, schedule or mode in
+ * use does not read are compared too: equality is of descriptions, not of behaviour. */
+ps_status job_difference(const job_config *a, const job_config *b, ps_error *error);
+
+void job_fini(job_config *job);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

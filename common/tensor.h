@@ -1,0 +1,81 @@
+/* tensor.h - the model as a parameter server sees it: an ordered table of named dense tensors.
+ *
+ * Only names, shapes and initial values live here; the floats are in buffers. All elements are
+ * float32, row-major. The order of the table is part of the job: every process declares the same. */
+#ifndef PENSTOCK_COMMON_TENSOR_H
+#define PENSTOCK_COMMON_TENSOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    TENSOR_NAME_MAX = 127, /* bytes, without the terminator */
+    TENSOR_RANK_MAX = 8,
+    TENSOR_TABLE_MAX = 65536, /* tensors in a table */
+};
+/* Elements of one tensor: 2^40, four TiB. */
+#define TENSOR_ELEMENTS_MAX (UINT64_C(1) << 40)
+
+/* How the initial values of a tensor are made. Glorot: Glorot and Bengio 2010; He: He et al. 2015.
+ * fan_in is shape[0] and fan_out shape[rank-1] (kernels are stored in x out); a vector has
+ * fan_in = fan_out = its length. */
+#define INITIALIZER_LIST(X)                                                                          \
+    X(INITIALIZER_ZEROS, "zeros")                                                                    \
+    X(INITIALIZER_CONSTANT, "constant")                 /* a */                                      \
+    X(INITIALIZER_UNIFORM, "uniform")                   /* in [a, b) */                              \
+    X(INITIALIZER_NORMAL, "normal")                     /* mean a, standard deviation b */           \
+    X(INITIALIZER_TRUNCATED_NORMAL, "truncated-normal") /* the same, redrawn outside 2 deviations */ \
+    X(INITIALIZER_GLOROT_UNIFORM, "glorot-uniform")     /* +-sqrt(6 / (fan_in + fan_out)) */         \
+    X(INITIALIZER_GLOROT_NORMAL, "glorot-normal")       /* deviation sqrt(2 / (fan_in + fan_out)) */ \
+    X(INITIALIZER_HE_UNIFORM, "he-uniform")             /* +-sqrt(6 / fan_in) */                     \
+    X(INITIALIZER_HE_NORMAL, "he-normal")               /* deviation sqrt(2 / fan_in) */
+
+typedef enum {
+#define INITIALIZER_ENUM(name, text) name,
+    INITIALIZER_LIST(INITIALIZER_ENUM)
+#undef INITIALIZER_ENUM
+} initializer_kind;
+
+typedef struct {
+    initializer_kind kind;
+    double a, b; /* parameters of constant, uniform, normal and truncated-normal; else 0 */
+} initializer;
+
+typedef struct {
+    char name[TENSOR_NAME_MAX + 1];
+    uint32_t rank;
+    uint64_t shape[TENSOR_RANK_MAX];
+    initializer init;
+} tensor;
+
+/* The table owns `tensors`. */
+typedef struct {
+    tensor *tensors;
+    uint32_t count;
+} tensor_table;
+
+/* Product of the shape; of a checked tensor, so it cannot overflow. */
+uint64_t tensor_elements(const tensor *t);
+
+/* Appends a copy. PS_ECONFIG, naming the tensor, for an empty or repeated name, a name with control
+ * characters, a rank or size out of range, or initial values that are not finite; PS_ENOMEM. */
+ps_status tensor_table_add(tensor_table *table, const tensor *t, ps_error *error);
+
+/* A deep copy into an empty table. PS_ENOMEM. */
+ps_status tensor_table_copy(const tensor_table *from, tensor_table *to);
+
+/* Sum of tensor_elements. */
+uint64_t tensor_table_elements(const tensor_table *table);
+
+void tensor_table_fini(tensor_table *table);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

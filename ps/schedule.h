@@ -1,0 +1,13 @@
+/* schedule.h - the learning rate of a step. Pure; formulas in schedule.c. */
+#ifndef PENSTOCK_PS_SCHEDULE_H
+#define PENSTOCK_PS_SCHEDULE_H
+
+#include <stdint.h>
+
+#include "common/job.h"
+
+/* Rate of `step` (1, 2, ...). During warm-up (step <= warmup_steps) learning_rate * step /
+ * warmup_steps; afterwards the schedule, counted from the end of warm-up. */
+double schedule_rate(const schedule_config *config, uint64_t step);
+
+#endif

@@ -1,0 +1,60 @@
+/* mlp.h - a multilayer perceptron of any depth and width, forward and backward, on any backend.
+ *
+ * Layer l computes y_l = activation(y_{l-1} K_l + b_l); the last has no activation and feeds softmax
+ * cross-entropy. Kernels are stored in x out. Weights and gradients live in two flat host arrays laid out
+ * by the tensor table (K_1, b_1, K_2, b_2, ...), so that the session can push and pull slices of them
+ * in place. The model owns activations, nothing else. */
+#ifndef PENSTOCK_WORKER_MLP_H
+#define PENSTOCK_WORKER_MLP_H
+
+#include <stdint.h>
+
+#include "common/status.h"
+#include "common/tensor.h"
+#include "worker/backend.h"
+
+enum { MLP_LAYERS_MAX = 64, MLP_WIDTH_MAX = 1 << 20 };
+
+typedef struct {
+    uint32_t inputs;
+    uint32_t hidden[MLP_LAYERS_MAX - 1];
+    uint32_t hidden_count; /* 0: softmax regression */
+    uint32_t classes;
+    activation_kind activation;
+    initializer kernel_init; /* biases start at zero */
+} mlp_config;
+
+/* PS_EINVAL names what is out of range. */
+ps_status mlp_check(const mlp_config *config, ps_error *error);
+
+/* Appends the model's tensors: "dense1/kernel" (inputs x hidden[0]), "dense1/bias" (hidden[0]), ...,
+ * "output/kernel", "output/bias". */
+ps_status mlp_declare(const mlp_config *config, tensor_table *table, ps_error *error);
+
+typedef struct mlp mlp;
+
+/* Room for batches of up to `max_rows`. `backend` is borrowed and outlives the model. */
+ps_status mlp_create(const mlp_config *config, backend *backend, uint32_t max_rows, mlp **out,
+                     ps_error *error);
+void mlp_destroy(mlp **m);
+
+/* Told after a layer's gradient is complete in the host array: elements [first, first + count) of it. Last
+ * layer first. */
+typedef void mlp_layer_done(void *context, uint64_t first, uint64_t count);
+
+/* One batch: loss and gradient (mean over rows) at `weights`.
+ * features: (rows x inputs) f32; labels: (rows); weights, gradients: flat arrays laid out by the table.
+ * `done` may be NULL. */
+ps_status mlp_gradient(mlp *m, const float *weights, const float *features, const uint32_t *labels,
+                       uint32_t rows, float *gradients, mlp_layer_done *done, void *context, double *loss_sum,
+                       uint32_t *correct);
+
+/* Forward only: summed loss and number of correct rows. */
+ps_status mlp_evaluate(mlp *m, const float *weights, const float *features, const uint32_t *labels,
+                       uint32_t rows, double *loss_sum, uint32_t *correct);
+
+/* The architecture as JSON text (malloc'd, the caller frees): inputs, hidden, classes, activation, tensor
+ * names and shapes. NULL if out of memory. */
+char *mlp_describe(const mlp_config *config);
+
+#endif
