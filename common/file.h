@@ -1,4 +1,6 @@
-/* file.h - whole files: read with a bound, written so that a crash leaves the old or the new one. */
+/* file.h - whole files: read with a bound, mapped, or written so that a crash leaves the old or the new one.
+ *
+ * Thread-safe: there is no state but the file system's. */
 #ifndef PENSTOCK_COMMON_FILE_H
 #define PENSTOCK_COMMON_FILE_H
 
@@ -7,15 +9,28 @@
 
 #include "common/status.h"
 
-/* The whole of `path` in memory, with a terminating zero not counted in `bytes`; the caller frees. PS_ENOENT,
- * PS_EIO, PS_ELIMIT if larger than `max_bytes`; the path is named. */
+/* The whole of `path` in memory, with a terminating zero not counted in `bytes`; the caller frees. A pipe
+ * may be read too. PS_ENOENT, PS_EIO, PS_ENOMEM, PS_ELIMIT if larger than `max_bytes`; the path is named. */
 ps_status file_read(const char *path, size_t max_bytes, char **text, size_t *bytes, ps_error *error);
 
+/* Maps the regular file `path` for reading; processes that map the same file share its pages. The file
+ * must not be cut while it is mapped (replacing it by rename is safe). PS_ENOENT; PS_EFORMAT if it is empty;
+ * PS_EIO if it is no regular file or cannot be mapped; the path is named. */
+ps_status file_map(const char *path, const void **map, size_t *bytes, ps_error *error);
+
+/* Undoes file_map; does nothing on NULL. */
+void file_unmap(const void *map, size_t bytes);
+
+/* Part of the temporary name that file_write_atomic puts beside its target,
+ * "<target>.tmp-<process>-<number>": what a crash leaves behind is known by it. */
+#define FILE_TEMPORARY_MARK ".tmp-"
+
 /* Writes the parts one after the other to a temporary name beside `path`, fsyncs, renames over `path`
- * and fsyncs the folder. PS_EIO with path and cause; the target is then untouched, the temporary gone. */
+ * and fsyncs the folder. PS_EIO with path and cause; the target is then untouched, the temporary gone. Only
+ * if that last fsync fails is the new file in place already, and the message says so. PS_ENOMEM. */
 ps_status file_write_atomic(const char *path, const struct iovec *parts, size_t part_count, ps_error *error);
 
-/* mkdir -p. PS_EIO with the folder and cause. */
+/* mkdir -p, each new folder made durable. PS_EIO with the folder and cause; PS_ENOMEM. */
 ps_status file_make_folder(const char *path, ps_error *error);
 
 #endif
