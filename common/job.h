@@ -25,6 +25,10 @@ enum {
 #define JOB_SLICE_BYTES_MIN     UINT32_C(4096)
 #define JOB_SLICE_BYTES_MAX     (UINT32_C(64) << 20)
 #define JOB_SLICE_BYTES_DEFAULT (UINT32_C(1) << 20)
+#define JOB_STALENESS_MAX       (UINT32_C(1) << 20)
+/* Where no other bound is noted, magnitudes stay below this, and an epsilon above its inverse: both are
+ * ordinary float32 numbers with room to multiply. */
+#define JOB_REAL_MAX 1e30
 
 /* When an update applies. BSP with backup workers: Chen et al. 2016; SSP: Ho et al. 2013. */
 #define CONSISTENCY_LIST(X)     \
@@ -88,7 +92,7 @@ typedef struct {
 } schedule_config;
 
 typedef struct {
-    char name[JOB_NAME_MAX + 1]; /* letters, digits, '.', '_', '-' */
+    char name[JOB_NAME_MAX + 1]; /* letters, digits, '.', '_', '-'; not first: '.', '-' */
     uint32_t servers;            /* number of ps */
     uint32_t workers;            /* chief included, evaluators not */
     uint32_t evaluators;         /* expected to join and to be waited for */
@@ -117,14 +121,16 @@ ps_status schedule_kind_parse(const char *text, schedule_kind *kind, ps_error *e
 ps_status guard_policy_parse(const char *text, guard_policy *policy, ps_error *error);
 ps_status initializer_kind_parse(const char *text, initializer_kind *kind, ps_error *error);
 
-/* One ps, one worker, `sync`, plain SGD at a constant rate of 0.01, slices of 1 MiB, no tensors.
- * job_fini is due afterwards. */
+/* One ps, one worker, `sync`, plain SGD at a constant rate of 0.01, slices of 1 MiB, no tensors. The fields
+ * of the other optimizers and schedules hold customary values, so that choosing one is setting `kind` (and
+ * decay_steps, which has no customary value). job_fini is due afterwards. */
 void job_init(job_config *job);
 
-/* Every number within its range, as noted on the fields. PS_ECONFIG names field, value and rule. */
+/* Every number within its range as noted on the fields, whether or not the kind in use reads it; at least
+ * one tensor; decay_steps at least 1 where the schedule reads it. PS_ECONFIG names field, value and rule. */
 ps_status job_check(const job_config *job, ps_error *error);
 
-/* A deep copy. PS_ENOMEM. */
+/* A deep copy over whatever bytes `to` holds. PS_ENOMEM, and then `to` is as after job_init. */
 ps_status job_copy(const job_config *from, job_config *to);
 
 /* PS_OK if the two are equal; else PS_EMISMATCH with the first difference as

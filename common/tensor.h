@@ -54,25 +54,30 @@ typedef struct {
     initializer init;
 } tensor;
 
-/* The table owns `tensors`. */
+/* Owns what it points to. All zero is the empty table. */
 typedef struct {
     tensor *tensors;
     uint32_t count;
+    uint32_t capacity;   /* private: room in `tensors`, a power of two */
+    uint32_t *positions; /* private: hash table of 2 * capacity; position + 1 of a name, 0 if free */
 } tensor_table;
 
 /* Product of the shape; of a checked tensor, so it cannot overflow. */
 uint64_t tensor_elements(const tensor *t);
 
 /* Appends a copy. PS_ECONFIG, naming the tensor, for an empty or repeated name, a name with control
- * characters, a rank or size out of range, or initial values that are not finite; PS_ENOMEM. */
+ * characters, a rank outside 1..TENSOR_RANK_MAX, a dimension of 0, more than TENSOR_ELEMENTS_MAX elements,
+ * or an initializer that is unknown, has parameters it does not take or could make values that are not
+ * finite; PS_ECONFIG for a full table; PS_ENOMEM. The table is then unchanged. */
 ps_status tensor_table_add(tensor_table *table, const tensor *t, ps_error *error);
 
-/* A deep copy into an empty table. PS_ENOMEM. */
+/* A deep copy into an empty table. PS_ENOMEM, and then `to` is still empty. */
 ps_status tensor_table_copy(const tensor_table *from, tensor_table *to);
 
 /* Sum of tensor_elements. */
 uint64_t tensor_table_elements(const tensor_table *table);
 
+/* Frees what the table owns and leaves it empty. */
 void tensor_table_fini(tensor_table *table);
 
 #ifdef __cplusplus
