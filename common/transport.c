@@ -1,0 +1,314 @@
+/* transport.c - see transport.h. */
+#include "common/transport.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+enum {
+    BACKLOG = 1024,
+    RECONNECT_FIRST_MS = 50,
+    RECONNECT_MAX_MS = 1000,
+    POLL_MAX = JOB_SERVERS_MAX,
+    MALLOC_KEEP_BYTES = 256 << 20, /* freed memory up to this stays mapped */
+};
+
+struct transport {
+    void *context;
+};
+
+struct transport_socket {
+    void *socket;
+    bool router;
+};
+
+ps_status transport_create(transport **out, ps_error *error)
+{
+    *out = NULL;
+    transport *t = calloc(1, sizeof *t);
+    if (!t)
+        return ps_fail(error, PS_ENOMEM, "out of memory for the transport");
+    t->context = zmq_ctx_new();
+    if (!t->context) {
+        free(t);
+        return ps_fail(error, PS_EIO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
+    }
+    zmq_ctx_set(t->context, ZMQ_IPV6, 1);
+    /* With glibc's defaults each frame of 128 KiB and more is mapped, faulted in page by page and unmapped. */
+    mallopt(M_MMAP_THRESHOLD, MALLOC_KEEP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, MALLOC_KEEP_BYTES);
+    *out = t;
+    return PS_OK;
+}
+
+void transport_destroy(transport **t)
+{
+    if (!*t)
+        return;
+    while (zmq_ctx_term((*t)->context) != 0 && errno == EINTR)
+        ;
+    free(*t);
+    *t = NULL;
+}
+
+static void set_int(void *socket, int option, int value)
+{
+    int rc = zmq_setsockopt(socket, option, &value, sizeof value);
+    assert(rc == 0);
+    (void)rc;
+}
+
+static transport_socket *open_socket(transport *t, int type, ps_error *error)
+{
+    transport_socket *s = calloc(1, sizeof *s);
+    if (!s) {
+        ps_fail(error, PS_ENOMEM, "out of memory for a socket");
+        return NULL;
+    }
+    s->router = type == ZMQ_ROUTER;
+    s->socket = zmq_socket(t->context, type);
+    if (!s->socket) {
+        ps_fail(error, PS_EIO, "cannot open a socket: %s", zmq_strerror(errno));
+        free(s);
+        return NULL;
+    }
+    int64_t frame_max = WIRE_FRAME_MAX;
+    zmq_setsockopt(s->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
+    set_int(s->socket, ZMQ_LINGER, 0);
+    set_int(s->socket, ZMQ_SNDHWM, TRANSPORT_QUEUE_MAX);
+    set_int(s->socket, ZMQ_RCVHWM, TRANSPORT_QUEUE_MAX);
+    if (s->router) {
+        set_int(s->socket, ZMQ_ROUTER_MANDATORY, 1);
+        set_int(s->socket, ZMQ_BACKLOG, BACKLOG);
+    } else {
+        set_int(s->socket, ZMQ_IMMEDIATE, 1);
+        set_int(s->socket, ZMQ_RECONNECT_IVL, RECONNECT_FIRST_MS);
+        set_int(s->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
+    }
+    return s;
+}
+
+static void format_endpoint(char *endpoint, size_t bytes, const char *host, uint16_t port)
+{
+    bool ipv6 = host && strchr(host, ':');
+    snprintf(endpoint, bytes, ipv6 ? "tcp://[%s]:%u" : "tcp://%s:%u", host ? host : "*", port);
+}
+
+ps_status transport_listen(transport *t, const char *host, uint16_t port, int listen_fd,
+                           transport_socket **out, ps_error *error)
+{
+    *out = open_socket(t, ZMQ_ROUTER, error);
+    if (!*out)
+        return error ? error->status : PS_EIO;
+    char endpoint[TRANSPORT_ENDPOINT_MAX];
+    format_endpoint(endpoint, sizeof endpoint, host, port);
+    if (listen_fd >= 0)
+        set_int((*out)->socket, ZMQ_USE_FD, listen_fd);
+    if (zmq_bind((*out)->socket, endpoint) == 0)
+        return PS_OK;
+    ps_fail(error, PS_EIO, "cannot listen on %s: %s", endpoint, zmq_strerror(errno));
+    transport_close(out, 0);
+    return PS_EIO;
+}
+
+ps_status transport_connect(transport *t, const char *host, uint16_t port, transport_socket **out,
+                            ps_error *error)
+{
+    *out = open_socket(t, ZMQ_DEALER, error);
+    if (!*out)
+        return error ? error->status : PS_EIO;
+    char endpoint[TRANSPORT_ENDPOINT_MAX];
+    format_endpoint(endpoint, sizeof endpoint, host, port);
+    if (zmq_connect((*out)->socket, endpoint) == 0)
+        return PS_OK;
+    ps_fail(error, PS_EINVAL, "cannot connect to %s: %s", endpoint, zmq_strerror(errno));
+    transport_close(out, 0);
+    return PS_EINVAL;
+}
+
+void transport_close(transport_socket **s, int drain_ms)
+{
+    if (!*s)
+        return;
+    set_int((*s)->socket, ZMQ_LINGER, drain_ms);
+    zmq_close((*s)->socket);
+    free(*s);
+    *s = NULL;
+}
+
+/* ---- sending ---- */
+
+static void unref_frame(void *data, void *hint)
+{
+    (void)data;
+    buffer *b = hint;
+    buffer_unref(&b);
+}
+
+/* Sends one frame by reference; takes the reference, whatever happens. */
+static int send_buffer(void *socket, buffer *b, int flags)
+{
+    zmq_msg_t frame;
+    if (zmq_msg_init_data(&frame, buffer_data(b), buffer_size(b), unref_frame, b) != 0) {
+        buffer_unref(&b);
+        return -1;
+    }
+    int rc = zmq_msg_send(&frame, socket, flags | ZMQ_DONTWAIT);
+    int cause = errno;
+    if (rc < 0)
+        zmq_msg_close(&frame); /* runs unref_frame */
+    errno = cause;
+    return rc;
+}
+
+/* Once the first frame of a message is taken, ZeroMQ takes the rest, or drops it all if the peer is gone. */
+static ps_status send_frames(transport_socket *s, const wire_route *to, wire_message *m, buffer *header)
+{
+    uint32_t payloads = m->has_payload ? m->slice_count : 0;
+    int more = payloads ? ZMQ_SNDMORE : 0;
+    if (s->router && zmq_send(s->socket, to->id, to->bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
+        buffer_unref(&header);
+        return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
+    }
+    if (send_buffer(s->socket, header, more) < 0)
+        return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
+    for (uint32_t i = 0; i < payloads; i++) {
+        buffer *payload = m->payloads[i];
+        m->payloads[i] = NULL;
+        if (send_buffer(s->socket, payload, i + 1 < payloads ? ZMQ_SNDMORE : 0) < 0)
+            return PS_EPEER;
+    }
+    return PS_OK;
+}
+
+ps_status transport_send(transport_socket *s, const wire_route *to, wire_message **message)
+{
+    buffer *header;
+    ps_status status = wire_encode(*message, &header);
+    if (status == PS_OK)
+        status = send_frames(s, to, *message, header);
+    if (status != PS_ESTATE)
+        wire_destroy(message);
+    return status;
+}
+
+/* ---- receiving ---- */
+
+/* The frames of one message; those beyond WIRE_SLICES_MAX are dropped, but counted. */
+typedef struct {
+    zmq_msg_t header;
+    uint32_t payload_count;
+    buffer *payloads[WIRE_SLICES_MAX];
+    size_t payload_bytes[WIRE_SLICES_MAX];
+} frame_set;
+
+static void close_frame(void *data, void *context)
+{
+    (void)data;
+    zmq_msg_t *frame = context;
+    zmq_msg_close(frame);
+    free(frame);
+}
+
+/* Receives a frame into a buffer that owns it; NULL if there is no memory for that, and the frame is lost. */
+static buffer *receive_buffer(void *socket)
+{
+    zmq_msg_t received;
+    zmq_msg_init(&received);
+    int rc = zmq_msg_recv(&received, socket, ZMQ_DONTWAIT);
+    zmq_msg_t *frame = rc >= 0 ? malloc(sizeof *frame) : NULL;
+    if (!frame) {
+        zmq_msg_close(&received);
+        return NULL;
+    }
+    zmq_msg_init(frame);
+    zmq_msg_move(frame, &received);
+    buffer *b = buffer_wrap(zmq_msg_data(frame), zmq_msg_size(frame), close_frame, frame);
+    if (!b)
+        close_frame(NULL, frame);
+    return b;
+}
+
+static bool more_frames(void *socket)
+{
+    int more = 0;
+    size_t bytes = sizeof more;
+    zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &bytes);
+    return more != 0;
+}
+
+static void receive_payloads(void *socket, frame_set *frames)
+{
+    frames->payload_count = 0;
+    while (more_frames(socket)) {
+        buffer *b = receive_buffer(socket);
+        uint32_t i = frames->payload_count++;
+        if (i < WIRE_SLICES_MAX) {
+            frames->payloads[i] = b;
+            frames->payload_bytes[i] = b ? buffer_size(b) : 0;
+        } else {
+            buffer_unref(&b);
+        }
+    }
+}
+
+static ps_status decode_frames(frame_set *frames, wire_message **message, ps_error *error)
+{
+    uint32_t count = frames->payload_count;
+    if (count > WIRE_SLICES_MAX)
+        return ps_fail(error, PS_EPROTOCOL, "a message of %u frames; at most %d are allowed", count + 1,
+                       WIRE_SLICES_MAX + 1);
+    ps_status status = wire_decode(zmq_msg_data(&frames->header), zmq_msg_size(&frames->header),
+                                   frames->payload_bytes, count, message, error);
+    if (status != PS_OK)
+        return status;
+    for (uint32_t i = 0; i < count; i++) {
+        (*message)->payloads[i] = frames->payloads[i];
+        frames->payloads[i] = NULL;
+    }
+    return PS_OK;
+}
+
+/* Reads the routing id that a ROUTER puts before each message. */
+static bool receive_route(transport_socket *s, wire_route *from)
+{
+    int bytes = zmq_recv(s->socket, from->id, sizeof from->id, ZMQ_DONTWAIT);
+    if (bytes < 0)
+        return false;
+    from->bytes = (uint8_t)((size_t)bytes < sizeof from->id ? (size_t)bytes : sizeof from->id);
+    return true;
+}
+
+transport_event transport_receive(transport_socket *s, wire_route *from, wire_message **message,
+                                  ps_error *error)
+{
+    *message = NULL;
+    if (s->router && !receive_route(s, from))
+        return TRANSPORT_NOTHING;
+    frame_set frames;
+    zmq_msg_init(&frames.header);
+    if (zmq_msg_recv(&frames.header, s->socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&frames.header);
+        return TRANSPORT_NOTHING;
+    }
+    receive_payloads(s->socket, &frames);
+    ps_status status = decode_frames(&frames, message, error);
+    uint32_t held = frames.payload_count < WIRE_SLICES_MAX ? frames.payload_count : WIRE_SLICES_MAX;
+    for (uint32_t i = 0; i < held; i++)
+        buffer_unref(&frames.payloads[i]);
+    zmq_msg_close(&frames.header);
+    return status == PS_OK ? TRANSPORT_MESSAGE : TRANSPORT_REFUSED;
+}
+
+void transport_poll(transport_socket *const *sockets, uint32_t count, int timeout_ms)
+{
+    zmq_pollitem_t items[POLL_MAX];
+    assert(count <= POLL_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = (zmq_pollitem_t){.socket = sockets[i]->socket, .events = ZMQ_POLLIN};
+    zmq_poll(items, (int)count, timeout_ms); /* a signal ends it early; the caller looks */
+}

@@ -1,0 +1,67 @@
+/* transport.h - wire messages over ZeroMQ, tensor bytes uncopied. The only module that knows ZeroMQ.
+ *
+ * A ps listens on one ROUTER; a worker has one DEALER to each ps. Nothing here blocks but
+ * transport_poll: a send either takes the message or says PS_ESTATE and leaves it to the caller. That
+ * a message was taken says nothing about its arrival; sessions ask until they are answered.
+ *
+ * Payload frames of a message are handed to ZeroMQ by reference: its I/O thread drops the references.
+ * Received frames become buffers that own the ZeroMQ message.
+ *
+ * Sockets belong to the thread that uses them. ZMTP heartbeats stay off: libzmq 4.3.4 aborts when they
+ * meet a stalled peer. */
+#ifndef PENSTOCK_COMMON_TRANSPORT_H
+#define PENSTOCK_COMMON_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "common/wire.h"
+
+enum {
+    TRANSPORT_ENDPOINT_MAX = 320,
+    TRANSPORT_QUEUE_MAX = 256,   /* messages queued per peer and direction */
+};
+
+typedef struct transport transport; /* a context and its I/O thread; shared by sockets */
+typedef struct transport_socket transport_socket;
+
+/* PS_ENOMEM; PS_EIO if the process may open no more files. Also tunes malloc so that large frames are not
+ * mapped and unmapped for every message. */
+ps_status transport_create(transport **out, ps_error *error);
+
+/* All sockets must be closed. Nulls the pointer. */
+void transport_destroy(transport **t);
+
+/* Listens on `host`:`port`; host NULL: all interfaces, IPv6 and IPv4. With `listen_fd` >= 0 uses that bound and
+ * listening socket instead and takes it over. PS_EIO names address and cause. */
+ps_status transport_listen(transport *t, const char *host, uint16_t port, int listen_fd,
+                           transport_socket **out, ps_error *error);
+
+/* Starts to connect, and keeps trying, unresolvable names included. PS_EINVAL, PS_EIO. */
+ps_status transport_connect(transport *t, const char *host, uint16_t port, transport_socket **out,
+                            ps_error *error);
+
+/* Closes after at most `drain_ms` spent on sending what is queued. Nulls the pointer. */
+void transport_close(transport_socket **s, int drain_ms);
+
+/* Sends and consumes `message` (nulling the pointer). `to` is for listening sockets. PS_ESTATE if it cannot be
+ * taken now (queue full, not connected): the message stays the caller's. PS_EPEER if that connection is
+ * gone, PS_ENOMEM: the message is consumed. */
+ps_status transport_send(transport_socket *s, const wire_route *to, wire_message **message);
+
+typedef enum {
+    TRANSPORT_NOTHING, /* no message waits */
+    TRANSPORT_MESSAGE, /* `message` is there */
+    TRANSPORT_REFUSED, /* one came that does not decode; `error` says why */
+} transport_event;
+
+/* Takes one message if there is one. `from` (may be NULL for connected sockets) tells where it came from. */
+transport_event transport_receive(transport_socket *s, wire_route *from, wire_message **message,
+                                  ps_error *error);
+
+/* Waits until one of the sockets has a message, at most `timeout_ms`, or a signal. */
+void transport_poll(transport_socket *const *sockets, uint32_t count, int timeout_ms);
+
+#endif

@@ -1,0 +1,104 @@
+/* wire.h - what is on the wire: messages, and the judgement of bytes from strangers.
+ *
+ * A message is a protobuf header (proto/penstock.proto) and one raw payload frame per slice. This module
+ * turns headers into bytes and back; it owns no socket. wire_decode is pure: bytes in, a checked
+ * message or an error out. What needs the job to be judged (does the slice exist, has it that size) is
+ * left to the shard and the session. */
+#ifndef PENSTOCK_COMMON_WIRE_H
+#define PENSTOCK_COMMON_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+#include "common/job.h"
+#include "common/status.h"
+
+enum {
+    WIRE_PROTOCOL = 1,
+    WIRE_SLICES_MAX = 4096,       /* slices, and so payload frames, in one message */
+    WIRE_HEADER_MAX = 4 << 20,    /* bytes; a HELLO with a full tensor table fits */
+    WIRE_UNPACKED_MAX = 32 << 20, /* bytes that unpacking one header may allocate */
+    WIRE_TEXT_MAX = 511,
+    WIRE_ROUTE_MAX = 32,
+};
+/* Bytes of a frame: the largest slice. */
+#define WIRE_FRAME_MAX JOB_SLICE_BYTES_MAX
+
+typedef enum {
+    WIRE_HELLO = 1,
+    WIRE_PUSH_PULL = 2,
+    WIRE_PUSH = 3,
+    WIRE_PULL = 4,
+    WIRE_FINISH = 5,
+    WIRE_QUERY = 6,
+    WIRE_WELCOME = 16,
+    WIRE_WEIGHTS = 17,
+    WIRE_ACK = 18,
+    WIRE_PENDING = 19,
+    WIRE_RESEND = 20,
+    WIRE_ERROR = 21,
+} wire_type;
+
+typedef enum { WIRE_PS = 0, WIRE_WORKER = 1, WIRE_EVALUATOR = 2 } wire_role;
+
+const char *wire_type_name(wire_type type);
+const char *wire_role_name(wire_role role);
+
+/* Which connection of a listening socket a message came from, so that the answer can go back there. Opaque
+ * to all but the transport. */
+typedef struct {
+    uint8_t bytes;
+    uint8_t id[WIRE_ROUTE_MAX];
+} wire_route;
+
+/* Field meanings: proto/penstock.proto. */
+typedef struct {
+    wire_type type;
+    uint64_t job;
+    wire_role role;
+    uint32_t index;
+    uint64_t incarnation;
+    uint64_t request;
+    uint64_t step;
+    uint32_t examples;
+    float clip_factor;
+    bool nonfinite;
+    bool after_finish;
+    uint32_t receiver;
+    uint64_t examples_total;
+    bool job_finished;
+    ps_status status;
+    char *text;        /* owned, or NULL */
+    job_config *hello; /* owned; HELLO only */
+
+    uint32_t slice_count;
+    bool has_payload;
+    uint32_t *slices;  /* (slice_count), rising */
+    buffer **payloads; /* (slice_count) references, NULL entries until attached */
+} wire_message;
+
+/* A message with room for `slice_count` slices (<= WIRE_SLICES_MAX), all else zero. NULL if out of
+ * memory. */
+wire_message *wire_create(wire_type type, uint32_t slice_count);
+
+/* Drops payload references and frees; nulls the pointer. Does nothing on NULL. */
+void wire_destroy(wire_message **m);
+
+/* Copies `text`, cut at WIRE_TEXT_MAX. Out of memory leaves the message without a text. */
+void wire_set_text(wire_message *m, const char *text);
+
+/* The header frame of `m`. The payload frames are m->payloads as they are. PS_ENOMEM. */
+ps_status wire_encode(const wire_message *m, buffer **header);
+
+/* Judges a header and the sizes of the payload frames that came with it. On success `out` has
+ * slice_count NULL payloads to be filled by the caller, in order, if has_payload. PS_EPROTOCOL names
+ * the rule that is broken; PS_ELIMIT; PS_ENOMEM. A HELLO's job has passed job_check. */
+ps_status wire_decode(const void *header, size_t header_bytes, const size_t *frame_bytes,
+                      uint32_t frame_count, wire_message **out, ps_error *error);
+
+/* Identifies a job in every message after HELLO: FNV-1a over its wire form. PS_ENOMEM. */
+ps_status wire_job_fingerprint(const job_config *job, uint64_t *fingerprint);
+
+#endif

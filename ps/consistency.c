@@ -1,0 +1,176 @@
+/* consistency.c - see consistency.h. */
+#include "ps/consistency.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static_assert(JOB_WORKERS_MAX <= UINT16_MAX, "worker_set holds 16-bit numbers");
+
+ps_status consistency_init(consistency *c, const job_config *job)
+{
+    *c = (consistency){
+        .mode = job->mode,
+        .workers = job->workers,
+        .staleness = job->staleness,
+        .backup_workers = job->backup_workers,
+        .clocks = calloc(job->workers, sizeof *c->clocks),
+    };
+    return c->clocks ? PS_OK : PS_ENOMEM;
+}
+
+void consistency_fini(consistency *c)
+{
+    free(c->clocks);
+    c->clocks = NULL;
+}
+
+static void add(worker_set *set, uint32_t worker)
+{
+    set->workers[set->count++] = (uint16_t)worker;
+}
+
+static uint32_t active(const consistency *c)
+{
+    uint32_t count = 0;
+    for (uint32_t w = 0; w < c->workers; w++)
+        count += !c->clocks[w].finished;
+    return count;
+}
+
+/* Clock of the slowest worker that is still at work; UINT64_MAX if none is. */
+static uint64_t slowest(const consistency *c)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t w = 0; w < c->workers; w++)
+        if (!c->clocks[w].finished && c->clocks[w].pushed < least)
+            least = c->clocks[w].pushed;
+    return least;
+}
+
+/* The furthest step a worker can know of. With backup workers another shard may have applied, without this
+ * worker, the step that this shard still collects; nobody can be further than that. */
+static uint64_t furthest_step(const consistency *c, const consistency_clock *clock)
+{
+    if (c->mode == CONSISTENCY_SYNC)
+        return c->applied + (c->backup_workers ? 2 : 1);
+    return clock->pushed + 1;
+}
+
+ps_status consistency_judge(const consistency *c, uint32_t worker, uint64_t step, arrival *verdict,
+                            ps_error *error)
+{
+    if (worker >= c->workers)
+        return ps_fail(error, PS_EPROTOCOL, "worker %u: the job has workers 0 to %u", worker, c->workers - 1);
+    const consistency_clock *clock = &c->clocks[worker];
+    if (step <= clock->pushed) {
+        *verdict = ARRIVAL_REPEAT;
+        return PS_OK;
+    }
+    if (clock->finished)
+        return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu after it said it had finished", worker,
+                       (unsigned long long)step);
+    if (c->mode == CONSISTENCY_SYNC && step <= c->applied) {
+        *verdict = ARRIVAL_LATE;
+        return PS_OK;
+    }
+    bool early = c->mode == CONSISTENCY_SSP && !consistency_may_answer(c, step - 1);
+    if (clock->waiting || early || step > furthest_step(c, clock))
+        return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu before its step %llu is answered",
+                       worker, (unsigned long long)step, (unsigned long long)(step - 1));
+    *verdict = ARRIVAL_FRESH;
+    return PS_OK;
+}
+
+void consistency_arrive(consistency *c, uint32_t worker, uint64_t step)
+{
+    consistency_clock *clock = &c->clocks[worker];
+    assert(step > clock->pushed && !clock->waiting);
+    clock->pushed = step;
+    clock->waiting = true;
+}
+
+void consistency_forget(consistency *c, uint32_t worker)
+{
+    consistency_clock *clock = &c->clocks[worker];
+    if (clock->waiting)
+        clock->pushed--;
+    clock->waiting = false;
+}
+
+static bool sync_ready(const consistency *c, uint64_t *step, worker_set *contributors)
+{
+    uint32_t expected = active(c);
+    for (uint32_t w = 0; w < c->workers; w++) {
+        const consistency_clock *clock = &c->clocks[w];
+        if (!clock->waiting || clock->pushed != c->applied + 1)
+            continue;
+        add(contributors, w);
+        expected += clock->finished; /* finished, but its last gradient counts */
+    }
+    uint32_t needed = expected > c->backup_workers ? expected - c->backup_workers : 1;
+    *step = c->applied + 1;
+    return contributors->count > 0 && contributors->count >= needed;
+}
+
+bool consistency_ready(const consistency *c, uint64_t *step, worker_set *contributors)
+{
+    contributors->count = 0;
+    if (c->mode == CONSISTENCY_SYNC)
+        return sync_ready(c, step, contributors);
+    for (uint32_t w = 0; w < c->workers; w++) {
+        if (c->clocks[w].waiting) {
+            add(contributors, w);
+            *step = c->clocks[w].pushed;
+            return true;
+        }
+    }
+    return false;
+}
+
+void consistency_applied(consistency *c, uint64_t step, const worker_set *contributors)
+{
+    if (c->mode == CONSISTENCY_SYNC) {
+        assert(step == c->applied + 1);
+        c->applied = step;
+    } else {
+        c->applied++;
+    }
+    for (uint32_t i = 0; i < contributors->count; i++)
+        c->clocks[contributors->workers[i]].waiting = false;
+}
+
+bool consistency_may_answer(const consistency *c, uint64_t step)
+{
+    switch (c->mode) {
+    case CONSISTENCY_SYNC:
+        return step <= c->applied;
+    case CONSISTENCY_SSP:
+        return step <= c->staleness || slowest(c) >= step - c->staleness;
+    case CONSISTENCY_ASYNC:
+        break;
+    }
+    return true;
+}
+
+void consistency_finish(consistency *c, uint32_t worker)
+{
+    c->clocks[worker].finished = true;
+}
+
+bool consistency_all_finished(const consistency *c)
+{
+    return active(c) == 0;
+}
+
+void consistency_missing(const consistency *c, uint64_t step, worker_set *missing)
+{
+    missing->count = 0;
+    for (uint32_t w = 0; w < c->workers; w++) {
+        const consistency_clock *clock = &c->clocks[w];
+        uint64_t wanted = step;
+        if (c->mode == CONSISTENCY_SSP)
+            wanted = step > c->staleness ? step - c->staleness : 0;
+        if (!clock->finished && clock->pushed < wanted)
+            add(missing, w);
+    }
+}

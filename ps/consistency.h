@@ -1,0 +1,77 @@
+/* consistency.h - when may an update be applied, and when may a worker go on?
+ *
+ * Pure policy: no tensors, sockets or clocks. The shard tells it what arrived; it answers what may
+ * happen. One instance per shard. BSP and backup workers: Chen et al. 2016; SSP: Ho et al. 2013.
+ *
+ * | mode  | a gradient applies                                   | a worker that pushed step t goes on      |
+ * |-------|------------------------------------------------------|------------------------------------------|
+ * | sync  | with all of its step (with backups: the first n - b) | once step t is applied                   |
+ * | ssp   | on arrival                                           | once the slowest worker is at t - s      |
+ * | async | on arrival                                           | at once                                  |
+ */
+#ifndef PENSTOCK_PS_CONSISTENCY_H
+#define PENSTOCK_PS_CONSISTENCY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/job.h"
+#include "common/status.h"
+
+/* Members of a set of workers, in rising order. */
+typedef struct {
+    uint32_t count;
+    uint16_t workers[JOB_WORKERS_MAX];
+} worker_set;
+
+typedef enum {
+    ARRIVAL_FRESH,  /* to be kept: it will be part of an update */
+    ARRIVAL_REPEAT, /* this worker pushed that step before */
+    ARRIVAL_LATE,   /* backup workers: the step was applied without it; to be dropped */
+} arrival;
+
+typedef struct {
+    uint64_t pushed;  /* last step pushed whole; 0: none */
+    bool waiting;     /* `pushed` is not applied yet */
+    bool finished;    /* pushes no more; nobody waits for it */
+} consistency_clock;
+
+typedef struct {
+    consistency_mode mode;
+    uint32_t workers, staleness, backup_workers;
+    uint64_t applied; /* sync: last step applied; else number of updates applied */
+    consistency_clock *clocks; /* (workers) */
+} consistency;
+
+/* Of a checked job. PS_ENOMEM. */
+ps_status consistency_init(consistency *c, const job_config *job);
+void consistency_fini(consistency *c);
+
+/* How would the gradient of `worker` for `step` (1, 2, ...) be taken? Changes nothing. PS_EPROTOCOL: a step that this worker cannot have reached, or a worker that has finished. */
+ps_status consistency_judge(const consistency *c, uint32_t worker, uint64_t step, arrival *verdict,
+                            ps_error *error);
+
+/* The gradient, judged ARRIVAL_FRESH, has arrived whole. */
+void consistency_arrive(consistency *c, uint32_t worker, uint64_t step);
+
+/* A worker starts anew after a restart: its gradient that waits, if any, is forgotten. */
+void consistency_forget(consistency *c, uint32_t worker);
+
+/* Is there an update that may be applied now? Then its step and contributors, in worker order. To be called
+ * until it says no, each time followed by consistency_applied. */
+bool consistency_ready(const consistency *c, uint64_t *step, worker_set *contributors);
+
+/* That update is in the weights. */
+void consistency_applied(consistency *c, uint64_t step, const worker_set *contributors);
+
+/* May a worker have its answer to the push of `step`, or to a pull that wants at least `step`? */
+bool consistency_may_answer(const consistency *c, uint64_t step);
+
+/* `worker` will push no more. What it pushed still counts. */
+void consistency_finish(consistency *c, uint32_t worker);
+bool consistency_all_finished(const consistency *c);
+
+/* The workers that `step` waits for: those whose gradient (sync) or clock (ssp) is missing. */
+void consistency_missing(const consistency *c, uint64_t step, worker_set *missing);
+
+#endif

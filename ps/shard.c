@@ -1,0 +1,723 @@
+/* shard.c - see shard.h.
+ *
+ * One thread owns a shard; there is nothing to lock. Every handler first judges the whole message and only
+ * then touches state, so that a refused message leaves no trace but a counter. */
+#include "ps/shard.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/gradient.h"
+#include "common/log.h"
+#include "common/partition.h"
+#include "ps/consistency.h"
+#include "ps/member.h"
+#include "ps/schedule.h"
+#include "ps/store.h"
+
+typedef struct outgoing {
+    struct outgoing *next;
+    wire_route to;
+    wire_message *message;
+} outgoing;
+
+struct shard {
+    shard_config config;
+    ps_error failure; /* status PS_OK while the job can go on */
+    shard_counters counters;
+    outgoing *outbox, **outbox_tail;
+    uint64_t created_ms, said_ms; /* 0 until the first tick */
+
+    /* From the first HELLO on. */
+    bool has_job;
+    job_config job;
+    uint64_t fingerprint;
+    partition partition;
+    uint32_t slice_count; /* of this shard */
+    consistency consistency;
+    store *store;
+    member *workers;    /* (job.workers) */
+    member *evaluators; /* (job.evaluators) */
+    store_gradient *gradients; /* (job.workers) scratch */
+};
+
+ps_status shard_create(const shard_config *config, shard **out)
+{
+    shard *s = calloc(1, sizeof *s);
+    *out = s;
+    if (!s)
+        return PS_ENOMEM;
+    s->config = *config;
+    s->outbox_tail = &s->outbox;
+    return PS_OK;
+}
+
+static void drop_job(shard *s)
+{
+    for (uint32_t i = 0; s->workers && i < s->job.workers; i++)
+        member_fini(&s->workers[i], s->slice_count);
+    for (uint32_t i = 0; s->evaluators && i < s->job.evaluators; i++)
+        member_fini(&s->evaluators[i], 0);
+    free(s->workers);
+    free(s->evaluators);
+    free(s->gradients);
+    s->workers = NULL;
+    s->evaluators = NULL;
+    s->gradients = NULL;
+    store_destroy(&s->store);
+    consistency_fini(&s->consistency);
+    partition_fini(&s->partition);
+    job_fini(&s->job);
+    s->has_job = false;
+}
+
+void shard_destroy(shard **handle)
+{
+    shard *s = *handle;
+    *handle = NULL;
+    if (!s)
+        return;
+    drop_job(s);
+    wire_message *m;
+    wire_route to;
+    while ((m = shard_next(s, &to)))
+        wire_destroy(&m);
+    free(s);
+}
+
+/* ---- answers ---- */
+
+static void fail_job(shard *s, const ps_error *why)
+{
+    if (s->failure.status == PS_OK)
+        s->failure = *why;
+}
+
+static void fail_out_of_memory(shard *s)
+{
+    ps_error why;
+    ps_fail(&why, PS_ENOMEM, "ps/%u is out of memory", s->config.index);
+    fail_job(s, &why);
+}
+
+/* Fills in what every answer carries and queues it. Takes `m`; NULL means that it could not be made. */
+static void send_answer(shard *s, wire_message *m, const wire_message *request, const wire_route *to)
+{
+    outgoing *out = m ? malloc(sizeof *out) : NULL;
+    if (!out) {
+        wire_destroy(&m);
+        fail_out_of_memory(s);
+        return;
+    }
+    m->role = WIRE_PS;
+    m->index = s->config.index;
+    m->incarnation = s->config.incarnation;
+    m->request = request->request;
+    m->examples_total = s->counters.examples_applied;
+    if (s->has_job) {
+        m->job = s->fingerprint;
+        m->job_finished = consistency_all_finished(&s->consistency);
+        if (m->type != WIRE_WELCOME)
+            m->step = s->consistency.applied;
+    }
+    out->next = NULL;
+    out->to = *to;
+    out->message = m;
+    *s->outbox_tail = out;
+    s->outbox_tail = &out->next;
+}
+
+static void send_plain(shard *s, wire_type type, const wire_message *request, const wire_route *to,
+                       const char *text)
+{
+    wire_message *m = wire_create(type, 0);
+    if (m && text)
+        wire_set_text(m, text);
+    send_answer(s, m, request, to);
+}
+
+static void send_error(shard *s, const wire_message *request, const wire_route *to, const ps_error *why)
+{
+    wire_message *m = wire_create(WIRE_ERROR, 0);
+    if (m) {
+        m->status = why->status;
+        wire_set_text(m, why->text);
+    }
+    send_answer(s, m, request, to);
+}
+
+static void send_weights(shard *s, const wire_message *request, const wire_route *to)
+{
+    wire_message *m = wire_create(WIRE_WEIGHTS, request->slice_count);
+    if (m) {
+        m->has_payload = request->slice_count > 0;
+        for (uint32_t i = 0; i < request->slice_count; i++) {
+            m->slices[i] = request->slices[i];
+            m->payloads[i] = buffer_ref(store_weights(s->store, s->partition.slices[m->slices[i]].ordinal));
+        }
+    }
+    send_answer(s, m, request, to);
+}
+
+static void answer(shard *s, const wire_message *request, const wire_route *to)
+{
+    if (s->failure.status != PS_OK)
+        send_error(s, request, to, &s->failure);
+    else if (request->type == WIRE_PUSH_PULL || request->type == WIRE_PULL)
+        send_weights(s, request, to);
+    else
+        send_plain(s, WIRE_ACK, request, to, NULL);
+}
+
+wire_message *shard_next(shard *s, wire_route *to)
+{
+    outgoing *out = s->outbox;
+    if (!out)
+        return NULL;
+    s->outbox = out->next;
+    if (!s->outbox)
+        s->outbox_tail = &s->outbox;
+    wire_message *m = out->message;
+    *to = out->to;
+    free(out);
+    return m;
+}
+
+/* ---- when may a request be answered? ---- */
+
+static bool others_finished(const shard *s, const wire_message *request)
+{
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        if (!s->workers[w].finished && !(request->role == WIRE_WORKER && request->index == w))
+            return false;
+    return true;
+}
+
+static bool may_answer(const shard *s, const wire_message *request)
+{
+    if (s->failure.status != PS_OK)
+        return true;
+    if (request->type == WIRE_PUSH && s->job.mode == CONSISTENCY_SYNC)
+        return true; /* the gradient is here; that its step applies later is a pull's concern */
+    if (request->after_finish && !others_finished(s, request))
+        return false;
+    return consistency_may_answer(&s->consistency, request->step);
+}
+
+static void answer_member(shard *s, member *m)
+{
+    open_request **link = &m->requests;
+    while (*link) {
+        open_request *r = *link;
+        if (!may_answer(s, r->message)) {
+            link = &r->next;
+            continue;
+        }
+        answer(s, r->message, &r->from);
+        member_close(m, link);
+    }
+}
+
+static void answer_all(shard *s)
+{
+    for (uint32_t i = 0; i < s->job.workers; i++)
+        answer_member(s, &s->workers[i]);
+    for (uint32_t i = 0; i < s->job.evaluators; i++)
+        answer_member(s, &s->evaluators[i]);
+}
+
+/* Answers now or, if it must wait, keeps the request. */
+static void answer_or_open(shard *s, member *m, wire_message **message, const wire_route *from,
+                           uint64_t now_ms)
+{
+    if (may_answer(s, *message))
+        answer(s, *message, from);
+    else if (member_open(m, message, from, now_ms) != PS_OK)
+        fail_out_of_memory(s);
+}
+
+/* ---- updates ---- */
+
+/* The shares of those contributors that have something to contribute. Returns their number. */
+static uint32_t collect_gradients(shard *s, const worker_set *contributors)
+{
+    uint64_t examples = 0;
+    for (uint32_t i = 0; i < contributors->count; i++)
+        examples += s->workers[contributors->workers[i]].push.examples;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < contributors->count; i++) {
+        const member_push *push = &s->workers[contributors->workers[i]].push;
+        if (push->examples == 0)
+            continue;
+        double share = (double)push->examples / (double)examples;
+        s->gradients[count++] = (store_gradient){
+            .slices = push->slices,
+            .weight = (float)share * push->clip_factor,
+        };
+    }
+    s->counters.examples_applied += examples;
+    return count;
+}
+
+static void apply_ready(shard *s)
+{
+    uint64_t step;
+    worker_set contributors;
+    while (s->failure.status == PS_OK && consistency_ready(&s->consistency, &step, &contributors)) {
+        uint32_t count = collect_gradients(s, &contributors);
+        float rate = (float)schedule_rate(&s->job.schedule, step);
+        if (count > 0 && store_apply(s->store, s->gradients, count, rate) != PS_OK) {
+            fail_out_of_memory(s);
+            break;
+        }
+        consistency_applied(&s->consistency, step, &contributors);
+        s->counters.steps_applied++;
+        for (uint32_t i = 0; i < contributors.count; i++)
+            member_drop_push(&s->workers[contributors.workers[i]], s->slice_count);
+    }
+    answer_all(s);
+}
+
+/* ---- HELLO ---- */
+
+static ps_status check_against_cluster(const shard *s, const job_config *job, ps_error *error)
+{
+    if (s->config.servers && s->config.servers != job->servers)
+        return ps_fail(error, PS_EMISMATCH, "the job has %u ps, but the cluster spec of ps/%u has %u",
+                       job->servers, s->config.index, s->config.servers);
+    if (s->config.workers && s->config.workers != job->workers)
+        return ps_fail(error, PS_EMISMATCH, "the job has %u workers, but the cluster spec of ps/%u has %u",
+                       job->workers, s->config.index, s->config.workers);
+    if (s->config.index >= job->servers)
+        return ps_fail(error, PS_EMISMATCH, "the job has %u ps; this is ps/%u", job->servers,
+                       s->config.index);
+    return PS_OK;
+}
+
+static ps_status create_members(shard *s)
+{
+    s->workers = calloc(s->job.workers, sizeof *s->workers);
+    s->evaluators = calloc(s->job.evaluators + 1, sizeof *s->evaluators);
+    s->gradients = calloc(s->job.workers, sizeof *s->gradients);
+    if (!s->workers || !s->evaluators || !s->gradients)
+        return PS_ENOMEM;
+    for (uint32_t i = 0; i < s->job.workers; i++)
+        if (member_init(&s->workers[i], s->slice_count) != PS_OK)
+            return PS_ENOMEM;
+    return PS_OK;
+}
+
+/* The first HELLO brings the job. All or nothing. */
+static ps_status adopt_job(shard *s, const job_config *job, ps_error *error)
+{
+    ps_status status = check_against_cluster(s, job, error);
+    if (status != PS_OK)
+        return status;
+    status = job_copy(job, &s->job);
+    if (status == PS_OK)
+        status = partition_init(&s->partition, &s->job, error);
+    if (status != PS_OK)
+        goto fail;
+    uint64_t bytes = store_bytes(&s->job, &s->partition, s->config.index);
+    if (s->config.memory_max_bytes && bytes > s->config.memory_max_bytes) {
+        status = ps_fail(error, PS_ELIMIT,
+                         "the job needs %llu MiB on ps/%u; its limit is %llu MiB (--memory-limit)",
+                         (unsigned long long)(bytes >> 20), s->config.index,
+                         (unsigned long long)(s->config.memory_max_bytes >> 20));
+        goto fail;
+    }
+    s->slice_count = partition_server_count(&s->partition, s->config.index);
+    status = wire_job_fingerprint(&s->job, &s->fingerprint);
+    if (status == PS_OK)
+        status = consistency_init(&s->consistency, &s->job);
+    if (status == PS_OK)
+        status = store_create(&s->job, &s->partition, s->config.index, &s->store);
+    if (status == PS_OK)
+        status = create_members(s);
+    if (status != PS_OK) {
+        ps_fail(error, status, "ps/%u has no memory for a shard of %llu MiB", s->config.index,
+                (unsigned long long)(bytes >> 20));
+        goto fail;
+    }
+    s->has_job = true;
+    log_info("job '%s': %s, %s, %u ps, %u workers; this shard holds %u slices, %llu parameters", s->job.name,
+             consistency_mode_name(s->job.mode), optimizer_kind_name(s->job.optimizer.kind), s->job.servers,
+             s->job.workers, s->slice_count,
+             (unsigned long long)partition_server_elements(&s->partition, s->config.index));
+    return PS_OK;
+
+fail:
+    drop_job(s);
+    return status;
+}
+
+static ps_status find_member(shard *s, const wire_message *message, member **found, ps_error *error)
+{
+    bool worker = message->role == WIRE_WORKER;
+    uint32_t count = worker ? s->job.workers : s->job.evaluators;
+    if (message->index >= count)
+        return ps_fail(error, PS_EMISMATCH, "%s %u is not of this job, which has %u",
+                       wire_role_name(message->role), message->index, count);
+    *found = worker ? &s->workers[message->index] : &s->evaluators[message->index];
+    return PS_OK;
+}
+
+/* A new incarnation takes the place of the one before it: what that one left half done is forgotten. */
+static void replace_incarnation(shard *s, member *m, const wire_message *hello)
+{
+    if (m->joined)
+        log_warning("%s %u has restarted", wire_role_name(hello->role), hello->index);
+    else
+        log_info("%s %u joined", wire_role_name(hello->role), hello->index);
+    member_drop_requests(m);
+    if (hello->role == WIRE_WORKER) {
+        member_drop_push(m, s->slice_count);
+        consistency_forget(&s->consistency, hello->index);
+    }
+    m->joined = true;
+    m->incarnation = hello->incarnation;
+}
+
+static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *from, ps_error *error)
+{
+    if (hello->receiver != s->config.index)
+        return ps_fail(error, PS_EMISMATCH, "this is ps/%u, not ps/%u: the cluster specs differ",
+                       s->config.index, hello->receiver);
+    ps_status status =
+        s->has_job ? job_difference(&s->job, hello->hello, error) : adopt_job(s, hello->hello, error);
+    if (status != PS_OK)
+        return status;
+    member *m;
+    status = find_member(s, hello, &m, error);
+    if (status != PS_OK)
+        return status;
+    if (m->joined && hello->incarnation < m->incarnation)
+        return ps_fail(error, PS_EPEER, "%s %u has been replaced by a newer process under the same index",
+                       wire_role_name(hello->role), hello->index);
+    if (!m->joined || hello->incarnation > m->incarnation)
+        replace_incarnation(s, m, hello);
+
+    wire_message *welcome = wire_create(WIRE_WELCOME, 0);
+    if (welcome && s->job.mode == CONSISTENCY_SYNC)
+        welcome->step = s->consistency.applied;
+    else if (welcome && hello->role == WIRE_WORKER)
+        welcome->step = s->consistency.clocks[hello->index].pushed;
+    send_answer(s, welcome, hello, from);
+    return PS_OK;
+}
+
+/* ---- requests of members ---- */
+
+static ps_status check_slices_are_ours(const shard *s, const wire_message *message, ps_error *error)
+{
+    for (uint32_t i = 0; i < message->slice_count; i++) {
+        uint32_t number = message->slices[i];
+        if (number >= s->partition.count || s->partition.slices[number].server != s->config.index)
+            return ps_fail(error, PS_EMISMATCH, "%s names slice %u, which ps/%u does not hold",
+                           wire_type_name(message->type), number, s->config.index);
+        size_t bytes = s->partition.slices[number].count * sizeof(float);
+        if (message->has_payload && buffer_size(message->payloads[i]) != bytes)
+            return ps_fail(error, PS_EMISMATCH, "%s: slice %u has %zu bytes; it is one of %zu",
+                           wire_type_name(message->type), number, buffer_size(message->payloads[i]), bytes);
+    }
+    return PS_OK;
+}
+
+/* Does this part belong to the gradient being collected? One whose step was applied without it (backup
+ * workers) makes room. */
+static ps_status check_fits_parts(shard *s, member *m, const wire_message *part, ps_error *error)
+{
+    member_push *push = &m->push;
+    if (push->step != 0 && s->job.mode == CONSISTENCY_SYNC && push->step <= s->consistency.applied)
+        member_drop_push(m, s->slice_count);
+    if (push->step == 0)
+        return PS_OK;
+    if (push->step != part->step)
+        return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu while step %llu is incomplete",
+                       part->index, (unsigned long long)part->step, (unsigned long long)push->step);
+    if (push->examples != part->examples || push->clip_factor != part->clip_factor)
+        return ps_fail(error, PS_EPROTOCOL,
+                       "worker %u: the parts of step %llu disagree about examples or clip factor", part->index,
+                       (unsigned long long)part->step);
+    return PS_OK;
+}
+
+/* Adds a part to the gradient being collected. Slices that are already there are left alone. */
+static void collect_part(shard *s, member_push *push, const wire_message *message)
+{
+    push->step = message->step;
+    push->examples = message->examples;
+    push->clip_factor = message->clip_factor;
+    push->nonfinite |= message->nonfinite;
+    for (uint32_t i = 0; i < message->slice_count; i++) {
+        const slice *cut = &s->partition.slices[message->slices[i]];
+        if (push->named[cut->ordinal])
+            continue;
+        push->named[cut->ordinal] = true;
+        push->received++;
+        if (!message->has_payload)
+            continue;
+        push->slices[cut->ordinal] = buffer_ref(message->payloads[i]);
+        if (!gradient_is_finite(buffer_bytes(message->payloads[i]), cut->count))
+            push->nonfinite = true;
+    }
+}
+
+/* A gradient with NaN or Inf in it: no part of it is used. */
+static void guard_nonfinite(shard *s, uint32_t worker)
+{
+    member_push *push = &s->workers[worker].push;
+    s->counters.nonfinite_refused++;
+    push->examples = 0;
+    if (s->job.guard == GUARD_STOP) {
+        ps_error why;
+        ps_fail(&why, PS_ENONFINITE, "the gradient of worker %u for step %llu holds NaN or Inf", worker,
+                (unsigned long long)push->step);
+        fail_job(s, &why);
+    } else {
+        log_warning("step %llu: the gradient of worker %u holds NaN or Inf and is left out",
+                    (unsigned long long)push->step, worker);
+    }
+}
+
+static ps_status handle_push(shard *s, member *m, wire_message **message, const wire_route *from,
+                             uint64_t now_ms, ps_error *error)
+{
+    wire_message *push = *message;
+    if (push->role != WIRE_WORKER)
+        return ps_fail(error, PS_EPROTOCOL, "an %s may not push", wire_role_name(push->role));
+    if (push->slice_count == 0)
+        return ps_fail(error, PS_EPROTOCOL, "%s names no slice", wire_type_name(push->type));
+    arrival verdict;
+    ps_status status = consistency_judge(&s->consistency, push->index, push->step, &verdict, error);
+    if (status != PS_OK)
+        return status;
+    if (verdict == ARRIVAL_FRESH)
+        status = check_fits_parts(s, m, push, error);
+    if (status != PS_OK)
+        return status;
+
+    if (verdict != ARRIVAL_FRESH) {
+        if (verdict == ARRIVAL_REPEAT)
+            s->counters.repeats++;
+        else
+            s->counters.late_gradients++;
+        answer_or_open(s, m, message, from, now_ms);
+        return PS_OK;
+    }
+    collect_part(s, &m->push, push);
+    if (m->push.received < s->slice_count) {
+        answer_or_open(s, m, message, from, now_ms);
+        return PS_OK;
+    }
+    consistency_arrive(&s->consistency, push->index, push->step);
+    if (m->push.nonfinite)
+        guard_nonfinite(s, push->index);
+    if (member_open(m, message, from, now_ms) != PS_OK)
+        fail_out_of_memory(s);
+    apply_ready(s);
+    return PS_OK;
+}
+
+static void handle_finish(shard *s, member *m, const wire_message *finish, const wire_route *from)
+{
+    if (!m->finished) {
+        m->finished = true;
+        log_info("%s %u finished", wire_role_name(finish->role), finish->index);
+        if (finish->role == WIRE_WORKER) {
+            consistency_finish(&s->consistency, finish->index);
+            apply_ready(s);
+        }
+    }
+    answer(s, finish, from);
+}
+
+/* "worker 0, worker 2 (not joined)", cut where it grows too long. */
+static void describe_workers(const shard *s, const worker_set *set, char *text, size_t bytes)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (uint32_t i = 0; i < set->count && used + 64 < bytes; i++) {
+        uint32_t w = set->workers[i];
+        used += (size_t)snprintf(text + used, bytes - used, "%sworker %u%s", i ? ", " : "", w,
+                                 s->workers[w].joined ? "" : " (not joined)");
+        if (used + 64 >= bytes && i + 1 < set->count)
+            snprintf(text + used, bytes - used, " and %u more", set->count - i - 1);
+    }
+}
+
+/* "step 17 waits for worker 2": who keeps this request waiting? */
+static void describe_wait(const shard *s, const wire_message *request, char *text, size_t bytes)
+{
+    worker_set missing = {0};
+    char names[256];
+    if (request->after_finish) {
+        for (uint32_t w = 0; w < s->job.workers; w++)
+            if (!s->workers[w].finished)
+                missing.workers[missing.count++] = (uint16_t)w;
+        describe_workers(s, &missing, names, sizeof names);
+        snprintf(text, bytes, "the end of the job waits for %s", names);
+        return;
+    }
+    consistency_missing(&s->consistency, request->step, &missing);
+    describe_workers(s, &missing, names, sizeof names);
+    snprintf(text, bytes, "step %llu waits for %s", (unsigned long long)request->step,
+             missing.count ? names : "the rest of its gradient");
+}
+
+static void handle_query(shard *s, member *m, const wire_message *query, const wire_route *from)
+{
+    open_request *r = member_find(m, query->request);
+    if (!r) {
+        send_plain(s, WIRE_RESEND, query, from, NULL);
+        return;
+    }
+    r->from = *from; /* the connection it came by may be gone */
+    char text[WIRE_TEXT_MAX + 1];
+    describe_wait(s, r->message, text, sizeof text);
+    send_plain(s, WIRE_PENDING, query, from, text);
+}
+
+static ps_status find_sender(shard *s, const wire_message *message, member **found, ps_error *error)
+{
+    if (!s->has_job)
+        return ps_fail(error, PS_EPEER, "ps/%u has no job yet: it has restarted, or HELLO is missing",
+                       s->config.index);
+    if (message->job != s->fingerprint)
+        return ps_fail(error, PS_EMISMATCH, "%s is of another job than '%s'", wire_type_name(message->type),
+                       s->job.name);
+    ps_status status = find_member(s, message, found, error);
+    if (status != PS_OK)
+        return status;
+    if (!(*found)->joined || (*found)->incarnation != message->incarnation)
+        return ps_fail(error, PS_EPEER, "%s of %s %u comes from a process that is not its current one",
+                       wire_type_name(message->type), wire_role_name(message->role), message->index);
+    return PS_OK;
+}
+
+static ps_status handle_request(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms,
+                                ps_error *error)
+{
+    member *m;
+    ps_status status = find_sender(s, *message, &m, error);
+    if (status == PS_OK)
+        status = shard_failure(s, error);
+    if (status != PS_OK)
+        return status;
+    if ((*message)->type == WIRE_QUERY) {
+        handle_query(s, m, *message, from);
+        return PS_OK;
+    }
+    open_request *known = member_find(m, (*message)->request);
+    if (known) { /* sent again while it waits */
+        known->from = *from;
+        return PS_OK;
+    }
+    if (m->request_count >= SHARD_REQUESTS_MAX + s->slice_count)
+        return ps_fail(error, PS_ELIMIT, "%s %u has %u requests open; no more are taken",
+                       wire_role_name((*message)->role), (*message)->index, m->request_count);
+    status = check_slices_are_ours(s, *message, error);
+    if (status != PS_OK)
+        return status;
+
+    switch ((*message)->type) {
+    case WIRE_PUSH_PULL:
+    case WIRE_PUSH:
+        return handle_push(s, m, message, from, now_ms, error);
+    case WIRE_PULL:
+        answer_or_open(s, m, message, from, now_ms);
+        return PS_OK;
+    case WIRE_FINISH:
+        handle_finish(s, m, *message, from);
+        return PS_OK;
+    default:
+        return ps_fail(error, PS_EPROTOCOL, "%s is not for a ps", wire_type_name((*message)->type));
+    }
+}
+
+void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms)
+{
+    ps_error error = {PS_OK, ""};
+    ps_status status = (*message)->type == WIRE_HELLO
+                           ? handle_hello(s, *message, from, &error)
+                           : handle_request(s, message, from, now_ms, &error);
+    if (status != PS_OK) {
+        s->counters.messages_refused++;
+        send_error(s, *message, from, &error);
+    }
+    wire_destroy(message);
+    if (s->failure.status != PS_OK && s->has_job)
+        answer_all(s);
+}
+
+/* ---- time and state ---- */
+
+static const open_request *oldest_request(const shard *s)
+{
+    const open_request *oldest = NULL;
+    for (uint32_t w = 0; w < s->job.workers; w++) {
+        const open_request *r = s->workers[w].requests;
+        if (r && (!oldest || r->since_ms < oldest->since_ms))
+            oldest = r;
+    }
+    return oldest;
+}
+
+static void say_who_is_missing(const shard *s, uint64_t now_ms)
+{
+    unsigned long long seconds = (now_ms - s->created_ms) / 1000;
+    if (!s->has_job) {
+        log_info("no worker has joined yet (%llu s)", seconds);
+        return;
+    }
+    worker_set missing = {0};
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        if (!s->workers[w].joined)
+            missing.workers[missing.count++] = (uint16_t)w;
+    if (missing.count) {
+        char names[256];
+        describe_workers(s, &missing, names, sizeof names);
+        log_info("waiting for %s (%llu s)", names, seconds);
+    }
+}
+
+void shard_tick(shard *s, uint64_t now_ms)
+{
+    if (s->created_ms == 0)
+        s->created_ms = s->said_ms = now_ms;
+    if (now_ms - s->said_ms < SHARD_STALL_MS)
+        return;
+    s->said_ms = now_ms;
+    const open_request *r = s->has_job ? oldest_request(s) : NULL;
+    if (r && now_ms - r->since_ms >= SHARD_STALL_MS) {
+        char text[WIRE_TEXT_MAX + 1];
+        describe_wait(s, r->message, text, sizeof text);
+        log_warning("%s (%llu s)", text, (unsigned long long)(now_ms - r->since_ms) / 1000);
+    } else {
+        say_who_is_missing(s, now_ms);
+    }
+}
+
+bool shard_finished(const shard *s)
+{
+    if (!s->has_job || !consistency_all_finished(&s->consistency))
+        return false;
+    for (uint32_t i = 0; i < s->job.evaluators; i++)
+        if (!s->evaluators[i].finished)
+            return false;
+    return true;
+}
+
+ps_status shard_failure(const shard *s, ps_error *error)
+{
+    if (s->failure.status != PS_OK && error)
+        *error = s->failure;
+    return s->failure.status;
+}
+
+const shard_counters *shard_count(const shard *s)
+{
+    return &s->counters;
+}

@@ -1,0 +1,65 @@
+/* shard.h - the server's core: a pure state machine from messages to messages.
+ *
+ * Owns no socket, clock, thread or file. The caller hands it decoded messages and the time, and takes
+ * from it the messages to send; the daemon feeds it from ZeroMQ, a worker without a cluster feeds it
+ * directly, the simulator from a seeded network. It answers every request exactly by the rules of
+ * proto/penstock.proto; a message that it refuses changes nothing.
+ *
+ * When an update applies is decided by consistency.h, how by optimizer.h, where a slice lives by
+ * partition.h. What is left here: who is a member, which requests wait, and which were seen before. */
+#ifndef PENSTOCK_PS_SHARD_H
+#define PENSTOCK_PS_SHARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cluster.h"
+#include "common/status.h"
+#include "common/wire.h"
+
+enum {
+    SHARD_REQUESTS_MAX = 64, /* requests of one member that may wait at a time, unless slices demand more */
+    SHARD_STALL_MS = 5000, /* how often the shard says what it waits for */
+};
+
+typedef struct {
+    uint32_t index;       /* of this ps */
+    uint64_t incarnation; /* rises with every restart */
+    /* What the cluster spec says, to be held against the job; 0 where it does not know. */
+    uint32_t servers, workers;
+    uint64_t memory_max_bytes; /* a job that needs more is refused; 0: no limit */
+} shard_config;
+
+typedef struct {
+    uint64_t steps_applied;
+    uint64_t examples_applied;
+    uint64_t repeats;            /* pushes seen before, answered without being applied again */
+    uint64_t late_gradients;     /* dropped: came after their step (backup workers) */
+    uint64_t nonfinite_refused;  /* contributions left out by the guard */
+    uint64_t messages_refused;   /* answered by ERROR */
+} shard_counters;
+
+typedef struct shard shard;
+
+/* A shard that waits for its first HELLO. PS_ENOMEM. */
+ps_status shard_create(const shard_config *config, shard **out);
+void shard_destroy(shard **s);
+
+/* Takes a decoded message, payloads attached; consumes it and nulls the pointer. */
+void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms);
+
+/* Time passes: logs, at most every SHARD_STALL_MS, what the shard waits for. */
+void shard_tick(shard *s, uint64_t now_ms);
+
+/* The next message to be sent, owned by the caller; NULL if none. */
+wire_message *shard_next(shard *s, wire_route *to);
+
+/* Everybody who was expected has finished: the process may end once its messages have left. */
+bool shard_finished(const shard *s);
+
+/* PS_OK, or why the job cannot go on (a gradient refused under `--guard stop`, out of memory). */
+ps_status shard_failure(const shard *s, ps_error *error);
+
+const shard_counters *shard_count(const shard *s);
+
+#endif

@@ -1,0 +1,38 @@
+/* store.h - the floats of a shard: weights by version, optimizer slots, and the update that turns one
+ * version into the next.
+ *
+ * Weights are in reference-counted buffers. An update never writes the current one: it goes into a spare
+ * that nobody else holds, so a reply, a checkpoint or the version before the current one is just a
+ * reference. When an update leaves a shard, each slice has its current and its previous version.
+ *
+ * Knows slices by ordinal (their place in this shard); not steps, workers or messages. One thread. */
+#ifndef PENSTOCK_PS_STORE_H
+#define PENSTOCK_PS_STORE_H
+
+#include <stdint.h>
+
+#include "common/buffer.h"
+#include "common/partition.h"
+
+typedef struct store store;
+
+/* Bytes that store_create would allocate for `server`, weights in two versions and slots. */
+uint64_t store_bytes(const job_config *job, const partition *p, uint32_t server);
+
+/* Allocates and initialises the slices of `server`. `job` and `p` are borrowed. PS_ENOMEM. */
+ps_status store_create(const job_config *job, const partition *p, uint32_t server, store **out);
+void store_destroy(store **s);
+
+/* The current version of a slice, borrowed; take a reference to keep it. */
+buffer *store_weights(const store *s, uint32_t ordinal);
+
+/* One worker's share of an update: `slices` (one buffer per ordinal) is borrowed. */
+typedef struct {
+    buffer *const *slices;
+    float weight; /* as optimizer_gradient.weight */
+} store_gradient;
+
+/* Replaces every slice by its next version. PS_ENOMEM before anything is changed. */
+ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count, float learning_rate);
+
+#endif

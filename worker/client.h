@@ -1,0 +1,143 @@
+/* client.h - the public client of Penstock: push gradients, pull weights.
+ *
+ *     ps_client_options options;
+ *     ps_client_options_init(&options);          // SGD at 0.01, synchronous
+ *     cluster_spec cluster = ...;                // cluster_parse, or zero to train alone
+ *     ps_client *client;
+ *     ps_connect(&cluster, &options, &client, &error);
+ *     ps_declare(client, &tensor, &error);       // once per tensor, the same order everywhere
+ *     ps_join(client, 60000, &error);            // all ps are there and agree on the job
+ *
+ *     float *weights[] = {...}, *gradients[] = {...};
+ *     ps_ticket ticket;
+ *     ps_result result;
+ *     ps_pull(client, 0, weights, &ticket, &error);
+ *     ps_wait(client, ticket, PS_FOREVER, &result, &error);
+ *     for (uint64_t step = result.step + 1; step <= steps; step = result.step + 1) {
+ *         ... compute gradients at weights ...
+ *         ps_update update = {.step = step, .examples = rows, .gradients = gradients};
+ *         ps_push_pull(client, &update, weights, &ticket, &error);
+ *         ps_wait(client, ticket, PS_FOREVER, &result, &error);
+ *     }
+ *     ps_finish(client, &error);
+ *     ps_close(&client);
+ *
+ * (tests/unit/test_client.c compiles and runs this.)
+ *
+ * Threads: a client belongs to one thread at a time; different clients may be used on different threads. The
+ * client has one more thread, ZeroMQ's, which reads lent gradients. Nothing but ps_join, ps_wait,
+ * ps_finish and ps_close blocks. Lost and repeated messages, reconnection and names that do not
+ * resolve yet are handled inside.
+ *
+ * Errors: every function returns a ps_status and, where it takes a ps_error (which may be NULL), leaves one
+ * line that names the thing and the reason. After PS_EMISMATCH, PS_EPEER, PS_ENONFINITE the job is over for
+ * this client: close it. */
+#ifndef PENSTOCK_WORKER_CLIENT_H
+#define PENSTOCK_WORKER_CLIENT_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cluster.h"
+#include "common/job.h"
+#include "common/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PS_FOREVER UINT32_MAX
+
+typedef struct ps_client ps_client;
+
+typedef struct {
+    /* What is trained and how. Numbers of ps, workers and evaluators are taken from the cluster spec where it
+     * knows them, and must be set here for a sparse one. Tensors are added by ps_declare. */
+    job_config job;
+    /* If not NULL: blocking calls return PS_EINTERRUPTED once this is non-zero (set by a signal handler). */
+    const volatile sig_atomic_t *stop;
+    /* An unanswered request is asked about after this time, then after twice as long, and so on. */
+    uint32_t query_first_ms, query_max_ms;
+} ps_client_options;
+
+/* Names an outstanding push or pull until ps_wait has collected it. */
+typedef uint32_t ps_ticket;
+
+typedef struct {
+    uint64_t step; /* 1, 2, ...: this worker's step */
+    /* Rows that `gradients` are the mean of: its weight among the workers' in a synchronous step. 0: nothing
+     * to contribute to this step; `gradients` is not read. */
+    uint32_t examples;
+    /* Per declared tensor: (its shape) f32, row-major. Lent until ps_wait returns PS_OK for the ticket. */
+    const float *const *gradients;
+} ps_update;
+
+typedef struct {
+    uint64_t step;           /* version of the weights: synchronous: last step applied (go on with the
+                                next); else the number of updates */
+    uint64_t examples_total; /* rows that all workers together have put into the weights so far */
+    bool job_finished;       /* every worker has finished */
+    bool nonfinite;          /* the gradient pushed held NaN or Inf; the guard's policy applies */
+} ps_result;
+
+/* Defaults: job_init, no stop flag, 1 s and 30 s. */
+void ps_client_options_init(ps_client_options *options);
+void ps_client_options_fini(ps_client_options *options);
+
+/* Starts connecting to every ps; does not wait. `cluster` without `present`: a shard inside this process. Both
+ * arguments are copied. PS_ECONFIG if the job's numbers and the cluster's disagree or are unknown; PS_EIO;
+ * PS_ENOMEM. */
+ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *options, ps_client **out,
+                     ps_error *error);
+
+/* Adds a tensor to the job. Not after ps_join (PS_ESTATE). PS_ECONFIG as tensor_table_add. */
+ps_status ps_declare(ps_client *client, const tensor *t, ps_error *error);
+
+/* Blocks until every ps has accepted this process and its description of the job. PS_ETIMEDOUT names a ps that
+ * did not answer; PS_EMISMATCH what differs; PS_ECONFIG if the job is not valid; PS_EINTERRUPTED. */
+ps_status ps_join(ps_client *client, uint32_t timeout_ms, ps_error *error);
+
+/* The step after which this process goes on: 0 for a new job. After ps_join. */
+uint64_t ps_joined_step(const ps_client *client);
+
+/* The job as joined, tensors included; valid until ps_close. */
+const job_config *ps_job(const ps_client *client);
+
+/* Gradients up, and the weights after that step down, in one round trip. `weights`: per tensor, written until
+ * ps_wait returns. PS_ELIMIT if 64 requests are outstanding; PS_ESTATE before ps_join; PS_EINVAL. */
+ps_status ps_push_pull(ps_client *client, const ps_update *update, float *const *weights, ps_ticket *ticket,
+                       ps_error *error);
+
+/* Gradients alone. Answered when every shard holds them (sync), or has applied them and lets this worker go
+ * on (ssp, async). */
+ps_status ps_push(ps_client *client, const ps_update *update, ps_ticket *ticket, ps_error *error);
+
+/* Weights alone: of at least version `step` (sync), or once the slowest worker allows a worker at `step`
+ * (ssp); 0: the current ones. */
+ps_status ps_pull(ps_client *client, uint64_t step, float *const *weights, ps_ticket *ticket,
+                  ps_error *error);
+
+/* The weights after all other workers have finished: what a chief saves. */
+ps_status ps_pull_final(ps_client *client, float *const *weights, ps_ticket *ticket, ps_error *error);
+
+/* Blocks until the request is answered by all ps and its gradients are the caller's again. PS_ETIMEDOUT leaves it
+ * outstanding. Any other failure ends it, with the reason. `result` may be NULL. */
+ps_status ps_wait(ps_client *client, ps_ticket ticket, uint32_t timeout_ms, ps_result *result,
+                  ps_error *error);
+
+/* Sends what is due and takes in what has come, without waiting. Worth a call in long computations while
+ * requests are outstanding; never needed. */
+void ps_progress(ps_client *client);
+
+/* Tells every ps that this process will push no more, and waits for their word. The ps end when all have said
+ * so. */
+ps_status ps_finish(ps_client *client, ps_error *error);
+
+/* Ends the client, with or without ps_finish; nulls the pointer. */
+void ps_close(ps_client **client);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,77 @@
+/* link_zmq.c - the link over ZeroMQ: one connected socket per ps. */
+#include <stdlib.h>
+
+#include "worker/link.h"
+
+typedef struct {
+    link base;
+    transport *transport;
+    uint32_t servers;
+    uint32_t next; /* receive asks the sockets in turn, so that none is starved */
+    transport_socket *sockets[];
+} link_zmq;
+
+static ps_status zmq_send_message(link *self, uint32_t server, wire_message **message)
+{
+    return transport_send(((link_zmq *)self)->sockets[server], NULL, message);
+}
+
+static transport_event zmq_receive_message(link *self, uint32_t *server, wire_message **message,
+                                           ps_error *error)
+{
+    link_zmq *l = (link_zmq *)self;
+    for (uint32_t tried = 0; tried < l->servers; tried++) {
+        *server = l->next;
+        l->next = (l->next + 1) % l->servers;
+        transport_event event = transport_receive(l->sockets[*server], NULL, message, error);
+        if (event != TRANSPORT_NOTHING)
+            return event;
+    }
+    return TRANSPORT_NOTHING;
+}
+
+static void zmq_wait(link *self, int timeout_ms)
+{
+    link_zmq *l = (link_zmq *)self;
+    transport_poll(l->sockets, l->servers, timeout_ms);
+}
+
+static void zmq_destroy(link *self, int drain_ms)
+{
+    link_zmq *l = (link_zmq *)self;
+    for (uint32_t i = 0; i < l->servers; i++)
+        transport_close(&l->sockets[i], drain_ms);
+    transport_destroy(&l->transport);
+    free(l);
+}
+
+static const link_ops zmq_ops = {
+    .send = zmq_send_message,
+    .receive = zmq_receive_message,
+    .wait = zmq_wait,
+    .destroy = zmq_destroy,
+};
+
+ps_status link_zmq_create(const cluster_spec *cluster, uint32_t servers, link **out, ps_error *error)
+{
+    *out = NULL;
+    link_zmq *l = calloc(1, sizeof *l + servers * sizeof(transport_socket *));
+    if (!l)
+        return ps_fail(error, PS_ENOMEM, "out of memory for connections to %u ps", servers);
+    l->base.ops = &zmq_ops;
+    l->servers = servers;
+    ps_status status = transport_create(&l->transport, error);
+    for (uint32_t i = 0; i < servers && status == PS_OK; i++) {
+        const cluster_task *task = cluster_find(cluster, ROLE_PS, i);
+        if (task)
+            status = transport_connect(l->transport, task->host, task->port, &l->sockets[i], error);
+        else
+            status = ps_fail(error, PS_ECONFIG, "the cluster has no address for ps/%u", i);
+    }
+    if (status != PS_OK) {
+        zmq_destroy(&l->base, 0);
+        return status;
+    }
+    *out = &l->base;
+    return PS_OK;
+}
