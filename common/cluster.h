@@ -17,6 +17,7 @@ extern "C" {
 #endif
 
 enum {
+    CLUSTER_ROLES = 4,
     CLUSTER_ADDRESS_MAX = 300,  /* bytes: a DNS name of 253, brackets, port */
     CLUSTER_TASKS_MAX = 1024,   /* per job, and the largest index + 1 */
     CLUSTER_TEXT_MAX = 1 << 20, /* bytes of JSON accepted */
@@ -33,8 +34,9 @@ typedef struct {
     uint16_t port;
 } cluster_task;
 
-/* Tasks of one job, by rising index. `dense`: indices are 0, 1, ... and the list is known to be whole
- * (it was a JSON list, or every index of a dictionary from 0 on is there). */
+/* Tasks of one job, by rising index. `dense`: indices are 0, 1, ... and the job is known to be whole: a
+ * list, or a dictionary with every index from 0 on, that is not Kubeflow's partial view of the cluster
+ * (cluster_jobs.c says how to tell). A job that a dense spec does not name is whole and has no task. */
 typedef struct {
     cluster_task *tasks;
     uint32_t count;
@@ -42,10 +44,10 @@ typedef struct {
 } cluster_job;
 
 typedef struct {
-    bool present;        /* false: no TF_CONFIG, or {}: train alone */
-    cluster_job jobs[4]; /* by cluster_role */
-    bool sparse;         /* as Kubeflow writes it for dynamic workers: peers may be missing */
-    cluster_role role;   /* this process */
+    bool present;                    /* false: no TF_CONFIG, or {}: train alone */
+    cluster_job jobs[CLUSTER_ROLES]; /* by cluster_role */
+    bool sparse;                     /* as Kubeflow writes it for dynamic workers: peers may be missing */
+    cluster_role role;               /* this process */
     uint32_t index;
     bool is_chief; /* task chief or master; else worker 0 of a cluster without a chief */
     uint32_t rank; /* worker and chief: index + number of chiefs, chief itself 0 */

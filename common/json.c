@@ -184,6 +184,11 @@ const json *json_find(const json *object, const char *key)
     return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
 }
 
+bool json_equal(const json *left, const json *right)
+{
+    return cJSON_Compare(left, right, true);
+}
+
 static ps_status require_type(const json *value, const char *name, json_type type, const char *expected,
                               ps_error *error)
 {

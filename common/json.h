@@ -85,6 +85,9 @@ size_t json_count(const json *container);
 /* The value under exactly this key (upper and lower case differ), or NULL; NULL too if `object` is none. */
 const json *json_find(const json *object, const char *key);
 
+/* Whether both values are the same, keys in any order. Costs the square of an object's keys. */
+bool json_equal(const json *left, const json *right);
+
 /* Typed access. `value` may be NULL, as json_find returns it: then it is reported missing. `name` is the
  * value's full name in messages, e.g. "task.index". All fail with PS_EFORMAT, naming value and rule. */
 ps_status json_as_string(const json *value, const char *name, const char **text, ps_error *error);
