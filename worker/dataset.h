@@ -2,38 +2,25 @@
  *
  * Raw IDX files are memory-mapped: processes on one host share the pages and read only the rows they
  * use. A `.gz` file is inflated into private memory. Everything in the headers is checked against the
- * file's size before use. */
+ * file's size before use; a mapped file must not be cut while it is open (replacing it is safe).
+ *
+ * A data set does not change once open: any number of threads may read it. */
 #ifndef PENSTOCK_WORKER_DATASET_H
 #define PENSTOCK_WORKER_DATASET_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "common/status.h"
 
-enum { IDX_RANK_MAX = 4 };
-
-/* A checked IDX file of unsigned bytes (type 0x08). */
-typedef struct {
-    uint32_t rank;
-    uint32_t shape[IDX_RANK_MAX]; /* shape[0]: rows */
-    uint64_t row_bytes;           /* product of the rest of the shape */
-    const uint8_t *rows;          /* (shape[0] * row_bytes), inside the bytes that were parsed */
-} idx_view;
-
-/* Pure: judges `size` bytes as an IDX file. PS_EFORMAT names the rule: magic, type, rank, empty or
- * overflowing shape, truncated ("holds n bytes, its header asks for m") or oversized. */
-ps_status idx_parse(const void *bytes, size_t size, idx_view *view, ps_error *error);
-
 typedef struct dataset dataset;
 
 /* Which pair of files: train-images-idx3-ubyte and train-labels-idx1-ubyte, or t10k-... Also found
- * with '.' in place of the last '-' ("train-images.idx3-ubyte"), and with `.gz`. */
+ * with '.' in place of the last '-' but one ("train-images.idx3-ubyte"), and with `.gz`. */
 typedef enum { DATASET_TRAIN, DATASET_TEST } dataset_part;
 
 /* Opens and checks both files: as many labels as images, every label < `classes` (0: any; then the number of
- * classes is the largest label + 1). PS_ENOENT listing the names tried, PS_EFORMAT, PS_EIO; the file
- * is named. */
+ * classes is the largest label + 1). PS_ENOENT listing the names tried, PS_EFORMAT, PS_ELIMIT, PS_EIO,
+ * PS_ENOMEM; the file is named. On failure `*out` is NULL. */
 ps_status dataset_open(const char *folder, dataset_part part, uint32_t classes, dataset **out,
                        ps_error *error);
 
@@ -46,6 +33,7 @@ uint32_t dataset_classes(const dataset *d);
 void dataset_gather(const dataset *d, const uint64_t *rows, uint32_t count, float *features,
                     uint32_t *labels);
 
+/* Nulls the handle; does nothing on NULL. */
 void dataset_close(dataset **d);
 
 #endif
