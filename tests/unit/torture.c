@@ -1,0 +1,46 @@
+/* torture.c - see torture.h. */
+#include "tests/unit/torture.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
+
+static bool active;
+static long left;
+
+void torture_begin(long allocations)
+{
+    active = true;
+    left = allocations;
+}
+
+void torture_end(void)
+{
+    active = false;
+}
+
+static bool is_to_fail(void)
+{
+    return active && left-- <= 0;
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+    return is_to_fail() ? NULL : __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+    return is_to_fail() ? NULL : __real_calloc(count, bytes);
+}
+
+void *__wrap_realloc(void *memory, size_t bytes)
+{
+    return is_to_fail() ? NULL : __real_realloc(memory, bytes);
+}

@@ -1,0 +1,14 @@
+/* torture.h - fails chosen allocations of the code under test, each in turn.
+ *
+ * Link with penstock_torture_allocations() in tests/CMakeLists.txt, which routes malloc, calloc and
+ * realloc of the test and of our static libraries through here; shared libraries keep theirs. */
+#ifndef PENSTOCK_TESTS_TORTURE_H
+#define PENSTOCK_TESTS_TORTURE_H
+
+/* The next `allocations` succeed and all after them fail. */
+void torture_begin(long allocations);
+
+/* All succeed again. */
+void torture_end(void);
+
+#endif
