@@ -1,8 +1,33 @@
 /* optimizer.h - how is an update computed?
  *
- * One fused pass over a slice: reduce the workers' gradients in the order given, clip, decay, update
- * the slots, write the next weights. The pass is cut into blocks that stay in the first-level cache,
- * so every byte of weights, slots and gradients crosses the memory bus once.
+ * One fused pass over a slice. For each element, in float32 and in this order:
+ *   1. reduce   g = g0 * weight0; then g += gi * weighti, in the order given
+ *   2. clip     g into [-clip_value, clip_value], if that is not 0
+ *   3. decay    g += weight_decay * w, if that is not 0 (adamw: not here but in 4)
+ *   4. update   with lr the learning rate, w' the next weight, slots in the order named, t the update:
+ *
+ *   sgd        w' = w - lr g
+ *   momentum   v = momentum v + g; w' = w - lr v                    (Polyak 1964, as in PyTorch)
+ *   nesterov   v = momentum v + g; w' = w - lr (g + momentum v)     (Sutskever et al. 2013, as in PyTorch)
+ *   adagrad    n += g^2; w' = w - lr g / (sqrt(n) + epsilon)        (Duchi et al. 2011)
+ *   rmsprop    n = decay n + (1 - decay) g^2; w' as adagrad         (Tieleman and Hinton 2012)
+ *   adam       m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+ *              w' = w - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
+ *                                                                   (Kingma and Ba 2015)
+ *   adamw      the same with (1 - lr weight_decay) w for w          (Loshchilov and Hutter 2019)
+ *   ftrl       with p = -learning_rate_power: N = n + g^2; z += lr g - (N^p - n^p) w; n = N;
+ *              w' = (sign(z) lr l1 - z) / (N^p + 2 lr l2) if |z| > lr l1, else 0
+ *                                                                   (McMahan et al. 2013)
+ *
+ * Slots start at zero, but for n = initial_accumulator (adagrad, ftrl). Epsilon stands outside the root, as
+ * in PyTorch. FTRL is TensorFlow's formulation with z kept multiplied by lr, and begins as if its curvature
+ * so far (n^p) were centred on the initial weights, z = -n^p w. So they are not lost in the first step, and a
+ * schedule does not rescale the weights when it changes lr; without l1 and l2 it is adagrad. An element that
+ * has seen no gradient (N = 0) keeps its weight.
+ *
+ * The pass is cut into blocks that stay in the first-level cache, so every byte of weights, slots and
+ * gradients crosses the memory bus once. Bits depend on the inputs alone: not on how a slice is cut, nor on
+ * whether it is updated in place. Plain sgd with one gradient of weight 1 is w - lr * g, exactly.
  *
  * Pure arithmetic: no tensors' names, no clocks, no threads. All functions are thread-safe on disjoint
  * data. The caller has set the floating-point mode of the thread (common/fpmode.h). */
@@ -23,7 +48,7 @@ typedef struct {
 
 typedef struct {
     const float *weights;              /* (count) current version, not modified unless next == weights */
-    float *next;                       /* (count) receives the next version; may equal weights */
+    float *next;                       /* (count) receives the next version; may equal weights, not overlap */
     float *slots[OPTIMIZER_SLOTS_MAX]; /* (count) each, updated in place; unused ones NULL */
     const optimizer_gradient *gradients;
     uint32_t gradient_count; /* at least 1; reduced in this order */
