@@ -7,6 +7,7 @@
 #ifndef PENSTOCK_WORKER_BACKEND_H
 #define PENSTOCK_WORKER_BACKEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,10 @@ typedef struct backend backend;
 typedef struct {
     const char *name;
 
+    /* Device memory is the host's: host arrays may be passed to every operation, without upload and
+     * download. */
+    bool host_memory;
+
     /* `bytes` of device memory, aligned to 64, uninitialised; NULL if there is none left. */
     void *(*allocate)(backend *self, size_t bytes);
     void (*release)(backend *self, void *memory);
@@ -41,7 +46,7 @@ typedef struct {
     ps_status (*synchronize)(backend *self);
 
     /* c (m x n) = op(a) op(b), where op transposes if asked: a is (m x k), or (k x m) if transposed; b is
-     * (k x n), or (n x k). */
+     * (k x n), or (n x k). PS_EINVAL if m, n or k is 0 or above INT_MAX. */
     ps_status (*gemm)(backend *self, int transpose_a, int transpose_b, uint32_t m, uint32_t n, uint32_t k,
                       const float *a, const float *b, float *c);
 
@@ -54,9 +59,9 @@ typedef struct {
     ps_status (*activate_backward)(backend *self, activation_kind kind, uint32_t rows, uint32_t columns,
                                    const float *y, float *dy, float *dbias);
 
-    /* Softmax cross-entropy. logits: (rows x classes), labels: (rows) each < classes. Writes d loss /
-     * d logits over the logits, loss being the mean over rows; stores the summed loss and the number of
-     * rows whose largest logit (ties: lowest index) is the label. On the host when it returns. */
+    /* Softmax cross-entropy. logits: (rows x classes), labels: (rows) each < classes, else PS_EINVAL. Writes
+     * d loss / d logits over the logits, loss being the mean over rows; stores the summed loss and the number
+     * of rows whose largest logit (ties: lowest index) is the label. On the host when it returns. */
     ps_status (*softmax_cross_entropy)(backend *self, uint32_t rows, uint32_t classes, const uint32_t *labels,
                                        float *logits, double *loss_sum, uint32_t *correct);
 
@@ -67,7 +72,9 @@ struct backend {
     const backend_ops *ops;
 };
 
-/* OpenBLAS on the host with `threads` threads. PS_ENOMEM, PS_EINVAL. */
+/* OpenBLAS on the host with `threads` threads, a setting of the whole process. Threads that OpenBLAS
+ * makes for this inherit the caller's floating-point mode (common/fpmode.h), so set that first.
+ * PS_EINVAL for 0 or more than the library can use; PS_ENOMEM. */
 ps_status backend_cpu_create(uint32_t threads, backend **out, ps_error *error);
 
 #endif
