@@ -13,7 +13,11 @@
 #include "common/tensor.h"
 #include "worker/backend.h"
 
-enum { MLP_LAYERS_MAX = 64, MLP_WIDTH_MAX = 1 << 20 };
+enum {
+    MLP_LAYERS_MAX = 64,
+    MLP_WIDTH_MAX = 1 << 20,
+    MLP_ROWS_MAX = 1 << 24, /* of a batch */
+};
 
 typedef struct {
     uint32_t inputs;
@@ -28,14 +32,15 @@ typedef struct {
 ps_status mlp_check(const mlp_config *config, ps_error *error);
 
 /* Appends the model's tensors: "dense1/kernel" (inputs x hidden[0]), "dense1/bias" (hidden[0]), ...,
- * "output/kernel", "output/bias". */
+ * "output/kernel", "output/bias". PS_EINVAL as mlp_check, and what tensor_table_add refuses; then the table
+ * may hold a part of the model. */
 ps_status mlp_declare(const mlp_config *config, tensor_table *table, ps_error *error);
 
 typedef struct mlp mlp;
 
-/* Room for batches of up to `max_rows`. `backend` is borrowed and outlives the model. */
-ps_status mlp_create(const mlp_config *config, backend *backend, uint32_t max_rows, mlp **out,
-                     ps_error *error);
+/* Room for batches of up to `max_rows`. The backend is borrowed and outlives the model. PS_EINVAL for what
+ * mlp_check refuses and for 0 or too many rows; PS_ENOMEM. */
+ps_status mlp_create(const mlp_config *config, backend *on, uint32_t max_rows, mlp **out, ps_error *error);
 void mlp_destroy(mlp **m);
 
 /* Told after a layer's gradient is complete in the host array: elements [first, first + count) of it. Last
@@ -44,17 +49,17 @@ typedef void mlp_layer_done(void *context, uint64_t first, uint64_t count);
 
 /* One batch: loss and gradient (mean over rows) at `weights`.
  * features: (rows x inputs) f32; labels: (rows); weights, gradients: flat arrays laid out by the table.
- * `done` may be NULL. */
+ * `done` may be NULL. PS_EINVAL for 0 or more than `max_rows` rows, and for a label that is no class. */
 ps_status mlp_gradient(mlp *m, const float *weights, const float *features, const uint32_t *labels,
                        uint32_t rows, float *gradients, mlp_layer_done *done, void *context, double *loss_sum,
                        uint32_t *correct);
 
-/* Forward only: summed loss and number of correct rows. */
+/* Forward only: summed loss and number of correct rows. Fails as mlp_gradient does. */
 ps_status mlp_evaluate(mlp *m, const float *weights, const float *features, const uint32_t *labels,
                        uint32_t rows, double *loss_sum, uint32_t *correct);
 
-/* The architecture as JSON text (malloc'd, the caller frees): inputs, hidden, classes, activation, tensor
- * names and shapes. NULL if out of memory. */
+/* The architecture of a checked configuration as JSON text (malloc'd, the caller frees): inputs, hidden,
+ * classes, activation, tensor names and shapes. NULL if out of memory. */
 char *mlp_describe(const mlp_config *config);
 
 #endif
