@@ -1,0 +1,8 @@
+/* commands.h - the subcommands of `penstock`: each is a `main` of its own, in a file of its own name. */
+#ifndef PENSTOCK_DEPLOY_COMMANDS_H
+#define PENSTOCK_DEPLOY_COMMANDS_H
+
+/* Train on this machine: run.c. Returns the exit code; argv[0] is "penstock run". */
+int run_main(int argc, char **argv);
+
+#endif

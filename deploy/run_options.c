@@ -1,0 +1,141 @@
+/* run_options.c - see run_options.h. */
+#include "deploy/run_options.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+
+enum {
+    DEFAULT_SERVERS = 2,
+    DEFAULT_WORKERS = 3,
+    DEFAULT_GRACE_S = 10,
+};
+
+/* Keys of options without a short form. */
+enum {
+    KEY_SERVERS = 256,
+    KEY_WORKERS,
+    KEY_CHIEF,
+    KEY_EVALUATOR,
+    KEY_RUN_DIR,
+    KEY_BIN_DIR,
+    KEY_GRACE,
+    KEY_LOG_LEVEL,
+};
+
+static const struct argp_option option_list[] = {
+    {NULL, 0, NULL, 0, "Cluster", 1},
+    {"ps", KEY_SERVERS, "N", 0,
+     "Number of parameter servers (2); 0 with --workers 1 trains without a cluster", 1},
+    {"workers", KEY_WORKERS, "N", 0, "Number of workers (3)", 1},
+    {"chief", KEY_CHIEF, NULL, 0,
+     "Add a chief: a worker that also evaluates and saves. Without it, worker 0 does", 1},
+    {"evaluator", KEY_EVALUATOR, NULL, 0, "Add an evaluator, which tests the model while the others train",
+     1},
+    {NULL, 0, NULL, 0, "Run", 2},
+    {"run-dir", KEY_RUN_DIR, "DIR", 0,
+     "Where logs, configuration and outputs go (a new folder runs/YYYYMMDD-HHMMSS)", 2},
+    {"bin-dir", KEY_BIN_DIR, "DIR", 0,
+     "Where penstock-ps and penstock-worker lie (beside this program, or in PATH)", 2},
+    {"grace", KEY_GRACE, "SECONDS", 0, "Time to end after a signal before processes are killed (10)", 2},
+    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "Of all processes: debug, info, warning, error or off", 2},
+    {"quiet", 'q', NULL, 0, "Show no progress, only the result and errors", 2},
+    {0},
+};
+
+static const char documentation[] =
+    "Train on this machine: start parameter servers and workers, show their progress, end them all."
+    "\vEverything after -- goes to every worker; see penstock-worker --help. DIR holds logs/, outputs/ and "
+    "tf_config/, the TF_CONFIG of each process, to start one by hand.\n\n"
+    "Exit code: 0 if every process ended well; that of the process that failed first; 128 + the number of "
+    "the signal that ended the run or the process; 2 for a mistake on the command line.\n\n"
+    "Example:\n"
+    "  penstock run --ps 2 --workers 3 -- --data-folder mnist --epochs 10";
+
+/* Decimal digits only, at most `most`; argp_error ends the program. */
+static unsigned parse_count(struct argp_state *state, const char *option, const char *text, unsigned most)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > most)
+        argp_error(state, "%s '%s' is not a whole number from 0 to %u", option, text, most);
+    return (unsigned)value;
+}
+
+static void check_together(struct argp_state *state, const run_options *options)
+{
+    if (options->workers == 0 && !options->chief)
+        argp_error(state, "--workers 0 leaves nobody to train; give at least 1, or --chief");
+    if (options->servers == 0 && (options->workers != 1 || options->chief || options->evaluator))
+        argp_error(state, "--ps 0 is training alone: it needs --workers 1 and no --chief or --evaluator");
+}
+
+static error_t parse_one(int key, char *argument, struct argp_state *state)
+{
+    run_options *options = state->input;
+    switch (key) {
+    case KEY_SERVERS:
+        options->servers = parse_count(state, "--ps", argument, RUN_SERVERS_MAX);
+        return 0;
+    case KEY_WORKERS:
+        options->workers = parse_count(state, "--workers", argument, RUN_WORKERS_MAX);
+        return 0;
+    case KEY_CHIEF:
+        options->chief = true;
+        return 0;
+    case KEY_EVALUATOR:
+        options->evaluator = true;
+        return 0;
+    case KEY_RUN_DIR:
+    case KEY_BIN_DIR:
+        if (argument[0] == '\0')
+            argp_error(state, "a folder with an empty name was given");
+        *(key == KEY_RUN_DIR ? &options->run_dir : &options->bin_dir) = argument;
+        return 0;
+    case KEY_GRACE:
+        options->grace_s = parse_count(state, "--grace", argument, RUN_GRACE_MAX_S);
+        return 0;
+    case KEY_LOG_LEVEL: {
+        log_level level;
+        ps_error error;
+        if (log_level_parse(argument, &level, &error))
+            argp_error(state, "%s", error.text);
+        options->log_level = argument;
+        return 0;
+    }
+    case 'q':
+        options->quiet = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "'%s' is no option; training options go after --", argument);
+        return 0;
+    case ARGP_KEY_END:
+        check_together(state, options);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+void run_options_parse(int argc, char **argv, run_options *options)
+{
+    static const struct argp parser = {.options = option_list,
+                                       .parser = parse_one,
+                                       .args_doc = "[-- TRAINING OPTIONS]",
+                                       .doc = documentation};
+    *options =
+        (run_options){.servers = DEFAULT_SERVERS, .workers = DEFAULT_WORKERS, .grace_s = DEFAULT_GRACE_S};
+    /* Cut at the first "--" here: argp could not tell what stood before it from what stood after. */
+    int own = 1;
+    while (own < argc && strcmp(argv[own], "--") != 0)
+        own++;
+    if (own < argc) {
+        options->training = argv + own + 1;
+        options->training_count = (size_t)(argc - own - 1);
+    }
+    argp_parse(&parser, own, argv, ARGP_IN_ORDER, NULL, options);
+}

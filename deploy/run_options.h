@@ -1,0 +1,32 @@
+/* run_options.h - the options of `penstock run`. What they bring about is run.c's. */
+#ifndef PENSTOCK_DEPLOY_RUN_OPTIONS_H
+#define PENSTOCK_DEPLOY_RUN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    RUN_SERVERS_MAX = 64,
+    RUN_WORKERS_MAX = 256,
+    RUN_GRACE_MAX_S = 3600,
+};
+
+typedef struct {
+    unsigned servers;
+    unsigned workers;
+    bool chief;     /* one chief in addition to the workers */
+    bool evaluator; /* one evaluator in addition */
+    bool quiet;
+    unsigned grace_s;
+    const char *run_dir;   /* NULL: a new folder under runs/ */
+    const char *bin_dir;   /* NULL: look in the usual places */
+    const char *log_level; /* NULL: the daemons' own default */
+    char **training;       /* what follows `--`, passed on untouched */
+    size_t training_count;
+} run_options;
+
+/* Reads the command line, argv[0] being "penstock run". Answers --help, and ends the program with exit
+ * code 2 on a mistake, with a hint. The options borrow from `argv`. */
+void run_options_parse(int argc, char **argv, run_options *options);
+
+#endif

@@ -1,0 +1,253 @@
+/* tasks.c - see tasks.h. */
+#include "deploy/tasks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "deploy/ports.h"
+#include "deploy/programs.h"
+#include "deploy/tf_config.h"
+
+enum {
+    TF_CONFIG_BYTES = 32 << 10, /* some 30 for each of TASKS_MAX addresses, with room */
+    OWN_ARGUMENTS_MAX = 8,      /* of a daemon, before the training options and the final NULL */
+    NUMBER_BYTES = 16,
+};
+
+/* What all tasks are started with. */
+typedef struct {
+    const run_options *options;
+    char server_program[RUN_PATH_MAX];
+    char worker_program[RUN_PATH_MAX];
+    char outputs[RUN_PATH_MAX];
+    bool alone; /* one worker without a cluster */
+    uint16_t ports[TF_CONFIG_ROLES][TASKS_MAX];
+    local_cluster cluster;
+} launch;
+
+extern char **environ;
+
+void tasks_init(tasks *t)
+{
+    *t = (tasks){0};
+}
+
+static void add_tasks(tasks *t, cluster_role role, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        task *added = &t->list[t->count++];
+        *added = (task){.role = role, .index = i, .socket = -1, .report = -1};
+        snprintf(added->name, sizeof added->name, "%s-%zu", cluster_role_name(role), i);
+    }
+}
+
+static ps_status find_programs(launch *l, ps_error *error)
+{
+    const char *bin_dir = l->options->bin_dir;
+    ps_status status = program_find("penstock-worker", "worker", bin_dir, l->worker_program,
+                                    sizeof l->worker_program, error);
+    if (status == PS_OK && !l->alone)
+        status =
+            program_find("penstock-ps", "ps", bin_dir, l->server_program, sizeof l->server_program, error);
+    return status;
+}
+
+/* Only a ps listens; the addresses of the others must exist and be nobody else's. */
+static ps_status reserve_ports(tasks *t, launch *l, ps_error *error)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        task *each = &t->list[i];
+        ps_status status =
+            port_reserve(each->role == ROLE_PS, &each->socket, &l->ports[each->role][each->index], error);
+        if (status)
+            return status;
+        l->cluster.ports[each->role] = l->ports[each->role];
+        l->cluster.counts[each->role] = each->index + 1;
+    }
+    return PS_OK;
+}
+
+static ps_status open_log(task *each, const run_folder *folder, int *fd, ps_error *error)
+{
+    char path[RUN_PATH_MAX];
+    struct stat info;
+    ps_status status = run_folder_path(folder, "logs", each->name, ".log", path, error);
+    if (status)
+        return status;
+    *fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    if (*fd < 0 || fstat(*fd, &info) != 0)
+        return ps_fail(error, PS_EIO, "cannot open the log %s: %s", path, strerror(errno));
+    each->log_start = info.st_size;
+    return PS_OK;
+}
+
+/* The TF_CONFIG of `each` as environment entry, and the same in its file, to repeat the process by hand. */
+static ps_status configure(const task *each, const launch *l, const run_folder *folder, char *entry,
+                           size_t bytes, ps_error *error)
+{
+    char path[RUN_PATH_MAX];
+    size_t name = (size_t)snprintf(entry, bytes, "TF_CONFIG=");
+    ps_status status =
+        tf_config_write(&l->cluster, each->role, each->index, entry + name, bytes - name, error);
+    if (status == PS_OK)
+        status = run_folder_path(folder, "tf_config", each->name, ".json", path, error);
+    if (status)
+        return status;
+    const struct iovec parts[] = {{entry + name, strlen(entry + name)}, {"\n", 1}};
+    return file_write_atomic(path, parts, 2, error);
+}
+
+/* Our environment with `entry` as its only TF_CONFIG; none at all if `entry` is NULL. The caller frees the
+ * list, which borrows the entries. NULL if out of memory. */
+static char **make_environment(char *entry)
+{
+    size_t count = 0;
+    while (environ[count])
+        count++;
+    char **list = calloc(count + 2, sizeof *list);
+    size_t used = 0;
+    if (!list)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(environ[i], "TF_CONFIG=", strlen("TF_CONFIG=")) != 0)
+            list[used++] = environ[i];
+    list[used] = entry;
+    return list;
+}
+
+/* Whose reports are shown: those of the chief (the first worker, if there is none) and of an evaluator. */
+static bool reports(const task *each, const run_options *options)
+{
+    return each->role == ROLE_CHIEF || each->role == ROLE_EVALUATOR ||
+           (each->role == ROLE_WORKER && each->index == 0 && !options->chief);
+}
+
+/* Reports never block the one who writes them: our end may be stopped (Ctrl-Z), and what the pipe cannot
+ * hold is then lost. A line of up to PIPE_BUF bytes is written whole or not at all. */
+static ps_status open_report(task *each, int *write_end, ps_error *error)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        return ps_fail(error, PS_EIO, "cannot create a pipe: %s", strerror(errno));
+    each->report = ends[0];
+    *write_end = ends[1];
+    return PS_OK;
+}
+
+/* argv of the daemon; `number` holds the text of `passed`, the descriptor it gets, if any. */
+static char **make_arguments(const task *each, launch *l, int passed, char number[NUMBER_BYTES])
+{
+    const run_options *options = l->options;
+    char **list = calloc(OWN_ARGUMENTS_MAX + options->training_count, sizeof *list);
+    size_t used = 0;
+    if (!list)
+        return NULL;
+    snprintf(number, NUMBER_BYTES, "%d", passed);
+    list[used++] = each->role == ROLE_PS ? l->server_program : l->worker_program;
+    if (passed >= 0) {
+        list[used++] = each->role == ROLE_PS ? "--listen-fd" : "--progress-fd";
+        list[used++] = number;
+    }
+    if (options->log_level) {
+        list[used++] = "--log-level";
+        list[used++] = (char *)(uintptr_t)options->log_level;
+    }
+    if (each->role == ROLE_PS)
+        return list;
+    list[used++] = "--output-dir";
+    list[used++] = l->outputs;
+    for (size_t i = 0; i < options->training_count; i++)
+        list[used++] = options->training[i];
+    return list;
+}
+
+static ps_status start_one(task *each, launch *l, const run_folder *folder, supervisor *s, ps_error *error)
+{
+    char entry[TF_CONFIG_BYTES];
+    char number[NUMBER_BYTES];
+    char **environment = NULL;
+    char **arguments = NULL;
+    int log_fd = -1;
+    int report_end = -1;
+    ps_status status = open_log(each, folder, &log_fd, error);
+    if (status == PS_OK && !l->alone)
+        status = configure(each, l, folder, entry, sizeof entry, error);
+    if (status == PS_OK && reports(each, l->options))
+        status = open_report(each, &report_end, error);
+    if (status)
+        goto done;
+
+    const int passed = each->role == ROLE_PS ? each->socket : report_end;
+    environment = make_environment(l->alone ? NULL : entry);
+    arguments = make_arguments(each, l, passed, number);
+    if (!environment || !arguments) {
+        status = ps_fail(error, PS_ENOMEM, "out of memory");
+        goto done;
+    }
+    const process_spec spec = {
+        .path = arguments[0],
+        .arguments = arguments,
+        .environment = environment,
+        .log_fd = log_fd,
+        .passed = &passed,
+        .passed_count = passed >= 0,
+    };
+    status = supervisor_start(s, &spec, error);
+
+done:
+    free(environment);
+    free(arguments);
+    if (log_fd >= 0)
+        close(log_fd);
+    if (report_end >= 0)
+        close(report_end);
+    /* A ps that is gone must not seem to accept connections still. */
+    if (each->role == ROLE_PS) {
+        close(each->socket);
+        each->socket = -1;
+    }
+    return status;
+}
+
+ps_status tasks_start(tasks *t, const run_options *options, supervisor *s, ps_error *error)
+{
+    launch *l = calloc(1, sizeof *l);
+    if (!l)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    l->options = options;
+    l->alone = options->servers == 0;
+    add_tasks(t, ROLE_PS, options->servers);
+    add_tasks(t, ROLE_CHIEF, options->chief);
+    add_tasks(t, ROLE_WORKER, options->workers);
+    add_tasks(t, ROLE_EVALUATOR, options->evaluator);
+
+    ps_status status = find_programs(l, error);
+    if (status == PS_OK)
+        status = run_folder_create(&t->folder, options->run_dir, error);
+    if (status == PS_OK)
+        status = run_folder_path(&t->folder, "outputs", "", "", l->outputs, error);
+    if (status == PS_OK && !l->alone)
+        status = reserve_ports(t, l, error);
+    for (size_t i = 0; i < t->count && status == PS_OK; i++)
+        status = start_one(&t->list[i], l, &t->folder, s, error);
+    free(l);
+    return status;
+}
+
+void tasks_fini(tasks *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->list[i].socket >= 0)
+            close(t->list[i].socket);
+        if (t->list[i].report >= 0)
+            close(t->list[i].report);
+    }
+    t->count = 0;
+}

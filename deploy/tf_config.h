@@ -1,0 +1,26 @@
+/* tf_config.h - writes the TF_CONFIG of each process of a cluster on this machine.
+ *
+ * Reading TF_CONFIG, in all the forms that others write, is common/cluster's. */
+#ifndef PENSTOCK_DEPLOY_TF_CONFIG_H
+#define PENSTOCK_DEPLOY_TF_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cluster.h"
+#include "common/status.h"
+
+enum { TF_CONFIG_ROLES = 4 };
+
+/* The ports of the tasks of each job on 127.0.0.1, by role and index. */
+typedef struct {
+    const uint16_t *ports[TF_CONFIG_ROLES]; /* by cluster_role */
+    size_t counts[TF_CONFIG_ROLES];
+} local_cluster;
+
+/* {"cluster": {"ps": ["127.0.0.1:41873", ...], ...}, "task": {"type": "ps", "index": 0}} on one line,
+ * without a newline; jobs without tasks are left out. PS_ELIMIT if `bytes` do not suffice. */
+ps_status tf_config_write(const local_cluster *cluster, cluster_role role, size_t index, char *text,
+                          size_t bytes, ps_error *error);
+
+#endif
