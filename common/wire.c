@@ -76,7 +76,8 @@ void wire_set_text(wire_message *m, const char *text)
 ps_status wire_encode(const wire_message *m, buffer **header)
 {
     uint32_t payload_bytes[WIRE_SLICES_MAX];
-    Penstock__Header h = PENSTOCK__HEADER__INIT;
+    Penstock__Header h;
+    penstock__header__init(&h);
     h.protocol = WIRE_PROTOCOL;
     h.type = (Penstock__MessageType)m->type;
     h.job = m->job;

@@ -389,7 +389,7 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
         s->has_job ? job_difference(&s->job, hello->hello, error) : adopt_job(s, hello->hello, error);
     if (status != PS_OK)
         return status;
-    member *m;
+    member *m = NULL;
     status = find_member(s, hello, &m, error);
     if (status != PS_OK)
         return status;
@@ -600,7 +600,7 @@ static ps_status find_sender(shard *s, const wire_message *message, member **fou
 static ps_status handle_request(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms,
                                 ps_error *error)
 {
-    member *m;
+    member *m = NULL;
     ps_status status = find_sender(s, *message, &m, error);
     if (status == PS_OK)
         status = shard_failure(s, error);

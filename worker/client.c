@@ -1,15 +1,15 @@
-/* client.c - see client.h. Drives a session (what is said) over a link (how it gets there). */
+/* client.c - see client.h. Drives a session (what is said) over an uplink (how it gets there). */
 #include "worker/client.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/gradient.h"
 #include "common/log.h"
 #include "common/partition.h"
-#include "worker/link.h"
+#include "worker/uplink.h"
 #include "worker/session.h"
 
 enum {
@@ -27,26 +27,11 @@ struct ps_client {
     bool joined;
     uint64_t joined_step;
     partition partition;
-    link *link;
+    uplink *uplink;
     session *session;        /* from ps_join on */
     wire_message **unsent;   /* per ps: a message that its socket could not take yet, or NULL */
     bool nonfinite[SESSION_OPERATIONS_MAX];
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* Rises with every start of a process under the same index, as far as the clock does. */
-static uint64_t new_incarnation(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 void ps_client_options_init(ps_client_options *options)
 {
@@ -120,8 +105,8 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
             status = ps_fail(error, PS_ENOMEM, "out of memory for %u ps", c->job.servers);
     }
     if (status == PS_OK)
-        status = cluster->present ? link_zmq_create(cluster, c->job.servers, &c->link, error)
-                                  : link_embedded_create(&c->link, error);
+        status = cluster->present ? uplink_zmq_create(cluster, c->job.servers, &c->uplink, error)
+                                  : uplink_embedded_create(&c->uplink, error);
     if (status != PS_OK) {
         ps_close(&c);
         return status;
@@ -149,7 +134,7 @@ static void send_due(ps_client *c, uint64_t now)
                 m = session_next(c->session, server, now);
             if (!m)
                 break;
-            if (c->link->ops->send(c->link, server, &m) == PS_ESTATE) {
+            if (c->uplink->ops->send(c->uplink, server, &m) == PS_ESTATE) {
                 c->unsent[server] = m;
                 break;
             }
@@ -163,7 +148,7 @@ static void receive_waiting(ps_client *c)
     wire_message *m;
     ps_error error;
     transport_event event;
-    while ((event = c->link->ops->receive(c->link, &server, &m, &error)) != TRANSPORT_NOTHING) {
+    while ((event = c->uplink->ops->receive(c->uplink, &server, &m, &error)) != TRANSPORT_NOTHING) {
         if (event == TRANSPORT_MESSAGE)
             session_receive(c->session, server, &m);
         else
@@ -175,7 +160,7 @@ void ps_progress(ps_client *c)
 {
     if (!c->session)
         return;
-    uint64_t now = now_ms();
+    uint64_t now = clock_monotonic_ms();
     receive_waiting(c);
     session_tick(c->session, now);
     send_due(c, now);
@@ -190,7 +175,7 @@ static bool stopped(const ps_client *c)
 static ps_status move_until(ps_client *c, bool (*done)(ps_client *, ps_ticket), ps_ticket ticket,
                             uint32_t timeout_ms, ps_error *error)
 {
-    uint64_t deadline = now_ms() + timeout_ms;
+    uint64_t deadline = clock_monotonic_ms() + timeout_ms;
     for (;;) {
         ps_progress(c);
         if (done(c, ticket))
@@ -200,11 +185,11 @@ static ps_status move_until(ps_client *c, bool (*done)(ps_client *, ps_ticket), 
             return failure;
         if (stopped(c))
             return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
-        uint64_t now = now_ms();
+        uint64_t now = clock_monotonic_ms();
         if (timeout_ms != PS_FOREVER && now >= deadline)
             return ps_fail(error, PS_ETIMEDOUT, "no answer within %u ms", timeout_ms);
         uint64_t left = timeout_ms == PS_FOREVER ? WAIT_SLICE_MS : deadline - now;
-        c->link->ops->wait(c->link, left < WAIT_SLICE_MS ? (int)left : WAIT_SLICE_MS);
+        c->uplink->ops->wait(c->uplink, left < WAIT_SLICE_MS ? (int)left : WAIT_SLICE_MS);
     }
 }
 
@@ -231,7 +216,7 @@ ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
             .partition = &c->partition,
             .role = c->role,
             .index = c->index,
-            .incarnation = new_incarnation(),
+            .incarnation = clock_incarnation(),
             .query_first_ms = c->query_first_ms,
             .query_max_ms = c->query_max_ms,
         };
@@ -374,8 +359,8 @@ void ps_close(ps_client **client)
         return;
     for (uint32_t i = 0; c->unsent && i < c->job.servers; i++)
         wire_destroy(&c->unsent[i]);
-    if (c->link) /* before the session: its I/O thread may still read lent gradients */
-        c->link->ops->destroy(c->link, c->joined ? DRAIN_MS : 0);
+    if (c->uplink) /* before the session: its I/O thread may still read lent gradients */
+        c->uplink->ops->destroy(c->uplink, c->joined ? DRAIN_MS : 0);
     session_destroy(&c->session);
     partition_fini(&c->partition);
     job_fini(&c->job);

@@ -1,69 +1,62 @@
-/* embedded.c - the link into a shard in the same process: training without a cluster.
+/* embedded.c - the uplink into a shard in the same process: training without a cluster.
  *
  * The one file of worker/ that knows ps/. The very same shard as in penstock-ps answers the very same session,
  * so a worker alone computes the same bits as a cluster of one worker. */
 #include <stdlib.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "ps/shard.h"
-#include "worker/link.h"
+#include "worker/uplink.h"
 
 typedef struct {
-    link base;
+    uplink base;
     shard *shard;
-} link_embedded;
+} uplink_embedded;
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static ps_status embedded_send(link *self, uint32_t server, wire_message **message)
+static ps_status embedded_send(uplink *self, uint32_t server, wire_message **message)
 {
     (void)server;
     wire_route here = {0};
-    shard_receive(((link_embedded *)self)->shard, message, &here, now_ms());
+    shard_receive(((uplink_embedded *)self)->shard, message, &here, clock_monotonic_ms());
     return PS_OK;
 }
 
-static transport_event embedded_receive(link *self, uint32_t *server, wire_message **message,
+static transport_event embedded_receive(uplink *self, uint32_t *server, wire_message **message,
                                         ps_error *error)
 {
     (void)error;
     wire_route here;
     *server = 0;
-    *message = shard_next(((link_embedded *)self)->shard, &here);
+    *message = shard_next(((uplink_embedded *)self)->shard, &here);
     return *message ? TRANSPORT_MESSAGE : TRANSPORT_NOTHING;
 }
 
 /* The shard answers within send; nothing can come by waiting. */
-static void embedded_wait(link *self, int timeout_ms)
+static void embedded_wait(uplink *self, int timeout_ms)
 {
     (void)self;
     (void)timeout_ms;
 }
 
-static void embedded_destroy(link *self, int drain_ms)
+static void embedded_destroy(uplink *self, int drain_ms)
 {
     (void)drain_ms;
-    link_embedded *l = (link_embedded *)self;
+    uplink_embedded *l = (uplink_embedded *)self;
     shard_destroy(&l->shard);
     free(l);
 }
 
-static const link_ops embedded_ops = {
+static const uplink_ops embedded_ops = {
     .send = embedded_send,
     .receive = embedded_receive,
     .wait = embedded_wait,
     .destroy = embedded_destroy,
 };
 
-ps_status link_embedded_create(link **out, ps_error *error)
+ps_status uplink_embedded_create(uplink **out, ps_error *error)
 {
     *out = NULL;
-    link_embedded *l = calloc(1, sizeof *l);
+    uplink_embedded *l = calloc(1, sizeof *l);
     shard_config config = {.index = 0, .incarnation = 1};
     if (!l || shard_create(&config, &l->shard) != PS_OK) {
         free(l);

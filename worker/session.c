@@ -331,7 +331,7 @@ wire_message *session_next(session *s, uint32_t server, uint64_t now_ms)
         to->hello_at_ms = now_ms + to->hello_after_ms;
         return make_hello(s, server);
     }
-    part *p;
+    part *p = NULL;
     operation *op = next_operation(s, server, &p);
     return op ? next_of_part(s, op, p, now_ms) : NULL;
 }

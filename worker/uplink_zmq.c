@@ -1,25 +1,25 @@
-/* link_zmq.c - the link over ZeroMQ: one connected socket per ps. */
+/* uplink_zmq.c - the uplink over ZeroMQ: one connected socket per ps. */
 #include <stdlib.h>
 
-#include "worker/link.h"
+#include "worker/uplink.h"
 
 typedef struct {
-    link base;
+    uplink base;
     transport *transport;
     uint32_t servers;
     uint32_t next; /* receive asks the sockets in turn, so that none is starved */
     transport_socket *sockets[];
-} link_zmq;
+} uplink_zmq;
 
-static ps_status zmq_send_message(link *self, uint32_t server, wire_message **message)
+static ps_status zmq_send_message(uplink *self, uint32_t server, wire_message **message)
 {
-    return transport_send(((link_zmq *)self)->sockets[server], NULL, message);
+    return transport_send(((uplink_zmq *)self)->sockets[server], NULL, message);
 }
 
-static transport_event zmq_receive_message(link *self, uint32_t *server, wire_message **message,
+static transport_event zmq_receive_message(uplink *self, uint32_t *server, wire_message **message,
                                            ps_error *error)
 {
-    link_zmq *l = (link_zmq *)self;
+    uplink_zmq *l = (uplink_zmq *)self;
     for (uint32_t tried = 0; tried < l->servers; tried++) {
         *server = l->next;
         l->next = (l->next + 1) % l->servers;
@@ -30,32 +30,32 @@ static transport_event zmq_receive_message(link *self, uint32_t *server, wire_me
     return TRANSPORT_NOTHING;
 }
 
-static void zmq_wait(link *self, int timeout_ms)
+static void zmq_wait(uplink *self, int timeout_ms)
 {
-    link_zmq *l = (link_zmq *)self;
+    uplink_zmq *l = (uplink_zmq *)self;
     transport_poll(l->sockets, l->servers, timeout_ms);
 }
 
-static void zmq_destroy(link *self, int drain_ms)
+static void zmq_destroy(uplink *self, int drain_ms)
 {
-    link_zmq *l = (link_zmq *)self;
+    uplink_zmq *l = (uplink_zmq *)self;
     for (uint32_t i = 0; i < l->servers; i++)
         transport_close(&l->sockets[i], drain_ms);
     transport_destroy(&l->transport);
     free(l);
 }
 
-static const link_ops zmq_ops = {
+static const uplink_ops zmq_ops = {
     .send = zmq_send_message,
     .receive = zmq_receive_message,
     .wait = zmq_wait,
     .destroy = zmq_destroy,
 };
 
-ps_status link_zmq_create(const cluster_spec *cluster, uint32_t servers, link **out, ps_error *error)
+ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, uplink **out, ps_error *error)
 {
     *out = NULL;
-    link_zmq *l = calloc(1, sizeof *l + servers * sizeof(transport_socket *));
+    uplink_zmq *l = calloc(1, sizeof *l + servers * sizeof(transport_socket *));
     if (!l)
         return ps_fail(error, PS_ENOMEM, "out of memory for connections to %u ps", servers);
     l->base.ops = &zmq_ops;

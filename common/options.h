@@ -1,0 +1,16 @@
+/* options.h - numbers and names in command-line options, checked. For use in argp parsers. */
+#ifndef PENSTOCK_COMMON_OPTIONS_H
+#define PENSTOCK_COMMON_OPTIONS_H
+
+#include <stdint.h>
+
+#include "common/status.h"
+
+/* A whole decimal number in [least, most]. PS_EINVAL: "--name: 'text' is not a whole number from a to b". */
+ps_status option_unsigned(const char *name, const char *text, uint64_t least, uint64_t most, uint64_t *value,
+                          ps_error *error);
+
+/* A finite decimal number. Whether it makes sense is judged where it is used. PS_EINVAL. */
+ps_status option_real(const char *name, const char *text, double *value, ps_error *error);
+
+#endif

@@ -1,0 +1,147 @@
+/* main.c - penstock-ps: options, cluster spec, and then the server's loop. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/cluster.h"
+#include "common/cluster_options.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "common/stop.h"
+#include "ps/server.h"
+
+const char *argp_program_version = "penstock-ps " PENSTOCK_VERSION;
+
+typedef struct {
+    cluster_options cluster;
+    log_level level;
+    int listen_fd;
+    bool bind_given;
+    uint64_t memory_max_bytes; /* 0: half of what the host has */
+} ps_options;
+
+enum { KEY_LISTEN_FD = 256, KEY_BIND_GIVEN, KEY_MEMORY_LIMIT, KEY_LOG_LEVEL };
+
+static const struct argp_option options[] = {
+    {"bind-given", KEY_BIND_GIVEN, 0, 0,
+     "Listen only on the host that the cluster spec names, not on all interfaces", 0},
+    {"listen-fd", KEY_LISTEN_FD, "N", 0, "Use the inherited, listening socket N instead of the port", 0},
+    {"memory-limit", KEY_MEMORY_LIMIT, "MIB", 0,
+     "Refuse a job whose shard needs more (default: half of the host's memory)", 0},
+    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    ps_options *o = state->input;
+    ps_error error = {PS_OK, ""};
+    uint64_t number = 0;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->cluster;
+        return 0;
+    case KEY_BIND_GIVEN:
+        o->bind_given = true;
+        return 0;
+    case KEY_LISTEN_FD:
+        option_unsigned("listen-fd", argument, 3, INT32_MAX, &number, &error);
+        o->listen_fd = (int)number;
+        break;
+    case KEY_MEMORY_LIMIT:
+        option_unsigned("memory-limit", argument, 1, UINT32_MAX, &number, &error);
+        o->memory_max_bytes = number << 20;
+        break;
+    case KEY_LOG_LEVEL:
+        log_level_parse(argument, &o->level, &error);
+        break;
+    case ARGP_KEY_ARG:
+        argp_error(state, "'%s' is no option of a ps; training options belong to the workers", argument);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    if (error.status != PS_OK)
+        argp_error(state, "%s", error.text);
+    return 0;
+}
+
+static const struct argp_child children[] = {{&cluster_options_argp, 0, "Cluster", 1}, {0}};
+
+static const struct argp parser = {
+    .options = options,
+    .parser = parse_option,
+    .children = children,
+    .doc = "Hold a shard of a model: take in gradients, apply updates, serve weights.\v"
+           "The cluster and this process's place in it come from TF_CONFIG, or from --cluster and --task. "
+           "What is trained, and how, is brought by the workers. The process ends with 0 when every worker has "
+           "finished.\n\n"
+           "Exit status: 0 finished; 2 usage or configuration; 3 bad data; 138 peers lost; 143 after a "
+           "signal; 1 anything else.",
+};
+
+static uint64_t half_of_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES);
+    long page_bytes = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes / 2 : 0;
+}
+
+static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_error *error)
+{
+    const cluster_task *self = cluster_find(cluster, ROLE_PS, cluster->index);
+    const cluster_job *servers = &cluster->jobs[ROLE_PS];
+    server_config config = {
+        .host = o->bind_given ? self->host : NULL,
+        .port = self->port,
+        .listen_fd = o->listen_fd,
+        .stop = stop_on_signals(),
+        .shard =
+            {
+                .index = cluster->index,
+                .incarnation = clock_incarnation(),
+                .servers = servers->dense ? servers->count : 0,
+                .workers = cluster_workers(cluster),
+                .memory_max_bytes = o->memory_max_bytes,
+            },
+    };
+    return server_run(&config, error);
+}
+
+int main(int argc, char **argv)
+{
+    ps_options o = {.level = LOG_INFO, .listen_fd = -1, .memory_max_bytes = half_of_memory()};
+    argp_err_exit_status = PS_EXIT_USAGE;
+    argp_parse(&parser, argc, argv, 0, NULL, &o);
+    log_setup("ps", o.level);
+
+    cluster_spec cluster;
+    cluster_warning warning = {""};
+    char caret[512] = "";
+    ps_error error = {PS_OK, ""};
+    ps_status status = cluster_options_resolve(&o.cluster, ROLE_PS, &cluster, &warning, caret, sizeof caret, &error);
+    if (warning.text[0])
+        log_warning("%s", warning.text);
+    if (status != PS_OK) {
+        fprintf(stderr, "penstock-ps: %s\n%s", error.text, caret);
+        return ps_status_exit_code(status);
+    }
+    if (o.cluster.check_config) {
+        char text[8192];
+        cluster_describe(&cluster, text, sizeof text);
+        fputs(text, stdout);
+    } else {
+        char who[32];
+        snprintf(who, sizeof who, "ps/%u", cluster.index);
+        log_setup(who, o.level);
+        status = serve(&o, &cluster, &error);
+        if (status == PS_OK)
+            log_info("the job has finished");
+        else
+            log_error("%s", error.text);
+    }
+    cluster_fini(&cluster);
+    return ps_status_exit_code(status);
+}

@@ -1,0 +1,177 @@
+/* server.c - see server.h. */
+#include "ps/server.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/fpmode.h"
+#include "common/log.h"
+#include "common/transport.h"
+
+enum {
+    TICK_MS = 500,
+    RETRY_MS = 5,         /* poll while messages wait for room in a peer's queue */
+    RECEIVE_BATCH = 64,   /* messages taken in before answers are sent */
+    DRAIN_MS = 5000,      /* for the last answers to leave */
+    FAREWELL_MS = 1000,   /* after the job: workers whose last answer was lost may still ask */
+};
+
+/* A message that waits for room. */
+typedef struct waiting {
+    struct waiting *next;
+    wire_route to;
+    wire_message *message;
+} waiting;
+
+typedef struct {
+    transport *transport;
+    transport_socket *socket;
+    shard *shard;
+    waiting *unsent;
+} server;
+
+static void drop_unsent(server *s)
+{
+    while (s->unsent) {
+        waiting *w = s->unsent;
+        s->unsent = w->next;
+        wire_destroy(&w->message);
+        free(w);
+    }
+}
+
+static void keep_unsent(server *s, const wire_route *to, wire_message **message)
+{
+    waiting *w = malloc(sizeof *w);
+    if (!w) { /* the worker will ask again */
+        wire_destroy(message);
+        return;
+    }
+    w->next = NULL;
+    w->to = *to;
+    w->message = *message;
+    *message = NULL;
+    waiting **tail = &s->unsent;
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = w;
+}
+
+static void send_all(server *s)
+{
+    waiting **place = &s->unsent;
+    while (*place) {
+        waiting *w = *place;
+        if (transport_send(s->socket, &w->to, &w->message) == PS_ESTATE) {
+            place = &w->next;
+            continue;
+        }
+        *place = w->next;
+        free(w);
+    }
+    wire_route to;
+    wire_message *m;
+    while ((m = shard_next(s->shard, &to))) {
+        /* PS_EPEER: that connection is gone; its owner will ask again over a new one. */
+        if (transport_send(s->socket, &to, &m) == PS_ESTATE)
+            keep_unsent(s, &to, &m);
+    }
+}
+
+/* Tells a sender of what is no message of ours, if it understands as much, what was wrong with it. */
+static void refuse(server *s, const wire_route *to, const ps_error *why)
+{
+    log_warning("refused a message: %s", why->text);
+    wire_message *m = wire_create(WIRE_ERROR, 0);
+    if (!m)
+        return;
+    m->role = WIRE_PS;
+    m->status = why->status;
+    wire_set_text(m, why->text);
+    transport_send(s->socket, to, &m);
+    wire_destroy(&m);
+}
+
+static void receive_some(server *s)
+{
+    for (int i = 0; i < RECEIVE_BATCH; i++) {
+        wire_route from;
+        wire_message *m;
+        ps_error error;
+        switch (transport_receive(s->socket, &from, &m, &error)) {
+        case TRANSPORT_NOTHING:
+            return;
+        case TRANSPORT_MESSAGE:
+            shard_receive(s->shard, &m, &from, clock_monotonic_ms());
+            break;
+        case TRANSPORT_REFUSED:
+            refuse(s, &from, &error);
+            break;
+        }
+    }
+}
+
+static void turn(server *s)
+{
+    shard_tick(s->shard, clock_monotonic_ms());
+    receive_some(s);
+    send_all(s);
+    transport_poll(&s->socket, 1, s->unsent ? RETRY_MS : TICK_MS);
+}
+
+static void log_summary(const shard *s)
+{
+    const shard_counters *c = shard_count(s);
+    log_info("%llu updates of %llu examples; %llu repeats, %llu late, %llu not finite, %llu refused",
+             (unsigned long long)c->steps_applied, (unsigned long long)c->examples_applied,
+             (unsigned long long)c->repeats, (unsigned long long)c->late_gradients,
+             (unsigned long long)c->nonfinite_refused, (unsigned long long)c->messages_refused);
+}
+
+static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *error)
+{
+    while (!shard_finished(s->shard)) {
+        if (*stop)
+            return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
+        turn(s);
+        ps_status failure = shard_failure(s->shard, error);
+        if (failure != PS_OK) {
+            send_all(s);
+            return failure;
+        }
+    }
+    uint64_t end = clock_monotonic_ms() + FAREWELL_MS;
+    while (clock_monotonic_ms() < end && !*stop) {
+        receive_some(s);
+        send_all(s);
+        transport_poll(&s->socket, 1, RETRY_MS);
+    }
+    return PS_OK;
+}
+
+ps_status server_run(const server_config *config, ps_error *error)
+{
+    server s = {0};
+    fpmode_flush_denormals();
+    ps_status status = shard_create(&config->shard, &s.shard);
+    if (status != PS_OK) {
+        ps_fail(error, status, "out of memory for a shard");
+        goto done;
+    }
+    status = transport_create(&s.transport, error);
+    if (status == PS_OK)
+        status = transport_listen(s.transport, config->host, config->port, config->listen_fd, &s.socket, error);
+    if (status != PS_OK)
+        goto done;
+    log_info("listening on %s:%u", config->host ? config->host : "*", config->port);
+    status = serve(&s, config->stop, error);
+    log_summary(s.shard);
+
+done:
+    drop_unsent(&s);
+    if (s.socket)
+        transport_close(&s.socket, status == PS_EINTERRUPTED ? 0 : DRAIN_MS);
+    transport_destroy(&s.transport);
+    shard_destroy(&s.shard);
+    return status;
+}

@@ -1,0 +1,27 @@
+/* server.h - the daemon's loop: feeds a shard from ZeroMQ and the clock until the job has finished.
+ *
+ * One thread: it receives, lets the shard think, and sends. A message that cannot leave because its peer's
+ * queue is full waits here, so a slow worker delays itself alone; what may wait for one peer is bounded
+ * by what that peer may have asked for (SHARD_REQUESTS_MAX). */
+#ifndef PENSTOCK_PS_SERVER_H
+#define PENSTOCK_PS_SERVER_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "common/status.h"
+#include "ps/shard.h"
+
+typedef struct {
+    const char *host; /* to listen on; NULL: all interfaces */
+    uint16_t port;
+    int listen_fd; /* a bound, listening socket to use instead; -1: none */
+    shard_config shard;
+    const volatile sig_atomic_t *stop; /* non-zero: end */
+} server_config;
+
+/* Blocks until the job has finished (PS_OK), it cannot go on (why is in `error`), or the stop flag is set
+ * (PS_EINTERRUPTED). PS_EIO if it cannot listen. */
+ps_status server_run(const server_config *config, ps_error *error);
+
+#endif

@@ -1,0 +1,42 @@
+/* uplink.h - how a session's messages reach its shards: over ZeroMQ, or into a shard in the same process.
+ *
+ * An uplink only carries; what is sent again and when is the session's business. One thread. */
+#ifndef PENSTOCK_WORKER_UPLINK_H
+#define PENSTOCK_WORKER_UPLINK_H
+
+#include <stdint.h>
+
+#include "common/cluster.h"
+#include "common/job.h"
+#include "common/status.h"
+#include "common/transport.h"
+#include "common/wire.h"
+
+typedef struct uplink uplink;
+
+typedef struct {
+    /* Sends and consumes `message`. PS_ESTATE if it cannot be taken now: then it stays the caller's. */
+    ps_status (*send)(uplink *self, uint32_t server, wire_message **message);
+
+    /* Takes one message if there is one, from the shard `server`. A message that does not decode is reported as
+     * TRANSPORT_REFUSED. */
+    transport_event (*receive)(uplink *self, uint32_t *server, wire_message **message, ps_error *error);
+
+    /* Waits until a message may be there, at most `timeout_ms`, or a signal. */
+    void (*wait)(uplink *self, int timeout_ms);
+
+    /* Spends at most `drain_ms` on what is queued; afterwards nothing that was sent is referenced. */
+    void (*destroy)(uplink *self, int drain_ms);
+} uplink_ops;
+
+struct uplink {
+    const uplink_ops *ops;
+};
+
+/* A DEALER to every ps of the cluster, which must know all of them. PS_ENOMEM, PS_EIO. */
+ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, uplink **out, ps_error *error);
+
+/* One shard in this process, for training without a cluster. PS_ENOMEM. */
+ps_status uplink_embedded_create(uplink **out, ps_error *error);
+
+#endif
