@@ -1,0 +1,638 @@
+/* worker/mlp: gradients against central differences of a forward pass in double that is written here. */
+#include "worker/mlp.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "tests/unit/numbers.h"
+#include "tests/unit/unit.h"
+
+enum { WIDTH_MAX = 12, ROWS_MAX = 9, HIDDEN_MAX = 3, PARAMETERS_MAX = (HIDDEN_MAX + 1) * WIDTH_MAX * 13 };
+
+/* Central differences in double err by O(h^2) = 1e-10; what is left is float32 rounding of the model under
+ * test: some 50 operations of relative error 6e-8 on values below 4. */
+static const double difference_step = 1e-5, tolerance = 2e-5;
+
+typedef struct {
+    mlp_config config;
+    uint64_t parameters;
+    uint32_t rows;
+    float weights[PARAMETERS_MAX];
+    float features[ROWS_MAX * WIDTH_MAX];
+    uint32_t labels[ROWS_MAX];
+} problem;
+
+typedef struct {
+    double loss; /* summed */
+    uint32_t correct;
+    uint64_t negative; /* hash over all hidden units and rows of the sign of what goes into them */
+} reference;
+
+static void fill_problem(problem *p, numbers *n, activation_kind kind, uint32_t hidden_count)
+{
+    *p = (problem){.config = {.inputs = numbers_between(n, 1, WIDTH_MAX),
+                              .hidden_count = hidden_count,
+                              .classes = numbers_between(n, 2, WIDTH_MAX),
+                              .activation = kind,
+                              .kernel_init = {.kind = INITIALIZER_HE_NORMAL}},
+                   .rows = numbers_between(n, 1, ROWS_MAX)};
+    for (uint32_t i = 0; i < hidden_count; i++)
+        p->config.hidden[i] = numbers_between(n, 1, WIDTH_MAX);
+    tensor_table table = {0};
+    assert_int_equal(mlp_declare(&p->config, &table, NULL), PS_OK);
+    p->parameters = tensor_table_elements(&table);
+    assert_true(p->parameters <= PARAMETERS_MAX);
+    tensor_table_fini(&table);
+    numbers_fill(n, 0.7f, p->weights, p->parameters);
+    numbers_fill(n, 1.0f, p->features, p->rows * p->config.inputs);
+    for (uint32_t r = 0; r < p->rows; r++)
+        p->labels[r] = numbers_between(n, 0, p->config.classes - 1);
+}
+
+static double activate(activation_kind kind, double x)
+{
+    switch (kind) {
+    case ACTIVATION_NONE:
+        return x;
+    case ACTIVATION_RELU:
+        return x > 0.0 ? x : 0.0;
+    case ACTIVATION_TANH:
+        return tanh(x);
+    case ACTIVATION_SIGMOID:
+        return 1.0 / (1.0 + exp(-x));
+    case ACTIVATION_ELU:
+        return x > 0.0 ? x : expm1(x);
+    }
+    return NAN;
+}
+
+/* One row through all layers; `values` holds the features, then the logits. */
+static void forward_row(const problem *p, const double *weights, double *values, uint64_t *negative)
+{
+    const double *kernel = weights;
+    uint32_t inputs = p->config.inputs;
+    for (uint32_t l = 0; l <= p->config.hidden_count; l++) {
+        bool hidden = l < p->config.hidden_count;
+        uint32_t outputs = hidden ? p->config.hidden[l] : p->config.classes;
+        const double *bias = kernel + inputs * outputs;
+        double next[WIDTH_MAX];
+        for (uint32_t o = 0; o < outputs; o++) {
+            next[o] = bias[o];
+            for (uint32_t i = 0; i < inputs; i++)
+                next[o] += values[i] * kernel[i * outputs + o];
+            if (hidden) {
+                *negative = (*negative ^ (next[o] <= 0.0)) * UINT64_C(0x100000001b3);
+                next[o] = activate(p->config.activation, next[o]);
+            }
+        }
+        memcpy(values, next, outputs * sizeof *next);
+        kernel = bias + outputs;
+        inputs = outputs;
+    }
+}
+
+static reference forward(const problem *p, const double *weights)
+{
+    reference result = {.negative = UINT64_C(0xcbf29ce484222325)};
+    for (uint32_t r = 0; r < p->rows; r++) {
+        double values[WIDTH_MAX], sum = 0.0;
+        uint32_t best = 0;
+        for (uint32_t i = 0; i < p->config.inputs; i++)
+            values[i] = (double)p->features[r * p->config.inputs + i];
+        forward_row(p, weights, values, &result.negative);
+        for (uint32_t c = 0; c < p->config.classes; c++) {
+            sum += exp(values[c]);
+            best = values[c] > values[best] ? c : best;
+        }
+        result.loss += log(sum) - values[p->labels[r]];
+        result.correct += best == p->labels[r];
+    }
+    return result;
+}
+
+/* Asserts every element of `gradients`. Where the two differences lie on different sides of a kink (ReLU's,
+ * or that of ELU's second derivative), they say nothing of the slope at the point: such a parameter is
+ * skipped. Returns how many were compared. */
+static uint64_t assert_gradients(const problem *p, const float *gradients)
+{
+    double weights[PARAMETERS_MAX];
+    uint64_t compared = 0;
+    for (uint64_t i = 0; i < p->parameters; i++)
+        weights[i] = (double)p->weights[i];
+    for (uint64_t i = 0; i < p->parameters; i++) {
+        double at = weights[i];
+        weights[i] = at + difference_step;
+        reference up = forward(p, weights);
+        weights[i] = at - difference_step;
+        reference down = forward(p, weights);
+        weights[i] = at;
+        if (up.negative != down.negative)
+            continue;
+        double want = (up.loss - down.loss) / (2.0 * difference_step * p->rows);
+        if (!(fabs((double)gradients[i] - want) <= tolerance))
+            fail_msg("parameter %lu of %lu: gradient %.9g, by differences %.9g", (unsigned long)i,
+                     (unsigned long)p->parameters, (double)gradients[i], want);
+        compared++;
+    }
+    return compared;
+}
+
+static int create_backend(void **state)
+{
+    backend *b;
+    if (backend_cpu_create(1, &b, NULL) != PS_OK)
+        return -1;
+    *state = b;
+    return 0;
+}
+
+static int destroy_backend(void **state)
+{
+    backend *b = *state;
+    b->ops->destroy(b);
+    return 0;
+}
+
+static void check_problems(backend *b, activation_kind kind)
+{
+    numbers n = {(uint64_t)kind + 1};
+    uint64_t parameters = 0, compared = 0;
+    for (uint32_t round = 0; round < 16; round++) {
+        problem p;
+        mlp *m;
+        float gradients[PARAMETERS_MAX];
+        double loss, weights[PARAMETERS_MAX];
+        uint32_t correct;
+        fill_problem(&p, &n, kind, round % (HIDDEN_MAX + 1));
+        for (uint64_t i = 0; i < p.parameters; i++)
+            weights[i] = (double)p.weights[i];
+        assert_int_equal(mlp_create(&p.config, b, ROWS_MAX, &m, NULL), PS_OK);
+        assert_int_equal(
+            mlp_gradient(m, p.weights, p.features, p.labels, p.rows, gradients, NULL, NULL, &loss, &correct),
+            PS_OK);
+        compared += assert_gradients(&p, gradients);
+        parameters += p.parameters;
+        reference want = forward(&p, weights);
+        assert_true(fabs(loss - want.loss) <= tolerance * p.rows);
+        assert_int_equal(correct, want.correct);
+        double evaluated;
+        uint32_t hits;
+        assert_int_equal(mlp_evaluate(m, p.weights, p.features, p.labels, p.rows, &evaluated, &hits), PS_OK);
+        assert_true(evaluated == loss);
+        assert_int_equal(hits, correct);
+        mlp_destroy(&m);
+        assert_null(m);
+    }
+    /* Skipping is the exception. */
+    assert_true(compared >= parameters - parameters / 100);
+}
+
+static void gradients_without_activation_are_those_of_the_reference(void **state)
+{
+    check_problems(*state, ACTIVATION_NONE);
+}
+
+static void gradients_of_relu_are_those_of_the_reference(void **state)
+{
+    check_problems(*state, ACTIVATION_RELU);
+}
+
+static void gradients_of_tanh_are_those_of_the_reference(void **state)
+{
+    check_problems(*state, ACTIVATION_TANH);
+}
+
+static void gradients_of_sigmoid_are_those_of_the_reference(void **state)
+{
+    check_problems(*state, ACTIVATION_SIGMOID);
+}
+
+static void gradients_of_elu_are_those_of_the_reference(void **state)
+{
+    check_problems(*state, ACTIVATION_ELU);
+}
+
+/* ---- A backend whose memory is not the host's ---- */
+
+/* Memory is handed out only through `allocate`; an operation on anything else is caught. */
+typedef struct {
+    backend base;
+    backend *cpu;
+    struct {
+        const char *start;
+        size_t bytes;
+    } blocks[32];
+    int count;
+    int live;
+    int allocations_left; /* then allocate fails; negative: never */
+} remote;
+
+static const backend_ops remote_ops;
+
+static remote *remote_of(backend *b)
+{
+    assert_ptr_equal(b->ops, &remote_ops);
+    return (remote *)b;
+}
+
+static void assert_owned(backend *b, const void *memory)
+{
+    remote *r = remote_of(b);
+    for (int i = 0; i < r->count; i++)
+        if ((const char *)memory >= r->blocks[i].start &&
+            (const char *)memory < r->blocks[i].start + r->blocks[i].bytes)
+            return;
+    fail_msg("an operation was given memory that is not the device's");
+}
+
+static void *remote_allocate(backend *b, size_t bytes)
+{
+    remote *r = remote_of(b);
+    if (r->allocations_left-- == 0)
+        return NULL;
+    void *memory = r->cpu->ops->allocate(r->cpu, bytes);
+    assert_true(r->count < 32);
+    r->blocks[r->count].start = memory;
+    r->blocks[r->count++].bytes = bytes;
+    r->live++;
+    return memory;
+}
+
+static void remote_release(backend *b, void *memory)
+{
+    remote *r = remote_of(b);
+    assert_owned(b, memory);
+    r->live--;
+    r->cpu->ops->release(r->cpu, memory);
+}
+
+static ps_status remote_upload(backend *b, void *device, const void *host, size_t bytes)
+{
+    assert_owned(b, device);
+    memcpy(device, host, bytes);
+    return PS_OK;
+}
+
+static ps_status remote_download(backend *b, void *host, const void *device, size_t bytes)
+{
+    assert_owned(b, device);
+    memcpy(host, device, bytes);
+    return PS_OK;
+}
+
+static ps_status remote_synchronize(backend *b)
+{
+    (void)b;
+    return PS_OK;
+}
+
+static ps_status remote_gemm(backend *b, int ta, int tb, uint32_t m, uint32_t n, uint32_t k, const float *x,
+                             const float *y, float *z)
+{
+    assert_owned(b, x);
+    assert_owned(b, y);
+    assert_owned(b, z);
+    backend *cpu = remote_of(b)->cpu;
+    return cpu->ops->gemm(cpu, ta, tb, m, n, k, x, y, z);
+}
+
+static ps_status remote_bias_activate(backend *b, activation_kind kind, uint32_t rows, uint32_t columns,
+                                      const float *bias, float *y)
+{
+    assert_owned(b, bias);
+    assert_owned(b, y);
+    backend *cpu = remote_of(b)->cpu;
+    return cpu->ops->bias_activate(cpu, kind, rows, columns, bias, y);
+}
+
+static ps_status remote_activate_backward(backend *b, activation_kind kind, uint32_t rows, uint32_t columns,
+                                          const float *y, float *dy, float *dbias)
+{
+    assert_owned(b, y);
+    assert_owned(b, dy);
+    assert_owned(b, dbias);
+    backend *cpu = remote_of(b)->cpu;
+    return cpu->ops->activate_backward(cpu, kind, rows, columns, y, dy, dbias);
+}
+
+static ps_status remote_softmax(backend *b, uint32_t rows, uint32_t classes, const uint32_t *labels,
+                                float *logits, double *loss_sum, uint32_t *correct)
+{
+    assert_owned(b, labels);
+    assert_owned(b, logits);
+    backend *cpu = remote_of(b)->cpu;
+    return cpu->ops->softmax_cross_entropy(cpu, rows, classes, labels, logits, loss_sum, correct);
+}
+
+static const backend_ops remote_ops = {
+    .name = "remote",
+    .host_memory = false,
+    .allocate = remote_allocate,
+    .release = remote_release,
+    .upload = remote_upload,
+    .download = remote_download,
+    .synchronize = remote_synchronize,
+    .gemm = remote_gemm,
+    .bias_activate = remote_bias_activate,
+    .activate_backward = remote_activate_backward,
+    .softmax_cross_entropy = remote_softmax,
+};
+
+/* The host's array must hold the layer's gradient by the time it is announced. */
+typedef struct {
+    const float *want;
+    const float *got;
+    uint64_t next_end;
+    uint32_t calls;
+} announced;
+
+static void check_announced(void *context, uint64_t first, uint64_t count)
+{
+    announced *a = context;
+    assert_int_equal(first + count, a->next_end);
+    assert_memory_equal(a->want + first, a->got + first, count * sizeof *a->got);
+    a->next_end = first;
+    a->calls++;
+}
+
+static void layers_are_announced_complete_and_last_first(void **state)
+{
+    backend *b = *state;
+    numbers n = {77};
+    for (uint32_t hidden = 0; hidden <= HIDDEN_MAX; hidden++) {
+        problem p;
+        mlp *m;
+        float want[PARAMETERS_MAX], got[PARAMETERS_MAX];
+        double loss;
+        uint32_t correct;
+        fill_problem(&p, &n, ACTIVATION_RELU, hidden);
+        assert_int_equal(mlp_create(&p.config, b, p.rows, &m, NULL), PS_OK);
+        assert_int_equal(
+            mlp_gradient(m, p.weights, p.features, p.labels, p.rows, want, NULL, NULL, &loss, &correct),
+            PS_OK);
+        memset(got, 0xff, sizeof got);
+        announced a = {.want = want, .got = got, .next_end = p.parameters};
+        assert_int_equal(mlp_gradient(m, p.weights, p.features, p.labels, p.rows, got, check_announced, &a,
+                                      &loss, &correct),
+                         PS_OK);
+        assert_int_equal(a.next_end, 0);
+        assert_int_equal(a.calls, hidden + 1);
+        mlp_destroy(&m);
+    }
+}
+
+static void a_device_with_memory_of_its_own_gives_the_same_bits(void **state)
+{
+    remote r = {.base = {.ops = &remote_ops}, .cpu = *state, .allocations_left = -1};
+    numbers n = {78};
+    problem p;
+    fill_problem(&p, &n, ACTIVATION_TANH, 2);
+    mlp *here, *there;
+    float want[PARAMETERS_MAX], got[PARAMETERS_MAX];
+    double want_loss, loss;
+    uint32_t want_correct, correct;
+    assert_int_equal(mlp_create(&p.config, *state, p.rows, &here, NULL), PS_OK);
+    assert_int_equal(mlp_create(&p.config, &r.base, p.rows, &there, NULL), PS_OK);
+    assert_int_equal(mlp_gradient(here, p.weights, p.features, p.labels, p.rows, want, NULL, NULL, &want_loss,
+                                  &want_correct),
+                     PS_OK);
+    announced a = {.want = want, .got = got, .next_end = p.parameters};
+    assert_int_equal(mlp_gradient(there, p.weights, p.features, p.labels, p.rows, got, check_announced, &a,
+                                  &loss, &correct),
+                     PS_OK);
+    assert_int_equal(a.next_end, 0);
+    assert_true(loss == want_loss);
+    assert_int_equal(correct, want_correct);
+    mlp_destroy(&here);
+    mlp_destroy(&there);
+    assert_int_equal(r.live, 0);
+}
+
+static void each_failed_allocation_is_reported_and_leaks_nothing(void **state)
+{
+    numbers n = {79};
+    problem p;
+    fill_problem(&p, &n, ACTIVATION_RELU, 2);
+    /* Three outputs, two deltas, four mirrors. */
+    for (int fails = 0; fails <= 9; fails++) {
+        remote r = {.base = {.ops = &remote_ops}, .cpu = *state, .allocations_left = fails};
+        mlp *m;
+        ps_error error;
+        ps_status status = mlp_create(&p.config, &r.base, p.rows, &m, &error);
+        assert_int_equal(status, fails < 9 ? PS_ENOMEM : PS_OK);
+        if (fails < 9) {
+            assert_null(m);
+            assert_non_null(strstr(error.text, "no memory on 'remote'"));
+        }
+        mlp_destroy(&m);
+        assert_int_equal(r.live, 0);
+    }
+}
+
+/* ---- The rest ---- */
+
+static void the_same_input_twice_gives_the_same_bits(void **state)
+{
+    backend *b = *state;
+    numbers n = {80};
+    problem p;
+    fill_problem(&p, &n, ACTIVATION_ELU, 3);
+    mlp *m;
+    float first[PARAMETERS_MAX], second[PARAMETERS_MAX], other[ROWS_MAX * WIDTH_MAX];
+    double loss, loss_again;
+    uint32_t correct;
+    numbers_fill(&n, 1.0f, other, ROWS_MAX * WIDTH_MAX);
+    assert_int_equal(mlp_create(&p.config, b, p.rows, &m, NULL), PS_OK);
+    mlp_gradient(m, p.weights, p.features, p.labels, p.rows, first, NULL, NULL, &loss, &correct);
+    mlp_gradient(m, p.weights, other, p.labels, p.rows, second, NULL, NULL, &loss_again, &correct);
+    assert_memory_not_equal(first, second, p.parameters * sizeof *first);
+    mlp_gradient(m, p.weights, p.features, p.labels, p.rows, second, NULL, NULL, &loss_again, &correct);
+    assert_memory_equal(first, second, p.parameters * sizeof *first);
+    assert_true(loss == loss_again);
+    mlp_destroy(&m);
+}
+
+static void batches_out_of_range_are_refused(void **state)
+{
+    backend *b = *state;
+    numbers n = {81};
+    problem p;
+    fill_problem(&p, &n, ACTIVATION_RELU, 1);
+    mlp *m;
+    ps_error error;
+    float gradients[PARAMETERS_MAX];
+    double loss;
+    uint32_t correct;
+    assert_int_equal(mlp_create(&p.config, b, 0, &m, &error), PS_EINVAL);
+    assert_string_equal(error.text, "a batch of 0 rows is out of range; choose 1 to 16777216");
+    assert_int_equal(mlp_create(&p.config, b, MLP_ROWS_MAX + 1, &m, &error), PS_EINVAL);
+    assert_int_equal(mlp_create(&p.config, b, p.rows, &m, &error), PS_OK);
+    assert_int_equal(
+        mlp_gradient(m, p.weights, p.features, p.labels, 0, gradients, NULL, NULL, &loss, &correct),
+        PS_EINVAL);
+    assert_int_equal(
+        mlp_gradient(m, p.weights, p.features, p.labels, p.rows + 1, gradients, NULL, NULL, &loss, &correct),
+        PS_EINVAL);
+    assert_int_equal(mlp_evaluate(m, p.weights, p.features, p.labels, 0, &loss, &correct), PS_EINVAL);
+    assert_int_equal(mlp_evaluate(m, p.weights, p.features, p.labels, p.rows, &loss, &correct), PS_OK);
+    mlp_destroy(&m);
+}
+
+static void a_label_that_is_no_class_is_refused_before_any_gradient(void **state)
+{
+    backend *b = *state;
+    numbers n = {82};
+    problem p;
+    fill_problem(&p, &n, ACTIVATION_RELU, 1);
+    mlp *m;
+    float gradients[PARAMETERS_MAX] = {0}, untouched[PARAMETERS_MAX] = {0};
+    double loss;
+    uint32_t correct;
+    p.labels[p.rows - 1] = p.config.classes;
+    assert_int_equal(mlp_create(&p.config, b, p.rows, &m, NULL), PS_OK);
+    assert_int_equal(
+        mlp_gradient(m, p.weights, p.features, p.labels, p.rows, gradients, NULL, NULL, &loss, &correct),
+        PS_EINVAL);
+    assert_memory_equal(gradients, untouched, sizeof gradients);
+    mlp_destroy(&m);
+}
+
+static const mlp_config article = {
+    .inputs = 784,
+    .hidden = {300, 100},
+    .hidden_count = 2,
+    .classes = 10,
+    .activation = ACTIVATION_RELU,
+    .kernel_init = {.kind = INITIALIZER_HE_NORMAL},
+};
+
+static void assert_refused(const mlp_config *config, const char *text)
+{
+    ps_error error;
+    tensor_table table = {0};
+    mlp *m;
+    assert_int_equal(mlp_check(config, &error), PS_EINVAL);
+    assert_string_equal(error.text, text);
+    assert_int_equal(mlp_declare(config, &table, NULL), PS_EINVAL);
+    assert_int_equal(table.count, 0);
+    assert_int_equal(mlp_create(config, NULL, 1, &m, NULL), PS_EINVAL);
+    assert_null(m);
+}
+
+static void impossible_shapes_are_refused_by_name(void **state)
+{
+    (void)state;
+    assert_int_equal(mlp_check(&article, NULL), PS_OK);
+    mlp_config c = article;
+    c.inputs = 0;
+    assert_refused(&c, "the model has 0 inputs; choose 1 to 1048576");
+    c = article;
+    c.classes = 1;
+    assert_refused(&c, "the model has 1 classes; choose 2 to 1048576");
+    c = article;
+    c.hidden[1] = MLP_WIDTH_MAX + 1;
+    assert_refused(&c, "hidden layer 2 has 1048577 units; choose 1 to 1048576");
+    c = article;
+    c.hidden_count = MLP_LAYERS_MAX;
+    assert_refused(&c, "the model has 64 hidden layers; choose at most 63");
+    c = article;
+    c.activation = (activation_kind)99;
+    assert_refused(&c, "there is no activation number 99");
+}
+
+static void tensors_are_declared_layer_by_layer(void **state)
+{
+    (void)state;
+    tensor_table table = {0};
+    assert_int_equal(mlp_declare(&article, &table, NULL), PS_OK);
+    static const char *names[] = {"dense1/kernel", "dense1/bias",   "dense2/kernel",
+                                  "dense2/bias",   "output/kernel", "output/bias"};
+    static const uint64_t shapes[][2] = {{784, 300}, {300, 0}, {300, 100}, {100, 0}, {100, 10}, {10, 0}};
+    assert_int_equal(table.count, 6);
+    for (uint32_t i = 0; i < 6; i++) {
+        const tensor *t = &table.tensors[i];
+        bool kernel = i % 2 == 0;
+        assert_string_equal(t->name, names[i]);
+        assert_int_equal(t->rank, kernel ? 2 : 1);
+        assert_int_equal(t->shape[0], shapes[i][0]);
+        assert_int_equal(t->shape[1], shapes[i][1]);
+        assert_int_equal(t->init.kind, kernel ? INITIALIZER_HE_NORMAL : INITIALIZER_ZEROS);
+    }
+    assert_int_equal(tensor_table_elements(&table), 266610);
+    tensor_table_fini(&table);
+}
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+    const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, name);
+    if (!found)
+        fail_msg("the description lacks '%s'", name);
+    return found;
+}
+
+static void the_description_is_json_with_every_field(void **state)
+{
+    (void)state;
+    char *text = mlp_describe(&article);
+    assert_non_null(text);
+    const char *end;
+    cJSON *json = cJSON_ParseWithOpts(text, &end, 1);
+    assert_non_null(json);
+    assert_string_equal(member(json, "model")->valuestring, "mlp");
+    assert_int_equal(member(json, "inputs")->valueint, 784);
+    assert_int_equal(member(json, "classes")->valueint, 10);
+    assert_string_equal(member(json, "activation")->valuestring, "relu");
+    const cJSON *hidden = member(json, "hidden");
+    assert_int_equal(cJSON_GetArraySize(hidden), 2);
+    assert_int_equal(cJSON_GetArrayItem(hidden, 0)->valueint, 300);
+    assert_int_equal(cJSON_GetArrayItem(hidden, 1)->valueint, 100);
+    const cJSON *tensors = member(json, "tensors");
+    assert_int_equal(cJSON_GetArraySize(tensors), 6);
+    const cJSON *first = cJSON_GetArrayItem(tensors, 0), *last = cJSON_GetArrayItem(tensors, 5);
+    assert_string_equal(member(first, "name")->valuestring, "dense1/kernel");
+    assert_int_equal(cJSON_GetArraySize(member(first, "shape")), 2);
+    assert_int_equal(cJSON_GetArrayItem(member(first, "shape"), 1)->valueint, 300);
+    assert_string_equal(member(last, "name")->valuestring, "output/bias");
+    assert_int_equal(cJSON_GetArraySize(member(last, "shape")), 1);
+    cJSON_Delete(json);
+    free(text);
+}
+
+static void a_model_without_hidden_layers_is_described_too(void **state)
+{
+    (void)state;
+    mlp_config c = article;
+    c.hidden_count = 0;
+    char *text = mlp_describe(&c);
+    assert_string_equal(text, "{\"model\":\"mlp\",\"inputs\":784,\"hidden\":[],\"classes\":10,"
+                              "\"activation\":\"relu\",\"tensors\":["
+                              "{\"name\":\"output/kernel\",\"shape\":[784,10]},"
+                              "{\"name\":\"output/bias\",\"shape\":[10]}]}");
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_without_activation_are_those_of_the_reference),
+        cmocka_unit_test(gradients_of_relu_are_those_of_the_reference),
+        cmocka_unit_test(gradients_of_tanh_are_those_of_the_reference),
+        cmocka_unit_test(gradients_of_sigmoid_are_those_of_the_reference),
+        cmocka_unit_test(gradients_of_elu_are_those_of_the_reference),
+        cmocka_unit_test(layers_are_announced_complete_and_last_first),
+        cmocka_unit_test(a_device_with_memory_of_its_own_gives_the_same_bits),
+        cmocka_unit_test(each_failed_allocation_is_reported_and_leaks_nothing),
+        cmocka_unit_test(the_same_input_twice_gives_the_same_bits),
+        cmocka_unit_test(batches_out_of_range_are_refused),
+        cmocka_unit_test(a_label_that_is_no_class_is_refused_before_any_gradient),
+        cmocka_unit_test(impossible_shapes_are_refused_by_name),
+        cmocka_unit_test(tensors_are_declared_layer_by_layer),
+        cmocka_unit_test(the_description_is_json_with_every_field),
+        cmocka_unit_test(a_model_without_hidden_layers_is_described_too),
+    };
+    return cmocka_run_group_tests(tests, create_backend, destroy_backend);
+}
