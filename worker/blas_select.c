@@ -124,7 +124,8 @@ static blas_decision fall_back(const blas_situation *s)
 {
     if (s->user_core)
         return refuse_user(s, "computes wrong products on this processor");
-    if (s->may_restart && s->x86 && class_of(s->core) == CLASS_AVX512 && s->avx2)
+    bool lower_is_untried = class_of(s->core) == CLASS_AVX512 && class_of(s->asked) != CLASS_AVX2;
+    if (s->may_restart && s->x86 && s->avx2 && lower_is_untried)
         return restart_with(avx2_core(s));
     /* Its own choice was passed over as too low; wrong it has not been found. */
     if (s->may_restart && *s->asked && class_of(s->first) < class_of(s->asked))

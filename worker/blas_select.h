@@ -62,7 +62,7 @@ typedef struct {
     char text[256];                    /* BLAS_KEEP: for the log; BLAS_REFUSE: the error */
 } blas_decision;
 
-/* Pure. Every chain of restarts that it asks for ends: each but the first goes to a lower class. */
+/* Pure. Every chain of restarts ends, even with a library that does not heed what it is asked for. */
 blas_decision blas_decide(const blas_situation *situation);
 
 /* Compares products of several odd shapes, all transpositions, with sums in double. PS_ENOMEM, or what
