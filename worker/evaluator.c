@@ -1,0 +1,67 @@
+/* evaluator.c - a task that trains nothing: it pulls the model as it is and tests it, until the job ends. */
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/fpmode.h"
+#include "common/log.h"
+#include "worker/evaluation.h"
+#include "worker/report.h"
+#include "worker/setup.h"
+#include "worker/trainer.h"
+
+enum { PAUSE_MS = 200 }; /* between two looks at the model, if it has changed */
+
+static void pause_a_little(void)
+{
+    struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000};
+    nanosleep(&pause, NULL); /* a signal ends it early; the caller looks */
+}
+
+static ps_status test_model(setup *s, const report *r, const ps_result *at, double started, ps_error *error)
+{
+    evaluation found;
+    ps_status status = evaluate(s->model, s->weights, s->test, &found);
+    if (status != PS_OK)
+        return ps_fail(error, status, "evaluation: %s", ps_status_text(status));
+    log_info("version %llu, %llu examples: test accuracy %.2f %%, loss %.4f", (unsigned long long)at->step,
+             (unsigned long long)at->examples_total, found.accuracy * 100, found.loss);
+    double epoch = (double)at->examples_total / (double)dataset_rows(s->train);
+    report_eval(r, epoch, at->step, found.accuracy, found.loss, dataset_rows(s->test),
+                clock_monotonic_seconds() - started);
+    return PS_OK;
+}
+
+/* Tests each version it gets to see; the last one is that after all workers have finished. */
+static ps_status follow(setup *s, const report *r, const volatile sig_atomic_t *stop, ps_error *error)
+{
+    double started = clock_monotonic_seconds();
+    uint64_t tested = UINT64_MAX; /* examples_total of the version tested last */
+    for (;;) {
+        ps_result at;
+        ps_status status = setup_pull(s, false, &at, error);
+        if (status == PS_OK && at.examples_total != tested)
+            status = test_model(s, r, &at, started, error);
+        if (status != PS_OK || at.job_finished)
+            return status;
+        tested = at.examples_total;
+        pause_a_little();
+        if (*stop)
+            return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
+    }
+}
+
+ps_status evaluator_run(const worker_options *options, const cluster_spec *cluster,
+                        const volatile sig_atomic_t *stop, ps_error *error)
+{
+    fpmode_flush_denormals();
+    setup s;
+    ps_status status = setup_init(&s, options, cluster, true, true, stop, error);
+    if (status == PS_OK) {
+        report r = {.fd = options->progress_fd};
+        status = follow(&s, &r, stop, error);
+    }
+    if (status == PS_OK)
+        status = ps_finish(s.client, error);
+    setup_fini(&s);
+    return status;
+}

@@ -1,0 +1,65 @@
+/* main.c - penstock-worker: options, cluster spec, and then the trainer or the evaluator. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/cluster.h"
+#include "common/log.h"
+#include "common/stop.h"
+#include "worker/blas_select.h"
+#include "worker/options.h"
+#include "worker/trainer.h"
+
+static ps_status work(const worker_options *o, const cluster_spec *cluster, ps_error *error)
+{
+    char who[32];
+    snprintf(who, sizeof who, "%s/%u", cluster_role_name(cluster->role), cluster->index);
+    log_setup(cluster->present ? who : "worker", o->level);
+    if (!cluster->present)
+        log_info("no TF_CONFIG: training alone, with the parameter server inside this process");
+    const volatile sig_atomic_t *stop = stop_on_signals();
+    if (cluster->present && cluster->role == ROLE_EVALUATOR)
+        return evaluator_run(o, cluster, stop, error);
+    return trainer_run(o, cluster, stop, error);
+}
+
+int main(int argc, char **argv)
+{
+    worker_options o;
+    worker_options_parse(&o, argc, argv);
+    log_setup("worker", o.level);
+
+    cluster_spec cluster;
+    cluster_warning warning = {""};
+    char caret[512] = "";
+    ps_error error = {PS_OK, ""};
+    ps_status status =
+        cluster_options_resolve(&o.cluster, ROLE_WORKER, &cluster, &warning, caret, sizeof caret, &error);
+    if (status != PS_OK) {
+        fprintf(stderr, "penstock-worker: %s\n%s", error.text, caret);
+        job_fini(&o.job);
+        return ps_status_exit_code(status);
+    }
+    if (o.cluster.check_config) {
+        if (warning.text[0])
+            log_warning("%s", warning.text);
+        char text[8192];
+        cluster_describe(&cluster, text, sizeof text);
+        fputs(text, stdout);
+    } else {
+        char blas[512] = "";
+        status = blas_select(argv, blas, sizeof blas, &error); /* may start this process anew */
+        if (warning.text[0])
+            log_warning("%s", warning.text);
+        if (status == PS_OK) {
+            log_info("%s", blas);
+            status = work(&o, &cluster, &error);
+        }
+        if (status == PS_OK)
+            log_info("finished");
+        else
+            log_error("%s", error.text);
+    }
+    cluster_fini(&cluster);
+    job_fini(&o.job);
+    return ps_status_exit_code(status);
+}

@@ -1,0 +1,126 @@
+/* setup.c - see setup.h. */
+#include "worker/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "worker/evaluation.h"
+
+static ps_status open_data(setup *s, const worker_options *o, bool needs_train, bool needs_test,
+                           ps_error *error)
+{
+    if (!o->data_folder)
+        return ps_fail(
+            error, PS_EINVAL,
+            "--data-folder is missing: the folder of the IDX files (deploy/fetch-mnist prints one)");
+    ps_status status = PS_OK;
+    if (needs_train)
+        status = dataset_open(o->data_folder, DATASET_TRAIN, 0, &s->train, error);
+    if (status == PS_OK && needs_test)
+        status = dataset_open(o->data_folder, DATASET_TEST, 0, &s->test, error);
+    if (status != PS_OK)
+        return status;
+    if (s->train && s->test && dataset_features(s->train) != dataset_features(s->test))
+        return ps_fail(error, PS_EFORMAT, "%s: training images have %u pixels, test images %u",
+                       o->data_folder, dataset_features(s->train), dataset_features(s->test));
+    if (s->train && s->test && dataset_classes(s->test) > dataset_classes(s->train))
+        return ps_fail(error, PS_EFORMAT, "%s: the test set has labels up to %u, the training set up to %u",
+                       o->data_folder, dataset_classes(s->test) - 1, dataset_classes(s->train) - 1);
+    return PS_OK;
+}
+
+static ps_status make_model(setup *s, const worker_options *o, ps_error *error)
+{
+    const dataset *known = s->train ? s->train : s->test;
+    s->config = o->model;
+    s->config.inputs = dataset_features(known);
+    s->config.classes = dataset_classes(known);
+    uint32_t rows = o->batch_size > EVALUATION_BATCH ? o->batch_size : EVALUATION_BATCH;
+    ps_status status = backend_cpu_create(o->threads, &s->backend, error);
+    if (status == PS_OK)
+        status = mlp_create(&s->config, s->backend, rows, &s->model, error);
+    return status;
+}
+
+static ps_status declare_model(setup *s, ps_error *error)
+{
+    tensor_table table = {0};
+    ps_status status = mlp_declare(&s->config, &table, error);
+    for (uint32_t i = 0; i < table.count && status == PS_OK; i++)
+        status = ps_declare(s->client, &table.tensors[i], error);
+    s->parameters = status == PS_OK ? tensor_table_elements(&table) : 0;
+    tensor_table_fini(&table);
+    return status;
+}
+
+static ps_status join(setup *s, const worker_options *o, const cluster_spec *cluster,
+                      const volatile sig_atomic_t *stop, ps_error *error)
+{
+    ps_client_options options;
+    ps_client_options_init(&options);
+    ps_status status = job_copy(&o->job, &options.job);
+    if (status != PS_OK)
+        return ps_fail(error, status, "out of memory for the job");
+    options.stop = stop;
+    status = ps_connect(cluster, &options, &s->client, error);
+    ps_client_options_fini(&options);
+    if (status == PS_OK)
+        status = declare_model(s, error);
+    if (status == PS_OK)
+        status = ps_join(s->client, o->join_timeout_ms, error);
+    return status;
+}
+
+float **setup_tensor_pointers(const setup *s, float *flat)
+{
+    const tensor_table *tensors = &ps_job(s->client)->tensors;
+    float **pointers = calloc(tensors->count, sizeof *pointers);
+    for (uint32_t i = 0; pointers && i < tensors->count; i++) {
+        pointers[i] = flat;
+        flat += tensor_elements(&tensors->tensors[i]);
+    }
+    return pointers;
+}
+
+ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster, bool needs_train,
+                     bool needs_test, const volatile sig_atomic_t *stop, ps_error *error)
+{
+    memset(s, 0, sizeof *s);
+    ps_status status = open_data(s, options, needs_train, needs_test, error);
+    if (status == PS_OK)
+        status = make_model(s, options, error);
+    if (status == PS_OK)
+        status = join(s, options, cluster, stop, error);
+    if (status != PS_OK)
+        return status;
+    s->weights = calloc(s->parameters, sizeof *s->weights);
+    s->tensor_weights = s->weights ? setup_tensor_pointers(s, s->weights) : NULL;
+    if (!s->tensor_weights)
+        return ps_fail(error, PS_ENOMEM, "out of memory for %llu parameters",
+                       (unsigned long long)s->parameters);
+    return PS_OK;
+}
+
+ps_status setup_pull(setup *s, bool final, ps_result *result, ps_error *error)
+{
+    ps_ticket ticket;
+    ps_status status = final ? ps_pull_final(s->client, s->tensor_weights, &ticket, error)
+                             : ps_pull(s->client, 0, s->tensor_weights, &ticket, error);
+    if (status == PS_OK)
+        status = ps_wait(s->client, ticket, PS_FOREVER, result, error);
+    return status;
+}
+
+void setup_fini(setup *s)
+{
+    ps_close(&s->client);
+    mlp_destroy(&s->model);
+    if (s->backend)
+        s->backend->ops->destroy(s->backend);
+    dataset_close(&s->train);
+    dataset_close(&s->test);
+    free(s->weights);
+    free(s->tensor_weights);
+    memset(s, 0, sizeof *s);
+}

@@ -1,0 +1,38 @@
+/* setup.h - what trainer and evaluator both need before they begin: model, weights, client. */
+#ifndef PENSTOCK_WORKER_SETUP_H
+#define PENSTOCK_WORKER_SETUP_H
+
+#include <signal.h>
+
+#include "common/cluster.h"
+#include "worker/backend.h"
+#include "worker/client.h"
+#include "worker/dataset.h"
+#include "worker/mlp.h"
+#include "worker/options.h"
+
+typedef struct {
+    dataset *train; /* NULL for an evaluator */
+    dataset *test;  /* NULL for a worker that never evaluates */
+    mlp_config config;
+    backend *backend;
+    mlp *model;
+    ps_client *client;
+    uint64_t parameters;
+    float *weights;         /* (parameters) flat, laid out by the tensor table */
+    float **tensor_weights; /* per tensor, into `weights` */
+} setup;
+
+/* Opens the data, makes the model and joins the job. `needs_train`, `needs_test`: which parts of the data.
+ * setup_fini is due in any case. */
+ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster, bool needs_train,
+                     bool needs_test, const volatile sig_atomic_t *stop, ps_error *error);
+void setup_fini(setup *s);
+
+/* Per tensor of the job, its place in a flat array; the caller frees. NULL if out of memory. */
+float **setup_tensor_pointers(const setup *s, float *flat);
+
+/* Blocks until a pull, or a push with its pull, is answered. */
+ps_status setup_pull(setup *s, bool final, ps_result *result, ps_error *error);
+
+#endif

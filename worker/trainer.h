@@ -1,0 +1,21 @@
+/* trainer.h - what penstock-worker does once it knows who it is: train, or evaluate while others train. */
+#ifndef PENSTOCK_WORKER_TRAINER_H
+#define PENSTOCK_WORKER_TRAINER_H
+
+#include <signal.h>
+
+#include "common/cluster.h"
+#include "common/status.h"
+#include "worker/options.h"
+
+/* Joins the job, trains to its end, and as chief evaluates and writes the model. Blocks. Status and one line
+ * as all over; PS_EINTERRUPTED once `stop` is set. */
+ps_status trainer_run(const worker_options *options, const cluster_spec *cluster,
+                      const volatile sig_atomic_t *stop, ps_error *error);
+
+/* Joins the job as an evaluator: pulls and tests the model again and again until all workers have finished.
+ */
+ps_status evaluator_run(const worker_options *options, const cluster_spec *cluster,
+                        const volatile sig_atomic_t *stop, ps_error *error);
+
+#endif
