@@ -73,11 +73,13 @@ static ps_status check_name(const char *text, size_t length, ps_error *error)
                        length, ADDRESS_NAME_MAX);
     for (size_t i = 0; i <= length; i++) {
         if (i < length && text[i] != '.') {
+            if ((unsigned char)text[i] >= 0x80)
+                return ps_fail(error, PS_EINVAL,
+                               QUOTE ": the host has a letter outside ASCII; write its xn-- form", text);
             if (!is_name_character(text[i]))
                 return ps_fail(error, PS_EINVAL,
-                               QUOTE
-                               ": '%.*s' is not allowed in a host; use letters, digits, '-', '_' and '.'",
-                               text, (unsigned char)text[i] < 0x80 ? 1 : 4, text + i);
+                               QUOTE ": '%c' is not allowed in a host; use letters, digits, '-', '_' and '.'",
+                               text, text[i]);
             numeric = numeric && is_digit(text[i]);
             label++;
             continue;
@@ -113,6 +115,9 @@ ps_status address_parse(const char *text, address *parsed, ps_error *error)
                        strlen(text), ADDRESS_TEXT_MAX);
     if (strstr(text, "://"))
         return ps_fail(error, PS_EINVAL, QUOTE " has a scheme; write host:port without it", text);
+    if (strchr(text, ','))
+        return ps_fail(error, PS_EINVAL, QUOTE " has a comma; write each address as a string of its own",
+                       text);
 
     const char *colon = strrchr(text, ':');
     if (*text == '[') {

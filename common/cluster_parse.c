@@ -102,9 +102,11 @@ static ps_status read_cluster_option(parse *p)
         return read_document(p, &p->cluster_option, "--cluster", option, strlen(option));
     char *text = NULL;
     size_t bytes = 0;
-    ps_status status = file_read(option, CLUSTER_TEXT_MAX, &text, &bytes, p->error);
-    if (!status)
-        status = read_document(p, &p->cluster_option, option, text, bytes);
+    ps_error cause;
+    ps_status status = file_read(option, CLUSTER_TEXT_MAX, &text, &bytes, &cause);
+    if (status)
+        return ps_fail(p->error, status == PS_ENOMEM ? PS_ENOMEM : PS_ECONFIG, "--cluster: %s", cause.text);
+    status = read_document(p, &p->cluster_option, option, text, bytes);
     free(text);
     return status;
 }
@@ -339,9 +341,9 @@ static ps_status read_cluster(parse *p, const cluster_text *text)
     if (is_operator_bug(p->spec, text))
         return ps_fail(
             p->error, PS_ECONFIG,
-            "%s: worker and ps are empty: with enableDynamicWorker the Kubeflow operator tells a %s nothing "
-            "(a known bug); set enableDynamicWorker to false, or let worker 0 be the chief",
-            text->source, cluster_role_name(p->spec->role));
+            "%s: worker and ps are empty: with enableDynamicWorker the Kubeflow operator tells chief and "
+            "evaluator nothing (a known bug); turn that off, or run without them (worker 0 is chief then)",
+            text->source);
     status = check_own_task(p, text);
     return status ? status : check_peers(p, text);
 }

@@ -53,7 +53,8 @@ __attribute__((format(printf, 3, 4))) static bool fail(json_scan *s, size_t offs
     return false;
 }
 
-/* "expected X, found Y" at the cursor; at the end of the text the place is right behind the last word. */
+/* "expected X, found Y" at the cursor, or what people are known to write there; at the end of the text the
+ * place is right behind the last word. */
 static bool fail_expected(json_scan *s, const char *expected)
 {
     const int c = peek(s);
@@ -63,6 +64,12 @@ static bool fail_expected(json_scan *s, const char *expected)
             end--;
         return fail(s, end, "expected %s, but the text ends", expected);
     }
+    if (c == '/' || c == '#')
+        return fail(s, s->at, "JSON has no comments");
+    if (c == '\'')
+        return fail(s, s->at, "text must be in double quotes, not single ones");
+    if (s->bytes - s->at >= 3 && memcmp(s->text + s->at, "\xe2\x80", 2) == 0)
+        return fail(s, s->at, "text must be in plain double quotes, not typographic ones");
     if (c > 0x20 && c < 0x7f)
         return fail(s, s->at, "expected %s, found '%c'", expected, c);
     return fail(s, s->at, "expected %s, found byte 0x%02x", expected, (unsigned)c);
@@ -309,10 +316,6 @@ static bool scan_value(json_scan *s)
         return scan_number(s);
     if (is_word(c))
         return scan_word(s);
-    if (c == '\'')
-        return fail(s, s->at, "text must be in double quotes, not single ones");
-    if (c == '/' || c == '#')
-        return fail(s, s->at, "JSON has no comments");
     return fail_expected(s, "a value");
 }
 
