@@ -31,7 +31,7 @@ ps_status log_level_parse(const char *text, log_level *level, ps_error *error)
     return ps_fail(error, PS_EINVAL, "log level '%s' is none of debug, info, warning, error, off", text);
 }
 
-static void emit(log_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void emit(log_level level, const char *format, va_list arguments)
 {
     if (level < threshold)
         return;
