@@ -311,18 +311,17 @@ static bool is_operator_bug(const cluster_spec *spec, const cluster_text *text)
            spec->jobs[ROLE_WORKER].count == 0;
 }
 
-/* Whoever trains or evaluates must know every ps; a ps that knows the whole cluster must have somebody to
- * serve. */
+/* A cluster that is known to be whole must have somebody who trains; whoever trains or evaluates must know
+ * every ps. */
 static ps_status check_peers(const parse *p, const cluster_text *text)
 {
     const cluster_spec *spec = p->spec;
     const cluster_job *ps = &spec->jobs[ROLE_PS];
-    if (spec->role == ROLE_PS) {
-        if (spec->jobs[ROLE_WORKER].count + spec->jobs[ROLE_CHIEF].count == 0 && !spec->sparse)
-            return ps_fail(p->error, PS_ECONFIG,
-                           "%s: the cluster has no worker and no chief, so nobody would train", text->source);
+    if (!spec->sparse && spec->jobs[ROLE_WORKER].count + spec->jobs[ROLE_CHIEF].count == 0)
+        return ps_fail(p->error, PS_ECONFIG,
+                       "%s: the cluster has no worker and no chief, so nobody would train", text->source);
+    if (spec->role == ROLE_PS)
         return PS_OK;
-    }
     if (ps->count == 0)
         return ps_fail(p->error, PS_ECONFIG, "%s: the cluster has no ps; %s %u needs at least one",
                        text->source, cluster_role_name(spec->role), (unsigned)spec->index);

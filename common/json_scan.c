@@ -348,6 +348,14 @@ static size_t line_start(const char *text, size_t offset)
     return offset;
 }
 
+/* Past the last byte of the line that starts at `start`, without its newline and carriage return. */
+static size_t line_end(const char *text, size_t bytes, size_t start)
+{
+    const char *newline = start < bytes ? memchr(text + start, '\n', bytes - start) : NULL;
+    const size_t end = newline ? (size_t)(newline - text) : bytes;
+    return end > start && text[end - 1] == '\r' ? end - 1 : end;
+}
+
 json_place json_scan_place(const char *text, size_t bytes, size_t offset)
 {
     if (offset > bytes)
@@ -374,6 +382,7 @@ void json_scan_caret(const char *text, size_t bytes, size_t offset, char *caret,
     if (offset > bytes)
         offset = bytes;
     const size_t start = line_start(text, offset);
+    const size_t end = line_end(text, bytes, start);
     const size_t column = json_scan_place(text, bytes, offset).column - 1;
     /* Columns first ... first + CARET_WIDTH - 1 are shown, with the place in the middle of a long line. */
     const size_t first = column > CARET_WIDTH / 2 ? column - CARET_WIDTH / 2 : 0;
@@ -381,7 +390,7 @@ void json_scan_caret(const char *text, size_t bytes, size_t offset, char *caret,
     size_t width = 0;
     size_t at = 0;
     size_t i = start;
-    for (; i < bytes && text[i] != '\n' && text[i] != '\r'; i++) {
+    for (; i < end; i++) {
         if (!starts_character(text[i]))
             continue;
         if (at >= first && width == CARET_WIDTH)
@@ -390,7 +399,7 @@ void json_scan_caret(const char *text, size_t bytes, size_t offset, char *caret,
             line[width++] = shown(text[i]);
     }
     line[width] = '\0';
-    const bool cut = i < bytes && text[i] != '\n' && text[i] != '\r';
     const int indent = (int)(column - first) + (first > 0 ? 3 : 0);
-    snprintf(caret, caret_bytes, "%s%s%s\n%*s^", first > 0 ? "..." : "", line, cut ? "..." : "", indent, "");
+    snprintf(caret, caret_bytes, "%s%s%s\n%*s^", first > 0 ? "..." : "", line, i < end ? "..." : "", indent,
+             "");
 }

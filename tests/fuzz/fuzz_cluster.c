@@ -54,7 +54,7 @@ static void require_sound(const cluster_spec *spec, cluster_role daemon)
         FUZZ_REQUIRE(cluster_find(spec, spec->role, spec->index) || spec->role == ROLE_EVALUATOR);
         FUZZ_REQUIRE(spec->jobs[ROLE_PS].count > 0);
         FUZZ_REQUIRE(spec->role == ROLE_PS || spec->jobs[ROLE_PS].dense);
-        FUZZ_REQUIRE(spec->sparse == (cluster_workers(spec) == 0) || spec->role != ROLE_EVALUATOR);
+        FUZZ_REQUIRE(spec->sparse == (cluster_workers(spec) == 0));
         FUZZ_REQUIRE(!spec->is_chief || spec->rank == 0);
     }
 }

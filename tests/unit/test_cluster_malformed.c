@@ -544,6 +544,10 @@ static const struct {
      .daemon = ROLE_PS,
      .tf_config = "{'cluster': {'ps': ['a:1'], 'evaluator': ['b:1']}, 'task': {'type': 'ps', 'index': 0}}",
      .error = "TF_CONFIG: the cluster has no worker and no chief, so nobody would train"},
+    {.name = "nobody who trains for an evaluator",
+     .daemon = ROLE_WORKER,
+     .tf_config = "{'cluster': {'ps': ['a:1']}, 'task': {'type': 'evaluator', 'index': 0}}",
+     .error = "TF_CONFIG: the cluster has no worker and no chief, so nobody would train"},
     {.name = "two chiefs",
      .daemon = ROLE_WORKER,
      .tf_config =

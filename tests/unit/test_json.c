@@ -40,8 +40,8 @@ static void every_form_of_rfc_8259_is_read(void **state)
         "{\"a\":{\"b\":[[],{}]},\"c\":\"\\u00e9\\ud83d\\ude00\\/\\b\\f\\n\\r\\t\\\"\\\\\"}",
         "\"\xc3\xa9\xf0\x9f\x98\x80\"",
         "123456789012345678901234567890123456789012345678901234567890123",
-        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
-        "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+        ("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+         "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"),
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         json *root = parsed(texts[i]);
@@ -105,6 +105,7 @@ static void every_other_form_is_refused_with_its_place(void **state)
         {"\"\xc0\xaf\"", "text: line 1, column 2: byte 0xc0 is not UTF-8", "\"?\"\n ^"},
         {"\"\xed\xa0\x80\"", "text: line 1, column 2: byte 0xed is not UTF-8", "\"?\"\n ^"},
         {"[\x01]", "text: line 1, column 2: expected a value, found byte 0x01", "[?]\n ^"},
+        {"[1 \r 2]\r\n", "text: line 1, column 6: expected ',' or ']', found '2'", "[1 ? 2]\n     ^"},
         {"\t[1 2]", "text: line 1, column 5: expected ',' or ']', found '2'", " [1 2]\n    ^"},
         {"{\"a\": 1, \"b\": {\"c\": 1}, \"a\": 2}", "text: line 1, column 25: the key \"a\" is given twice",
          "{\"a\": 1, \"b\": {\"c\": 1}, \"a\": 2}\n                        ^"},
