@@ -62,7 +62,7 @@ static ps_status find_repeated_key(const cJSON *value, size_t *ordinal, key_entr
 static ps_status fail_at(const json_scan *scan, size_t offset, const json_options *options,
                          const char *reason, json_report *report, ps_error *error)
 {
-    report->fault = json_scan_place(scan->text, scan->bytes, offset);
+    report->fault = json_scan_place(scan->text, offset);
     json_scan_caret(scan->text, scan->bytes, offset, report->caret, sizeof report->caret);
     return ps_fail(error, PS_EFORMAT, "%s: line %zu, column %zu: %s", options->source, report->fault.line,
                    report->fault.column, reason);
@@ -115,7 +115,7 @@ ps_status json_parse(const char *text, size_t bytes, const json_options *options
         goto out;
     }
     if (scan.trailing_comma != JSON_SCAN_NOWHERE)
-        report->trailing_comma = json_scan_place(text, bytes, scan.trailing_comma);
+        report->trailing_comma = json_scan_place(text, scan.trailing_comma);
 
     /* The scanner accepts nothing that cJSON refuses, so what is left to fail is memory. */
     *root = cJSON_ParseWithLength(clean, bytes + 1);

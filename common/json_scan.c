@@ -356,10 +356,8 @@ static size_t line_end(const char *text, size_t bytes, size_t start)
     return end > start && text[end - 1] == '\r' ? end - 1 : end;
 }
 
-json_place json_scan_place(const char *text, size_t bytes, size_t offset)
+json_place json_scan_place(const char *text, size_t offset)
 {
-    if (offset > bytes)
-        offset = bytes;
     json_place place = {.line = 1, .column = 1};
     for (size_t i = 0; i < offset; i++)
         if (text[i] == '\n')
@@ -379,11 +377,9 @@ static char shown(char c)
 
 void json_scan_caret(const char *text, size_t bytes, size_t offset, char *caret, size_t caret_bytes)
 {
-    if (offset > bytes)
-        offset = bytes;
     const size_t start = line_start(text, offset);
     const size_t end = line_end(text, bytes, start);
-    const size_t column = json_scan_place(text, bytes, offset).column - 1;
+    const size_t column = json_scan_place(text, offset).column - 1;
     /* Columns first ... first + CARET_WIDTH - 1 are shown, with the place in the middle of a long line. */
     const size_t first = column > CARET_WIDTH / 2 ? column - CARET_WIDTH / 2 : 0;
     char line[CARET_WIDTH + 1];

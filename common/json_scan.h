@@ -37,7 +37,7 @@ typedef struct {
 bool json_scan_run(json_scan *scan);
 
 /* Line and column, counted from 1 in characters, of a byte of the text or of its end. */
-json_place json_scan_place(const char *text, size_t bytes, size_t offset);
+json_place json_scan_place(const char *text, size_t offset);
 
 /* The line around `offset`, shortened to a terminal's width, and below it a '^' under the place: two lines
  * without a final newline. Tabs become spaces; characters outside printable ASCII are shown as '?', so that

@@ -794,6 +794,12 @@ static const struct {
      .tf_config =
          "{'cluster': {'ps': ['[host1]:2222'], 'worker': ['b:1']}, 'task': {'type': 'worker', 'index': 0}}",
      .error = "TF_CONFIG: cluster.ps[0]: address \"[host1]:2222\": no IPv6 address stands in the brackets"},
+    {.name = "an IPv6 zone with a bad character",
+     .daemon = ROLE_WORKER,
+     .tf_config = "{'cluster': {'ps': ['[fe80::1%a b]:2222'], 'worker': ['b:1']}, 'task': {'type': 'worker', "
+                  "'index': 0}}",
+     .error =
+         "TF_CONFIG: cluster.ps[0]: address \"[fe80::1%a b]:2222\": no IPv6 address stands in the brackets"},
     {.name = "an empty IPv6 zone",
      .daemon = ROLE_WORKER,
      .tf_config = "{'cluster': {'ps': ['[fe80::1%]:2222'], 'worker': ['b:1']}, 'task': {'type': 'worker', "
