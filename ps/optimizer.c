@@ -278,11 +278,13 @@ static inline float ftrl_solve(const ftrl_constants *c, float weight, float grad
                                float after, float *linear)
 {
     float z = *linear + c->rate * gradient - (after - before) * weight;
-    float solution = (copysignf(c->threshold, z) - z) / (after + c->ridge);
+    /* sign(z) threshold - z where |z| exceeds it, else 0. */
+    float low = z < -c->threshold ? -c->threshold : z;
+    float clamped = c->threshold < low ? c->threshold : low;
+    float solution = (clamped - z) / (after + c->ridge);
     *linear = z;
-    /* Without any curvature yet there is nothing to solve: no gradient has been seen. */
-    float kept = after > 0 ? 0 : weight;
-    return after > 0 && fabsf(z) > c->threshold ? solution : kept;
+    /* Without any curvature there is nothing to solve: no gradient has been seen. */
+    return after > 0 ? solution : weight;
 }
 
 VECTORISED static void ftrl_root_block(const void *constants, const float *restrict weights,
