@@ -4,22 +4,36 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "common/vectorise.h"
+
 enum {
     FINITE_BLOCK = 4096, /* values between two chances to stop */
-    NORM_LANES = 8,
+    FINITE_LANES = 32,
+    NORM_LANES = 16,
 };
 
 /* The exponent of NaN and Inf is all ones: without the sign, one more in the exponent's place carries into
  * the sign bit for them alone. */
-static bool is_block_finite(const float *values, size_t count)
+static inline uint32_t carry(float value)
 {
-    uint32_t carries = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        carries |= (bits & UINT32_C(0x7fffffff)) + UINT32_C(0x00800000);
-    }
-    return !(carries & UINT32_C(0x80000000));
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (bits & UINT32_C(0x7fffffff)) + UINT32_C(0x00800000);
+}
+
+VECTORISED static bool is_block_finite(const float *values, size_t count)
+{
+    uint32_t carries[FINITE_LANES] = {0};
+    size_t whole = count - count % FINITE_LANES;
+    for (size_t first = 0; first < whole; first += FINITE_LANES)
+        for (size_t lane = 0; lane < FINITE_LANES; lane++)
+            carries[lane] |= carry(values[first + lane]);
+    for (size_t i = whole; i < count; i++)
+        carries[0] |= carry(values[i]);
+    uint32_t any = 0;
+    for (size_t lane = 0; lane < FINITE_LANES; lane++)
+        any |= carries[lane];
+    return !(any & UINT32_C(0x80000000));
 }
 
 bool gradient_is_finite(const float *values, uint64_t count)
@@ -32,7 +46,7 @@ bool gradient_is_finite(const float *values, uint64_t count)
     return true;
 }
 
-double gradient_norm_squared(const float *values, uint64_t count)
+VECTORISED double gradient_norm_squared(const float *values, uint64_t count)
 {
     double sums[NORM_LANES] = {0};
     uint64_t whole = count - count % NORM_LANES;

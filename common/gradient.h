@@ -10,8 +10,8 @@
 bool gradient_is_finite(const float *values, uint64_t count);
 
 /* Sum of squares, in double: exact squares, so finite values cannot overflow it. Its bits are a function of
- * the values and `count` alone: element i is added, front to back, to partial sum i % 8; the partial sums
- * then to each other as ((0+4)+(2+6)) + ((1+5)+(3+7)). values: (count) f32. */
+ * the values and `count` alone: element i is added, front to back, to partial sum i % 16; then the upper half
+ * of the sums to the lower half, one by one, until one is left. values: (count) f32. */
 double gradient_norm_squared(const float *values, uint64_t count);
 
 #endif

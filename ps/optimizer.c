@@ -12,17 +12,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "common/vectorise.h"
+
 /* Elements per block: gradient sum, weights and slots together stay within a first-level cache of 32 KiB. */
 enum { BLOCK = 1024 };
-
-/* The same loops compiled again for wider vectors, chosen when the program is loaded. Sanitizers are not
- * yet running when the loader chooses, and clang lacks the attribute in C. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define VECTORISED __attribute__((target_clones("default", "avx2")))
-#else
-#define VECTORISED
-#endif
 
 /* Updates one block. values: (count) f32, the gradient on entry, the next weights on return; kept apart
  * from `weights` so that a step in place (next == weights) breaks no promise of `restrict`. */
