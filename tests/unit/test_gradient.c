@@ -21,11 +21,12 @@ static float from_bits(uint32_t bits)
     return value;
 }
 
+/* Of many magnitudes, so that every other order of summing rounds differently. */
 static void fill_random(float *values, uint64_t count, unsigned seed)
 {
     for (uint64_t i = 0; i < count; i++) {
         seed = seed * 1664525u + 1013904223u;
-        values[i] = ((float)(seed >> 8) / (float)(1 << 24) - 0.5f) * 8;
+        values[i] = ldexpf((float)(seed >> 8) / (float)(1 << 24) - 0.5f, (int)(seed % 23) - 11);
     }
 }
 
