@@ -111,7 +111,8 @@ static blas_decision keep(const blas_situation *s)
         snprintf(d.text, sizeof d.text, "OpenBLAS runs its kernels for %s, with " CORE_VARIABLE "=%.*s",
                  s->core, BLAS_CORE_NAME_MAX, s->user_core);
     else if (strcmp(s->core, s->first) == 0)
-        snprintf(d.text, sizeof d.text, "OpenBLAS runs its kernels for %s, its own choice%s", s->core,
+        snprintf(d.text, sizeof d.text, "OpenBLAS runs its kernels for %s, its own choice%s%s", s->core,
+                 s->restarts > 1 ? ", since faster ones computed wrong products" : "",
                  s->may_restart ? "" : ", and could not be restarted");
     else
         snprintf(d.text, sizeof d.text, "OpenBLAS runs its kernels for %s in place of its own choice, %s%s",
@@ -142,7 +143,7 @@ blas_decision blas_decide(const blas_situation *s)
         bool too_low = s->x86 && !s->user_core && running != CLASS_UNKNOWN && running < offered;
         if (too_low)
             return restart_with(offered == CLASS_AVX512 ? "SkylakeX" : avx2_core(s));
-        if (s->idle_threads)
+        if (s->load_threads)
             return restart_with("");
     }
     switch (s->product) {
@@ -275,7 +276,7 @@ static blas_situation look(remembered *memory)
     look_at_processor(&s);
     look_at_marker(&s, memory);
     s.may_restart = s.restarts < RESTARTS_MAX;
-    s.idle_threads = !getenv(THREADS_VARIABLE) && backend_cpu_threads() > 1;
+    s.load_threads = backend_cpu_threads() > 1;
     s.user_core = *s.asked ? NULL : getenv(CORE_VARIABLE);
     return s;
 }
@@ -287,7 +288,7 @@ static void restart(char **argv, const blas_situation *s, const char *core)
     snprintf(marker, sizeof marker, "%ld %u %s %s", (long)getpid(), s->restarts + 1, s->first,
              *core ? core : "-");
     int failed = setenv(MARKER, marker, 1);
-    failed |= setenv(THREADS_VARIABLE, "1", 0);
+    failed |= setenv(THREADS_VARIABLE, "1", 1);
     if (*core)
         failed |= setenv(CORE_VARIABLE, core, 1);
     else if (!s->user_core)

@@ -3,9 +3,11 @@
  * OpenBLAS chooses its kernels by a list of processors when it is loaded, before main; one that is
  * younger than the library is taken for an old one ("Prescott") and runs several times slower than it
  * can. The choice can be overruled by the environment variable OPENBLAS_CORETYPE only, so the process
- * sets it and starts itself once more. In the same way it keeps OpenBLAS from making threads at load
- * that would idle and lack the floating-point mode of ours (OPENBLAS_NUM_THREADS=1; backend_cpu_create
- * makes the wanted ones). What the user has set of the two variables is left as it is.
+ * sets it and starts itself once more. An OPENBLAS_CORETYPE that the user set is left as it is.
+ *
+ * Threads that OpenBLAS makes at load lack the floating-point mode of ours, so that bits would depend on
+ * which thread computed them. They are kept away in the same manner, by OPENBLAS_NUM_THREADS=1 whatever
+ * the user set: how many threads there are is what backend_cpu_create is told.
  *
  * The kernels chosen are checked against a plain product, for an overruled library may also compute
  * wrong things; then the next lower kernels are tried. */
@@ -38,7 +40,7 @@ typedef struct {
     bool avx512;           /* F, DQ, BW, VL and CD, as the kernels for SkylakeX want */
     bool avx2;             /* AVX2 and FMA, as those for Haswell and Zen want */
     bool amd;              /* prefer Zen to Haswell */
-    bool idle_threads;     /* OpenBLAS has made threads, and OPENBLAS_NUM_THREADS is unset */
+    bool load_threads;     /* OpenBLAS made threads when it was loaded */
     bool may_restart;      /* false once a restart failed, or there were too many */
     uint32_t restarts;     /* so far */
     const char *core;      /* what OpenBLAS runs with now */

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/fpmode.h"
 #include "tests/unit/unit.h"
 #include "worker/backend_cpu.h"
 
@@ -130,6 +131,11 @@ static void wrong_products_lead_one_class_down_and_then_back_to_the_library(void
     s = later(INTEL_AVX512, "Prescott", "", "Prescott", 3, BLAS_UNCHECKED);
     d = blas_decide(&s);
     assert_int_equal(d.action, BLAS_CHECK);
+    s.product = BLAS_RIGHT;
+    d = blas_decide(&s);
+    assert_int_equal(d.action, BLAS_KEEP);
+    assert_string_equal(d.text, "OpenBLAS runs its kernels for Prescott, its own choice, since faster ones "
+                                "computed wrong products");
     s.product = BLAS_WRONG;
     d = blas_decide(&s);
     assert_int_equal(d.action, BLAS_REFUSE);
@@ -180,11 +186,11 @@ static void a_user_core_that_the_processor_cannot_run_is_refused_before_it_runs(
                                 "unset it or choose another");
 }
 
-static void idle_threads_are_a_reason_to_restart_once(void **state)
+static void threads_made_at_load_are_a_reason_to_restart_once(void **state)
 {
     (void)state;
     blas_situation s = at_start(AMD_AVX2, "Zen");
-    s.idle_threads = true;
+    s.load_threads = true;
     blas_decision d = blas_decide(&s);
     assert_int_equal(d.action, BLAS_RESTART);
     assert_string_equal(d.core, "");
@@ -200,7 +206,7 @@ static void without_restarts_left_the_core_stays_or_is_refused(void **state)
     (void)state;
     blas_situation s = at_start(INTEL_AVX512, "Prescott");
     s.may_restart = false;
-    s.idle_threads = true;
+    s.load_threads = true;
     assert_int_equal(blas_decide(&s).action, BLAS_CHECK);
     s.product = BLAS_RIGHT;
     blas_decision d = blas_decide(&s);
@@ -224,7 +230,7 @@ static void every_chain_of_restarts_ends(void **state)
                 char asked[BLAS_CORE_NAME_MAX + 1] = "";
                 blas_situation s = at_start((processor)cpu, cores[first]);
                 blas_decision d = {.action = BLAS_CHECK};
-                s.idle_threads = first % 2;
+                s.load_threads = first % 2;
                 s.asked = asked;
                 for (int turns = 0; turns < 10 && d.action != BLAS_REFUSE; turns++) {
                     d = blas_decide(&s);
@@ -236,7 +242,7 @@ static void every_chain_of_restarts_ends(void **state)
                     memcpy(asked, d.core, sizeof asked);
                     s.core = obeys && *asked ? asked : cores[first];
                     s.restarts++;
-                    s.idle_threads = false;
+                    s.load_threads = false;
                     s.product = BLAS_UNCHECKED;
                 }
                 assert_int_equal(d.action, BLAS_REFUSE);
@@ -315,13 +321,6 @@ static void the_check_reports_missing_memory(void **state)
 
 /* ---- Restart ---- */
 
-/* ThreadSanitizer runs one of its own. */
-#ifdef __SANITIZE_THREAD__
-#define ONE_THREAD "|threads 2|"
-#else
-#define ONE_THREAD "|threads 1|"
-#endif
-
 static int count_threads(void)
 {
     int threads = 0;
@@ -330,6 +329,31 @@ static int count_threads(void)
         threads += entry->d_name[0] != '.';
     closedir(tasks);
     return threads;
+}
+
+/* Products that are denormal, shared by two threads: are they zero wherever they were computed? */
+static bool both_threads_flush_denormals(void)
+{
+    enum { SIDE = 256 };
+    static float a[SIDE * SIDE], b[SIDE * SIDE], c[SIDE * SIDE];
+    backend *two;
+    fpmode_flush_denormals();
+    if (backend_cpu_create(2, &two, NULL) != PS_OK || backend_cpu_threads() != 2)
+        return false;
+    bool flushed = true;
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        a[i] = 1e-30f;
+        b[i] = 1e-12f;
+    }
+    if (two->ops->gemm(two, 0, 0, SIDE, SIDE, SIDE, a, b, c) != PS_OK)
+        return false;
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        uint32_t bits;
+        memcpy(&bits, &c[i], sizeof bits);
+        flushed = flushed && bits == 0;
+    }
+    two->ops->destroy(two);
+    return flushed;
 }
 
 /* What a child does: selects, and says on standard output how it went. */
@@ -349,8 +373,9 @@ static int select_and_report(char **argv)
     fclose(comm);
     name[strcspn(name, "\n")] = '\0';
     const char *restarted = getenv("PENSTOCK_BLAS_SELECT");
-    printf("%s|argument %s|named %s|threads %d|restarted %s\n", line, argv[2], name, count_threads(),
-           restarted ? "yes" : "no");
+    int threads = count_threads();
+    printf("%s|argument %s|named %s|threads %d|restarted %s|flushed %s\n", line, argv[2], name, threads,
+           restarted ? "yes" : "no", both_threads_flush_denormals() ? "yes" : "no");
     return 0;
 }
 
@@ -396,15 +421,14 @@ static void a_process_restarts_itself_once_and_keeps_arguments_and_name(void **s
 {
     (void)state;
     need_two_processors();
-    /* Two threads at load, by the older name of the variable, whatever this machine has. */
-    const char *const environment[] = {"OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS=2",
-                                       "PENSTOCK_BLAS_SELECT", NULL};
+    const char *const environment[] = {"OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS=2", "PENSTOCK_BLAS_SELECT",
+                                       NULL};
     char said[1024];
     run_child(environment, said, sizeof said);
     assert_non_null(strstr(said, "OpenBLAS runs its kernels for "));
     assert_non_null(strstr(said, "|argument kept|"));
     assert_non_null(strstr(said, "|named test_blas_selec|")); /* the kernel keeps 15 bytes */
-    assert_non_null(strstr(said, ONE_THREAD));
+    assert_non_null(strstr(said, "|threads 1|"));
     assert_non_null(strstr(said, "|restarted yes"));
 }
 
@@ -423,15 +447,29 @@ static void what_the_user_chose_runs_without_a_restart(void **state)
 #endif
 }
 
+static void threads_have_the_floating_point_mode_of_their_maker_whatever_the_user_set(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"OPENBLAS_NUM_THREADS", "OPENBLAS_NUM_THREADS=1",
+                                           "OPENBLAS_NUM_THREADS=2"};
+    for (int i = 0; i < 3; i++) {
+        const char *const environment[] = {"OPENBLAS_CORETYPE", settings[i], "PENSTOCK_BLAS_SELECT", NULL};
+        char said[1024];
+        run_child(environment, said, sizeof said);
+        assert_non_null(strstr(said, "|threads 1|"));
+        assert_non_null(strstr(said, "|flushed yes"));
+    }
+}
+
 static void the_marker_of_another_process_is_ignored(void **state)
 {
     (void)state;
     need_two_processors();
-    const char *const environment[] = {"OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS=2",
+    const char *const environment[] = {"OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS=2",
                                        "PENSTOCK_BLAS_SELECT=1 4 Prescott SkylakeX", NULL};
     char said[1024];
     run_child(environment, said, sizeof said);
-    assert_non_null(strstr(said, ONE_THREAD));
+    assert_non_null(strstr(said, "|threads 1|"));
     assert_null(strstr(said, "Prescott"));
 }
 
@@ -440,12 +478,12 @@ static void a_restart_keeps_the_core_that_the_user_chose(void **state)
     (void)state;
 #if defined(__x86_64__)
     need_two_processors();
-    const char *const environment[] = {"OPENBLAS_CORETYPE=Nehalem", "OPENBLAS_NUM_THREADS",
-                                       "GOTO_NUM_THREADS=2", "PENSTOCK_BLAS_SELECT", NULL};
+    const char *const environment[] = {"OPENBLAS_CORETYPE=Nehalem", "OPENBLAS_NUM_THREADS=2",
+                                       "PENSTOCK_BLAS_SELECT", NULL};
     char said[1024];
     run_child(environment, said, sizeof said);
     assert_non_null(strstr(said, "with OPENBLAS_CORETYPE=Nehalem|"));
-    assert_non_null(strstr(said, ONE_THREAD));
+    assert_non_null(strstr(said, "|threads 1|"));
     assert_non_null(strstr(said, "|restarted yes"));
 #else
     skip();
@@ -463,13 +501,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_choice_of_the_library_that_is_wrong_is_not_gone_back_to),
         cmocka_unit_test(what_the_user_set_is_never_overruled),
         cmocka_unit_test(a_user_core_that_the_processor_cannot_run_is_refused_before_it_runs),
-        cmocka_unit_test(idle_threads_are_a_reason_to_restart_once),
+        cmocka_unit_test(threads_made_at_load_are_a_reason_to_restart_once),
         cmocka_unit_test(without_restarts_left_the_core_stays_or_is_refused),
         cmocka_unit_test(every_chain_of_restarts_ends),
         cmocka_unit_test(the_check_accepts_right_products_and_finds_one_wrong_element),
         cmocka_unit_test(the_check_reports_missing_memory),
         cmocka_unit_test(a_process_restarts_itself_once_and_keeps_arguments_and_name),
         cmocka_unit_test(what_the_user_chose_runs_without_a_restart),
+        cmocka_unit_test(threads_have_the_floating_point_mode_of_their_maker_whatever_the_user_set),
         cmocka_unit_test(the_marker_of_another_process_is_ignored),
         cmocka_unit_test(a_restart_keeps_the_core_that_the_user_chose),
     };
