@@ -13,16 +13,14 @@ ps_status signals_open(int *fd, ps_error *error)
 {
     sigset_t set;
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
-        struct sigaction before;
-        if (sigaction(handled[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN) {
-            if (handled[i] == SIGHUP)
-                continue;
-            /* Ignored, as a shell does to SIGINT of a background job, it would never become pending. */
-            signal(handled[i], SIG_DFL);
-        }
+    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++)
         sigaddset(&set, handled[i]);
-    }
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN)
+        sigdelset(&set, SIGHUP);
+    /* Where it is ignored, children vanish without telling how they ended. An ignored SIGINT, as shells give
+     * it to background jobs, is heard all the same once it is blocked. */
+    signal(SIGCHLD, SIG_DFL);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return ps_fail(error, PS_EIO, "cannot block signals: %s", strerror(errno));
     *fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
