@@ -67,7 +67,7 @@ static ps_status read_pipe(size_t bytes, size_t max_bytes, char **text, size_t *
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     for (size_t i = 0; i < bytes; i++)
-        assert_int_equal(write(ends[1], "abcdefgh" + i % 8, 1), 1);
+        assert_int_equal(write(ends[1], &"abcdefgh"[i % 8], 1), 1);
     close(ends[1]);
     char path[32];
     snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
