@@ -4,6 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Slices smaller than this are not worth their messages, however uneven the load. */
+enum { BALANCED_SLICE_ELEMENTS_MIN = (64 << 10) / sizeof(float) };
+
+/* Elements of the largest slice allowed. */
+static uint64_t slice_limit(const job_config *job)
+{
+    uint64_t given = job->slice_bytes / sizeof(float);
+    if (job->servers == 1)
+        return given;
+    uint64_t pieces = (uint64_t)job->servers * PARTITION_SLICES_PER_SERVER;
+    uint64_t fair = (tensor_table_elements(&job->tensors) + pieces - 1) / pieces;
+    if (fair < BALANCED_SLICE_ELEMENTS_MIN)
+        fair = BALANCED_SLICE_ELEMENTS_MIN;
+    return fair < given ? fair : given;
+}
+
 static uint64_t slices_of(const tensor *t, uint64_t slice_elements)
 {
     return (tensor_elements(t) + slice_elements - 1) / slice_elements;
@@ -99,7 +115,7 @@ static void group_by_server(partition *p)
 ps_status partition_init(partition *p, const job_config *job, ps_error *error)
 {
     memset(p, 0, sizeof *p);
-    uint64_t slice_elements = job->slice_bytes / sizeof(float);
+    uint64_t slice_elements = slice_limit(job);
     uint64_t count = 0;
     for (uint32_t t = 0; t < job->tensors.count; t++)
         count += slices_of(&job->tensors.tensors[t], slice_elements);
