@@ -63,6 +63,8 @@ ps_status session_create(const session_config *config, session **out)
     if (!s)
         return PS_ENOMEM;
     s->config = *config;
+    if (s->config.slices_per_message == 0)
+        s->config.slices_per_message = WIRE_SLICES_MAX;
     s->next_request = 1;
     s->unwelcomed = config->job->servers;
     s->peers = calloc(config->job->servers, sizeof *s->peers);
@@ -104,12 +106,12 @@ static uint32_t parts_of_server(const session *s, wire_type type, uint32_t serve
     if (type == WIRE_FINISH)
         return 1;
     uint32_t slices = partition_server_count(s->config.partition, server);
-    return (slices + WIRE_SLICES_MAX - 1) / WIRE_SLICES_MAX;
+    return (slices + s->config.slices_per_message - 1) / s->config.slices_per_message;
 }
 
 static ps_status cut_into_parts(session *s, operation *op)
 {
-    uint32_t servers = s->config.job->servers;
+    uint32_t servers = s->config.job->servers, most = s->config.slices_per_message;
     for (uint32_t server = 0; server < servers; server++)
         op->part_count += parts_of_server(s, op->request.type, server);
     op->parts = calloc(op->part_count, sizeof *op->parts);
@@ -123,8 +125,8 @@ static ps_status cut_into_parts(session *s, operation *op)
             p->query_after_ms = s->config.query_first_ms;
             if (op->request.type == WIRE_FINISH)
                 continue;
-            p->first = i * WIRE_SLICES_MAX;
-            p->count = slices - p->first < WIRE_SLICES_MAX ? slices - p->first : WIRE_SLICES_MAX;
+            p->first = i * most;
+            p->count = slices - p->first < most ? slices - p->first : most;
         }
     }
     return PS_OK;

@@ -30,6 +30,7 @@ typedef struct {
     /* A request without an answer is asked about after this long; each further time after twice as long, up to
      * the maximum. */
     uint32_t query_first_ms, query_max_ms;
+    uint32_t slices_per_message; /* at most WIRE_SLICES_MAX; 0: that many */
 } session_config;
 
 typedef struct {
