@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <malloc.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,8 @@ ps_status transport_create(transport **out, ps_error *error)
         return ps_fail(error, PS_EIO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
     }
     zmq_ctx_set(t->context, ZMQ_IPV6, 1);
-    /* With glibc's defaults each frame of 128 KiB and more is mapped, faulted in page by page and unmapped. */
+    /* With glibc's defaults each frame of 128 KiB and more is mapped, faulted in page by page and unmapped.
+     */
     mallopt(M_MMAP_THRESHOLD, MALLOC_KEEP_BYTES);
     mallopt(M_TRIM_THRESHOLD, MALLOC_KEEP_BYTES);
     *out = t;
@@ -98,21 +100,84 @@ static void format_endpoint(char *endpoint, size_t bytes, const char *host, uint
     snprintf(endpoint, bytes, ipv6 ? "tcp://[%s]:%u" : "tcp://%s:%u", host ? host : "*", port);
 }
 
+/* ---- names ---- */
+
+static int resolve(const char *host, struct addrinfo **found)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    return getaddrinfo(host, NULL, &hints, found);
+}
+
+bool transport_resolves(const char *host)
+{
+    struct addrinfo *found;
+    if (resolve(host, &found) != 0)
+        return false;
+    freeaddrinfo(found);
+    return true;
+}
+
+/* Did the resolver name this address before? For "localhost" it may, when the hosts file has two lines. */
+static bool is_repeated(const struct addrinfo *first, const struct addrinfo *at)
+{
+    for (; first != at; first = first->ai_next)
+        if (first->ai_addrlen == at->ai_addrlen && memcmp(first->ai_addr, at->ai_addr, at->ai_addrlen) == 0)
+            return true;
+    return false;
+}
+
+/* ---- opening and closing ---- */
+
+static ps_status bind_endpoint(void *socket, const char *host, uint16_t port, int *cause, ps_error *error)
+{
+    char endpoint[TRANSPORT_ENDPOINT_MAX];
+    format_endpoint(endpoint, sizeof endpoint, host, port);
+    if (zmq_bind(socket, endpoint) == 0)
+        return PS_OK;
+    *cause = errno;
+    return ps_fail(error, PS_EIO, "cannot listen on %s: %s", endpoint, zmq_strerror(errno));
+}
+
+/* libzmq itself binds to numeric addresses only. */
+static ps_status bind_name(void *socket, const char *host, uint16_t port, ps_error *error)
+{
+    struct addrinfo *found;
+    int failure = resolve(host, &found);
+    if (failure != 0)
+        return ps_fail(error, PS_ENOENT, "cannot listen on '%s': the name does not resolve (%s)", host,
+                       failure == EAI_SYSTEM ? zmq_strerror(errno) : gai_strerror(failure));
+    uint32_t bound = 0;
+    ps_status status = PS_OK;
+    for (struct addrinfo *at = found; at && status == PS_OK; at = at->ai_next) {
+        char numeric[NI_MAXHOST];
+        int cause = 0;
+        if (is_repeated(found, at))
+            continue;
+        getnameinfo(at->ai_addr, at->ai_addrlen, numeric, sizeof numeric, NULL, 0, NI_NUMERICHOST);
+        status = bind_endpoint(socket, numeric, port, &cause, error);
+        if (status == PS_OK)
+            bound++;
+        else if (cause == EADDRNOTAVAIL || cause == ENODEV) /* not of this host; another may be */
+            status = PS_OK;
+    }
+    freeaddrinfo(found);
+    return bound > 0 ? status : PS_EIO;
+}
+
 ps_status transport_listen(transport *t, const char *host, uint16_t port, int listen_fd,
                            transport_socket **out, ps_error *error)
 {
     *out = open_socket(t, ZMQ_ROUTER, error);
     if (!*out)
         return error ? error->status : PS_EIO;
-    char endpoint[TRANSPORT_ENDPOINT_MAX];
-    format_endpoint(endpoint, sizeof endpoint, host, port);
+    int cause;
     if (listen_fd >= 0)
         set_int((*out)->socket, ZMQ_USE_FD, listen_fd);
-    if (zmq_bind((*out)->socket, endpoint) == 0)
-        return PS_OK;
-    ps_fail(error, PS_EIO, "cannot listen on %s: %s", endpoint, zmq_strerror(errno));
-    transport_close(out, 0);
-    return PS_EIO;
+    ps_status status = host && listen_fd < 0 ? bind_name((*out)->socket, host, port, error)
+                                             : bind_endpoint((*out)->socket, NULL, port, &cause, error);
+    if (status != PS_OK)
+        transport_close(out, 0);
+    return status;
 }
 
 ps_status transport_connect(transport *t, const char *host, uint16_t port, transport_socket **out,

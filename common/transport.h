@@ -21,7 +21,7 @@
 
 enum {
     TRANSPORT_ENDPOINT_MAX = 320,
-    TRANSPORT_QUEUE_MAX = 256,   /* messages queued per peer and direction */
+    TRANSPORT_QUEUE_MAX = 256, /* messages queued per peer and direction */
 };
 
 typedef struct transport transport; /* a context and its I/O thread; shared by sockets */
@@ -34,8 +34,10 @@ ps_status transport_create(transport **out, ps_error *error);
 /* All sockets must be closed. Nulls the pointer. */
 void transport_destroy(transport **t);
 
-/* Listens on `host`:`port`; host NULL: all interfaces, IPv6 and IPv4. With `listen_fd` >= 0 uses that bound and
- * listening socket instead and takes it over. PS_EIO names address and cause. */
+/* Listens on `host`:`port`; host NULL: all interfaces, IPv6 and IPv4. Of a name, every address that is this
+ * host's is listened on. With `listen_fd` >= 0 uses that bound and listening socket instead and takes it
+ * over; `host` then says nothing. May block for as long as the system's resolver does. PS_ENOENT if the name
+ * does not resolve (yet); PS_EIO names address and cause. */
 ps_status transport_listen(transport *t, const char *host, uint16_t port, int listen_fd,
                            transport_socket **out, ps_error *error);
 
@@ -43,11 +45,15 @@ ps_status transport_listen(transport *t, const char *host, uint16_t port, int li
 ps_status transport_connect(transport *t, const char *host, uint16_t port, transport_socket **out,
                             ps_error *error);
 
+/* Does the name resolve at present? Numeric addresses always do. May block for as long as the system's
+ * resolver does. */
+bool transport_resolves(const char *host);
+
 /* Closes after at most `drain_ms` spent on sending what is queued. Nulls the pointer. */
 void transport_close(transport_socket **s, int drain_ms);
 
-/* Sends and consumes `message` (nulling the pointer). `to` is for listening sockets. PS_ESTATE if it cannot be
- * taken now (queue full, not connected): the message stays the caller's. PS_EPEER if that connection is
+/* Sends and consumes `message` (nulling the pointer). `to` is for listening sockets. PS_ESTATE if it cannot
+ * be taken now (queue full, not connected): the message stays the caller's. PS_EPEER if that connection is
  * gone, PS_ENOMEM: the message is consumed. */
 ps_status transport_send(transport_socket *s, const wire_route *to, wire_message **message);
 

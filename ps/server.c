@@ -2,6 +2,7 @@
 #include "ps/server.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/fpmode.h"
@@ -10,10 +11,12 @@
 
 enum {
     TICK_MS = 500,
-    RETRY_MS = 5,         /* poll while messages wait for room in a peer's queue */
-    RECEIVE_BATCH = 64,   /* messages taken in before answers are sent */
-    DRAIN_MS = 5000,      /* for the last answers to leave */
-    FAREWELL_MS = 1000,   /* after the job: workers whose last answer was lost may still ask */
+    RETRY_MS = 5,       /* poll while messages wait for room in a peer's queue */
+    RECEIVE_BATCH = 64, /* messages taken in before answers are sent */
+    DRAIN_MS = 5000,    /* for the last answers to leave */
+    FAREWELL_MS = 1000, /* after the job: workers whose last answer was lost may still ask */
+    RESOLVE_MS = 1000,  /* between attempts to listen on a name that does not resolve */
+    RESOLVE_SAY_MS = 5000,
 };
 
 /* A message that waits for room. */
@@ -28,6 +31,7 @@ typedef struct {
     transport_socket *socket;
     shard *shard;
     waiting *unsent;
+    uint32_t index; /* of this ps */
 } server;
 
 static void drop_unsent(server *s)
@@ -86,6 +90,7 @@ static void refuse(server *s, const wire_route *to, const ps_error *why)
     if (!m)
         return;
     m->role = WIRE_PS;
+    m->index = s->index;
     m->status = why->status;
     wire_set_text(m, why->text);
     transport_send(s->socket, to, &m);
@@ -149,9 +154,31 @@ static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *e
     return PS_OK;
 }
 
+/* Listens; waits for its own name to resolve. */
+static ps_status listen_on(server *s, const server_config *config, ps_error *error)
+{
+    const struct timespec pause = {.tv_sec = RESOLVE_MS / 1000, .tv_nsec = RESOLVE_MS % 1000 * 1000000};
+    uint64_t started = clock_monotonic_ms(), said = 0;
+    for (;;) {
+        ps_status status =
+            transport_listen(s->transport, config->host, config->port, config->listen_fd, &s->socket, error);
+        if (status != PS_ENOENT)
+            return status;
+        if (*config->stop)
+            return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
+        uint64_t now = clock_monotonic_ms();
+        if (said == 0 || now - said >= RESOLVE_SAY_MS) {
+            log_warning("the name '%s' does not resolve yet (%llu s)", config->host,
+                        (unsigned long long)(now - started) / 1000);
+            said = now;
+        }
+        nanosleep(&pause, NULL); /* a signal ends it early */
+    }
+}
+
 ps_status server_run(const server_config *config, ps_error *error)
 {
-    server s = {0};
+    server s = {.index = config->shard.index};
     fpmode_flush_denormals();
     ps_status status = shard_create(&config->shard, &s.shard);
     if (status != PS_OK) {
@@ -160,7 +187,7 @@ ps_status server_run(const server_config *config, ps_error *error)
     }
     status = transport_create(&s.transport, error);
     if (status == PS_OK)
-        status = transport_listen(s.transport, config->host, config->port, config->listen_fd, &s.socket, error);
+        status = listen_on(&s, config, error);
     if (status != PS_OK)
         goto done;
     log_info("listening on %s:%u", config->host ? config->host : "*", config->port);

@@ -21,7 +21,8 @@ typedef struct {
 } server_config;
 
 /* Blocks until the job has finished (PS_OK), it cannot go on (why is in `error`), or the stop flag is set
- * (PS_EINTERRUPTED). PS_EIO if it cannot listen. */
+ * (PS_EINTERRUPTED). While `host` does not resolve, as when a pod is younger than its name, it tries again
+ * and says so. PS_EIO if it cannot listen. */
 ps_status server_run(const server_config *config, ps_error *error);
 
 #endif
