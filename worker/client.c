@@ -9,13 +9,15 @@
 #include "common/gradient.h"
 #include "common/log.h"
 #include "common/partition.h"
-#include "worker/uplink.h"
 #include "worker/session.h"
+#include "worker/uplink.h"
 
 enum {
     WAIT_SLICE_MS = 100, /* how long a wait sleeps before it looks at the stop flag and the session's clock */
     DRAIN_MS = 2000,
     RELEASE_MS = 100,
+    SAY_MS = 5000,     /* how often ps_join says whom it waits for */
+    RESOLVE_MS = 1000, /* ... and how long it asks then which names resolve */
 };
 
 struct ps_client {
@@ -26,11 +28,14 @@ struct ps_client {
     uint32_t index;
     bool joined;
     uint64_t joined_step;
+    uint64_t joining_ms, said_ms; /* since when ps_join waits, and when it last said for whom */
     partition partition;
     uplink *uplink;
-    session *session;        /* from ps_join on */
-    wire_message **unsent;   /* per ps: a message that its socket could not take yet, or NULL */
-    bool nonfinite[SESSION_OPERATIONS_MAX];
+    session *session;      /* from ps_join on */
+    wire_message **unsent; /* per ps: a message that its socket could not take yet, or NULL */
+    struct {
+        bool outstanding, nonfinite;
+    } requests[SESSION_OPERATIONS_MAX]; /* by ticket */
 };
 
 void ps_client_options_init(ps_client_options *options)
@@ -195,10 +200,40 @@ static ps_status move_until(ps_client *c, bool (*done)(ps_client *, ps_ticket), 
 
 /* ---- joining ---- */
 
+static void say_who_is_missing(ps_client *c, uint64_t now)
+{
+    for (uint32_t server = 0; server < c->job.servers; server++) {
+        if (session_welcomed(c->session, server))
+            continue;
+        char where[UPLINK_TEXT_MAX];
+        bool resolve = clock_monotonic_ms() - now < RESOLVE_MS;
+        c->uplink->ops->explain(c->uplink, server, resolve, where, sizeof where);
+        log_warning("waiting for ps/%u at %s (%llu s)", server, where,
+                    (unsigned long long)(now - c->joining_ms) / 1000);
+    }
+}
+
 static bool has_joined(ps_client *c, ps_ticket unused)
 {
     (void)unused;
-    return session_joined(c->session, &c->joined_step);
+    if (session_joined(c->session, &c->joined_step))
+        return true;
+    uint64_t now = clock_monotonic_ms();
+    if (now - c->said_ms >= SAY_MS) {
+        c->said_ms = now;
+        say_who_is_missing(c, now);
+    }
+    return false;
+}
+
+static ps_status fail_to_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
+{
+    uint32_t server = 0;
+    while (session_welcomed(c->session, server))
+        server++;
+    char where[UPLINK_TEXT_MAX];
+    c->uplink->ops->explain(c->uplink, server, true, where, sizeof where);
+    return ps_fail(error, PS_ETIMEDOUT, "ps/%u at %s: no answer within %u ms", server, where, timeout_ms);
 }
 
 ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
@@ -224,9 +259,10 @@ ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
         if (status != PS_OK)
             return ps_fail(error, status, "out of memory for a session");
     }
+    c->joining_ms = c->said_ms = clock_monotonic_ms();
     ps_status status = move_until(c, has_joined, 0, timeout_ms, error);
     if (status == PS_ETIMEDOUT)
-        return ps_fail(error, status, "not every ps answered within %u ms", timeout_ms);
+        return fail_to_join(c, timeout_ms, error);
     c->joined = status == PS_OK;
     return status;
 }
@@ -250,7 +286,8 @@ static ps_status submit(ps_client *c, const session_request *request, ps_ticket 
     ps_status status = session_submit(c->session, request, ticket);
     if (status != PS_OK)
         return ps_fail(error, status, "%s: %s", wire_type_name(request->type), ps_status_text(status));
-    c->nonfinite[*ticket] = request->nonfinite;
+    c->requests[*ticket].outstanding = true;
+    c->requests[*ticket].nonfinite = request->nonfinite;
     ps_progress(c);
     return PS_OK;
 }
@@ -315,20 +352,25 @@ ps_status ps_pull_final(ps_client *c, float *const *weights, ps_ticket *ticket, 
     return submit(c, &request, ticket, error);
 }
 
-static bool has_answers(ps_client *c, ps_ticket ticket)
+static bool is_over(ps_client *c, ps_ticket ticket)
 {
-    return session_answered(c->session, ticket);
+    if (!session_answered(c->session, ticket))
+        return false;
+    if (!session_finished(c->session, ticket)) /* what it waits for makes no message */
+        session_await_release(c->session, ticket, RELEASE_MS);
+    return session_finished(c->session, ticket);
 }
 
 ps_status ps_wait(ps_client *c, ps_ticket ticket, uint32_t timeout_ms, ps_result *result, ps_error *error)
 {
     if (!c->joined)
         return ps_fail(error, PS_ESTATE, "ps_join has not succeeded yet");
-    ps_status status = move_until(c, has_answers, ticket, timeout_ms, error);
+    if (ticket >= SESSION_OPERATIONS_MAX || !c->requests[ticket].outstanding)
+        return ps_fail(error, PS_EINVAL, "ticket %u names no outstanding request", ticket);
+    ps_status status = move_until(c, is_over, ticket, timeout_ms, error);
     if (status != PS_OK)
         return status;
-    while (!session_finished(c->session, ticket))
-        session_await_release(c->session, ticket, RELEASE_MS);
+    c->requests[ticket].outstanding = false;
     session_result collected;
     status = session_collect(c->session, ticket, &collected, error);
     if (status == PS_OK && result)
@@ -336,18 +378,18 @@ ps_status ps_wait(ps_client *c, ps_ticket ticket, uint32_t timeout_ms, ps_result
             .step = collected.step,
             .examples_total = collected.examples_total,
             .job_finished = collected.job_finished,
-            .nonfinite = c->nonfinite[ticket],
+            .nonfinite = c->requests[ticket].nonfinite,
         };
     return status;
 }
 
-ps_status ps_finish(ps_client *c, ps_error *error)
+ps_status ps_finish(ps_client *c, uint32_t timeout_ms, ps_error *error)
 {
     session_request request = {.type = WIRE_FINISH};
     ps_ticket ticket;
     ps_status status = submit(c, &request, &ticket, error);
     if (status == PS_OK)
-        status = ps_wait(c, ticket, PS_FOREVER, NULL, error);
+        status = ps_wait(c, ticket, timeout_ms, NULL, error);
     return status;
 }
 

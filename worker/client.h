@@ -1,26 +1,31 @@
 /* client.h - the public client of Penstock: push gradients, pull weights.
  *
+ *     ps_error error;
  *     ps_client_options options;
  *     ps_client_options_init(&options);          // SGD at 0.01, synchronous
- *     cluster_spec cluster = ...;                // cluster_parse, or zero to train alone
+ *     cluster_spec cluster = {0};                // trains alone; else from cluster_parse
  *     ps_client *client;
  *     ps_connect(&cluster, &options, &client, &error);
- *     ps_declare(client, &tensor, &error);       // once per tensor, the same order everywhere
+ *     tensor line = {.name = "line", .rank = 1, .shape = {2}};
+ *     ps_declare(client, &line, &error);         // once per tensor, the same order everywhere
  *     ps_join(client, 60000, &error);            // all ps are there and agree on the job
  *
- *     float *weights[] = {...}, *gradients[] = {...};
+ *     float line_weights[2], line_gradient[2];
+ *     float *weights[] = {line_weights};         // per tensor
+ *     const float *gradients[] = {line_gradient};
  *     ps_ticket ticket;
  *     ps_result result;
  *     ps_pull(client, 0, weights, &ticket, &error);
  *     ps_wait(client, ticket, PS_FOREVER, &result, &error);
  *     for (uint64_t step = result.step + 1; step <= steps; step = result.step + 1) {
- *         ... compute gradients at weights ...
- *         ps_update update = {.step = step, .examples = rows, .gradients = gradients};
+ *         compute_gradient(line_weights, line_gradient); // yours: the mean over 8 examples
+ *         ps_update update = {.step = step, .examples = 8, .gradients = gradients};
  *         ps_push_pull(client, &update, weights, &ticket, &error);
  *         ps_wait(client, ticket, PS_FOREVER, &result, &error);
  *     }
- *     ps_finish(client, &error);
+ *     ps_finish(client, 30000, &error);
  *     ps_close(&client);
+ *     ps_client_options_fini(&options);
  *
  * (tests/unit/test_client.c compiles and runs this.)
  *
@@ -85,17 +90,17 @@ typedef struct {
 void ps_client_options_init(ps_client_options *options);
 void ps_client_options_fini(ps_client_options *options);
 
-/* Starts connecting to every ps; does not wait. `cluster` without `present`: a shard inside this process. Both
- * arguments are copied. PS_ECONFIG if the job's numbers and the cluster's disagree or are unknown; PS_EIO;
- * PS_ENOMEM. */
+/* Starts connecting to every ps; does not wait. `cluster` without `present`: a shard inside this process.
+ * Both arguments are copied. PS_ECONFIG if the job's numbers and the cluster's disagree or are unknown;
+ * PS_EIO; PS_ENOMEM. */
 ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *options, ps_client **out,
                      ps_error *error);
 
 /* Adds a tensor to the job. Not after ps_join (PS_ESTATE). PS_ECONFIG as tensor_table_add. */
 ps_status ps_declare(ps_client *client, const tensor *t, ps_error *error);
 
-/* Blocks until every ps has accepted this process and its description of the job. PS_ETIMEDOUT names a ps that
- * did not answer; PS_EMISMATCH what differs; PS_ECONFIG if the job is not valid; PS_EINTERRUPTED. */
+/* Blocks until every ps has accepted this process and its description of the job. PS_ETIMEDOUT names a ps
+ * that did not answer; PS_EMISMATCH what differs; PS_ECONFIG if the job is not valid; PS_EINTERRUPTED. */
 ps_status ps_join(ps_client *client, uint32_t timeout_ms, ps_error *error);
 
 /* The step after which this process goes on: 0 for a new job. After ps_join. */
@@ -121,8 +126,9 @@ ps_status ps_pull(ps_client *client, uint64_t step, float *const *weights, ps_ti
 /* The weights after all other workers have finished: what a chief saves. */
 ps_status ps_pull_final(ps_client *client, float *const *weights, ps_ticket *ticket, ps_error *error);
 
-/* Blocks until the request is answered by all ps and its gradients are the caller's again. PS_ETIMEDOUT leaves it
- * outstanding. Any other failure ends it, with the reason. `result` may be NULL. */
+/* Blocks until the request is answered by all ps and its gradients are the caller's again. PS_ETIMEDOUT and
+ * PS_EINTERRUPTED leave it outstanding; PS_EINVAL if the ticket names no request that is. A refusal by a ps
+ * ends it, with the reason. `result` may be NULL. */
 ps_status ps_wait(ps_client *client, ps_ticket ticket, uint32_t timeout_ms, ps_result *result,
                   ps_error *error);
 
@@ -130,9 +136,9 @@ ps_status ps_wait(ps_client *client, ps_ticket ticket, uint32_t timeout_ms, ps_r
  * requests are outstanding; never needed. */
 void ps_progress(ps_client *client);
 
-/* Tells every ps that this process will push no more, and waits for their word. The ps end when all have said
- * so. */
-ps_status ps_finish(ps_client *client, ps_error *error);
+/* Tells every ps that this process will push no more, and waits for their word, at most `timeout_ms`. The ps
+ * end when all have said so. PS_ETIMEDOUT: a ps has not answered; it may have ended already. */
+ps_status ps_finish(ps_client *client, uint32_t timeout_ms, ps_error *error);
 
 /* Ends the client, with or without ps_finish; nulls the pointer. */
 void ps_close(ps_client **client);

@@ -1,7 +1,8 @@
 /* embedded.c - the uplink into a shard in the same process: training without a cluster.
  *
- * The one file of worker/ that knows ps/. The very same shard as in penstock-ps answers the very same session,
- * so a worker alone computes the same bits as a cluster of one worker. */
+ * The one file of worker/ that knows ps/. The very same shard as in penstock-ps answers the very same
+ * session, so a worker alone computes the same bits as a cluster of one worker. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -38,6 +39,14 @@ static void embedded_wait(uplink *self, int timeout_ms)
     (void)timeout_ms;
 }
 
+static void embedded_explain(uplink *self, uint32_t server, bool resolve, char *text, size_t bytes)
+{
+    (void)self;
+    (void)server;
+    (void)resolve;
+    snprintf(text, bytes, "this process");
+}
+
 static void embedded_destroy(uplink *self, int drain_ms)
 {
     (void)drain_ms;
@@ -50,6 +59,7 @@ static const uplink_ops embedded_ops = {
     .send = embedded_send,
     .receive = embedded_receive,
     .wait = embedded_wait,
+    .explain = embedded_explain,
     .destroy = embedded_destroy,
 };
 

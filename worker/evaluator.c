@@ -61,7 +61,7 @@ ps_status evaluator_run(const worker_options *options, const cluster_spec *clust
         status = follow(&s, &r, stop, error);
     }
     if (status == PS_OK)
-        status = ps_finish(s.client, error);
+        status = setup_finish(&s, error);
     setup_fini(&s);
     return status;
 }

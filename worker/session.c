@@ -1,8 +1,8 @@
 /* session.c - see session.h.
  *
  * An operation is cut into parts, one message each. A part is sent when its ps has said WELCOME, asked
- * about (QUERY) while it is unanswered, and sent again when the ps says that it is not there (RESEND). Request
- * numbers of an operation's parts are consecutive, so an answer finds its part by subtraction. */
+ * about (QUERY) while it is unanswered, and sent again when the ps says that it is not there (RESEND).
+ * Request numbers of an operation's parts are consecutive, so an answer finds its part by subtraction. */
 #include "worker/session.h"
 
 #include <assert.h>
@@ -18,7 +18,7 @@ typedef struct {
     uint32_t server;
     uint32_t first, count; /* range of the server's slices */
     part_state state;
-    uint64_t since_ms;      /* first sent; 0: not yet */
+    uint64_t since_ms; /* first sent; 0: not yet */
     uint64_t query_at_ms;
     uint32_t query_after_ms;
 } part;
@@ -50,7 +50,7 @@ struct session {
     uint64_t fingerprint;
     ps_error failure;
     uint64_t next_request;
-    uint64_t started_ms, said_ms; /* 0 until the first tick */
+    uint64_t said_ms; /* 0 until the first tick */
     uint32_t unwelcomed;
     peer *peers; /* (servers) */
     operation operations[SESSION_OPERATIONS_MAX];
@@ -181,6 +181,11 @@ bool session_joined(const session *s, uint64_t *step)
         if (s->peers[i].step > *step)
             *step = s->peers[i].step;
     return true;
+}
+
+bool session_welcomed(const session *s, uint32_t server)
+{
+    return s->peers[server].welcomed;
 }
 
 bool session_answered(const session *s, session_ticket ticket)
@@ -472,10 +477,6 @@ void session_receive(session *s, uint32_t server, wire_message **message)
 
 static void say_what_is_missing(session *s, uint64_t now_ms)
 {
-    for (uint32_t i = 0; i < s->config.job->servers; i++)
-        if (!s->peers[i].welcomed)
-            log_warning("waiting for ps/%u to answer (%llu s)", i,
-                        (unsigned long long)(now_ms - s->started_ms) / 1000);
     for (int i = 0; i < SESSION_OPERATIONS_MAX; i++) {
         const operation *op = &s->operations[i];
         for (uint32_t k = 0; op->used && k < op->part_count; k++) {
@@ -494,8 +495,8 @@ static void say_what_is_missing(session *s, uint64_t now_ms)
 
 void session_tick(session *s, uint64_t now_ms)
 {
-    if (s->started_ms == 0)
-        s->started_ms = s->said_ms = now_ms;
+    if (s->said_ms == 0)
+        s->said_ms = now_ms;
     for (int i = 0; i < SESSION_OPERATIONS_MAX; i++) {
         operation *op = &s->operations[i];
         for (uint32_t k = 0; op->used && k < op->part_count; k++) {

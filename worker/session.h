@@ -27,8 +27,8 @@ typedef struct {
     wire_role role; /* WIRE_WORKER or WIRE_EVALUATOR */
     uint32_t index; /* worker rank or evaluator index */
     uint64_t incarnation;
-    /* A request without an answer is asked about after this long; each further time after twice as long, up to
-     * the maximum. */
+    /* A request without an answer is asked about after this long; each further time after twice as long, up
+     * to the maximum. */
     uint32_t query_first_ms, query_max_ms;
     uint32_t slices_per_message; /* at most WIRE_SLICES_MAX; 0: that many */
 } session_config;
@@ -66,6 +66,9 @@ ps_status session_submit(session *s, const session_request *request, session_tic
 
 /* All ps have said WELCOME. `step`: the step after which this member goes on. */
 bool session_joined(const session *s, uint64_t *step);
+
+/* Has this ps said WELCOME? */
+bool session_welcomed(const session *s, uint32_t server);
 
 /* Has the operation all its answers, and has everything lent been given back? */
 bool session_finished(const session *s, session_ticket ticket);

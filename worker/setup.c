@@ -7,6 +7,8 @@
 #include "common/log.h"
 #include "worker/evaluation.h"
 
+enum { FINISH_MS = 30000 };
+
 static ps_status open_data(setup *s, const worker_options *o, bool needs_train, bool needs_test,
                            ps_error *error)
 {
@@ -110,6 +112,15 @@ ps_status setup_pull(setup *s, bool final, ps_result *result, ps_error *error)
     if (status == PS_OK)
         status = ps_wait(s->client, ticket, PS_FOREVER, result, error);
     return status;
+}
+
+ps_status setup_finish(setup *s, ps_error *error)
+{
+    ps_status status = ps_finish(s->client, FINISH_MS, error);
+    if (status != PS_ETIMEDOUT)
+        return status;
+    log_warning("a ps did not answer within %d s that this process has finished", FINISH_MS / 1000);
+    return PS_OK;
 }
 
 void setup_fini(setup *s)

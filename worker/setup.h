@@ -29,6 +29,10 @@ ps_status setup_init(setup *s, const worker_options *options, const cluster_spec
                      bool needs_test, const volatile sig_atomic_t *stop, ps_error *error);
 void setup_fini(setup *s);
 
+/* Tells every ps that this process has done its part. That a ps does not answer any more is only a warning:
+ * it may have ended already, and the work is done. */
+ps_status setup_finish(setup *s, ps_error *error);
+
 /* Per tensor of the job, its place in a flat array; the caller frees. NULL if out of memory. */
 float **setup_tensor_pointers(const setup *s, float *flat);
 

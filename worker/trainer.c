@@ -261,7 +261,7 @@ ps_status trainer_run(const worker_options *options, const cluster_spec *cluster
     if (status == PS_OK && t->chief)
         status = conclude(t, error);
     if (status == PS_OK)
-        status = ps_finish(t->setup.client, error);
+        status = setup_finish(&t->setup, error);
     fini(t);
     free(t);
     return status;

@@ -4,8 +4,11 @@
 #ifndef PENSTOCK_WORKER_UPLINK_H
 #define PENSTOCK_WORKER_UPLINK_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "common/address.h"
 #include "common/cluster.h"
 #include "common/job.h"
 #include "common/status.h"
@@ -18,16 +21,23 @@ typedef struct {
     /* Sends and consumes `message`. PS_ESTATE if it cannot be taken now: then it stays the caller's. */
     ps_status (*send)(uplink *self, uint32_t server, wire_message **message);
 
-    /* Takes one message if there is one, from the shard `server`. A message that does not decode is reported as
-     * TRANSPORT_REFUSED. */
+    /* Takes one message if there is one, from the shard `server`. A message that does not decode is reported
+     * as TRANSPORT_REFUSED. */
     transport_event (*receive)(uplink *self, uint32_t *server, wire_message **message, ps_error *error);
 
     /* Waits until a message may be there, at most `timeout_ms`, or a signal. */
     void (*wait)(uplink *self, int timeout_ms);
 
+    /* Where `server` is looked for, for a person: "host:port"; with `resolve`, also whether that name does
+     * not resolve, which may block for as long as the system's resolver does. */
+    void (*explain)(uplink *self, uint32_t server, bool resolve, char *text, size_t bytes);
+
     /* Spends at most `drain_ms` on what is queued; afterwards nothing that was sent is referenced. */
     void (*destroy)(uplink *self, int drain_ms);
 } uplink_ops;
+
+/* Holds what explain has to say. */
+enum { UPLINK_TEXT_MAX = ADDRESS_TEXT_MAX + 64 };
 
 struct uplink {
     const uplink_ops *ops;

@@ -1,5 +1,7 @@
 /* uplink_zmq.c - the uplink over ZeroMQ: one connected socket per ps. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "worker/uplink.h"
 
@@ -8,6 +10,7 @@ typedef struct {
     transport *transport;
     uint32_t servers;
     uint32_t next; /* receive asks the sockets in turn, so that none is starved */
+    cluster_task *tasks;
     transport_socket *sockets[];
 } uplink_zmq;
 
@@ -36,12 +39,23 @@ static void zmq_wait(uplink *self, int timeout_ms)
     transport_poll(l->sockets, l->servers, timeout_ms);
 }
 
+static void zmq_explain(uplink *self, uint32_t server, bool resolve, char *text, size_t bytes)
+{
+    const cluster_task *task = &((uplink_zmq *)self)->tasks[server];
+    address_format(task->host, task->port, text, bytes);
+    if (resolve && !transport_resolves(task->host)) {
+        size_t used = strlen(text);
+        snprintf(text + used, bytes - used, ", a name that does not resolve yet");
+    }
+}
+
 static void zmq_destroy(uplink *self, int drain_ms)
 {
     uplink_zmq *l = (uplink_zmq *)self;
     for (uint32_t i = 0; i < l->servers; i++)
         transport_close(&l->sockets[i], drain_ms);
     transport_destroy(&l->transport);
+    free(l->tasks);
     free(l);
 }
 
@@ -49,6 +63,7 @@ static const uplink_ops zmq_ops = {
     .send = zmq_send_message,
     .receive = zmq_receive_message,
     .wait = zmq_wait,
+    .explain = zmq_explain,
     .destroy = zmq_destroy,
 };
 
@@ -56,17 +71,23 @@ ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, uplin
 {
     *out = NULL;
     uplink_zmq *l = calloc(1, sizeof *l + servers * sizeof(transport_socket *));
-    if (!l)
+    if (l)
+        l->tasks = calloc(servers, sizeof *l->tasks);
+    if (!l || !l->tasks) {
+        free(l);
         return ps_fail(error, PS_ENOMEM, "out of memory for connections to %u ps", servers);
+    }
     l->base.ops = &zmq_ops;
     l->servers = servers;
     ps_status status = transport_create(&l->transport, error);
     for (uint32_t i = 0; i < servers && status == PS_OK; i++) {
         const cluster_task *task = cluster_find(cluster, ROLE_PS, i);
-        if (task)
-            status = transport_connect(l->transport, task->host, task->port, &l->sockets[i], error);
-        else
+        if (!task) {
             status = ps_fail(error, PS_ECONFIG, "the cluster has no address for ps/%u", i);
+            break;
+        }
+        l->tasks[i] = *task;
+        status = transport_connect(l->transport, task->host, task->port, &l->sockets[i], error);
     }
     if (status != PS_OK) {
         zmq_destroy(&l->base, 0);
