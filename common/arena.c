@@ -12,9 +12,12 @@ enum { ARENA_ALIGNMENT = 16, ARENA_CHUNK_BYTES = 1 << 18 };
 static void *arena_allocate(void *context, size_t bytes)
 {
     arena *a = context;
-    if (bytes > a->max_bytes - a->used_bytes)
+    size_t left = a->max_bytes - a->used_bytes;
+    if (bytes > left)
         return NULL;
     size_t rounded = (bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    if (rounded > left) /* many tiny pieces count as what they take */
+        return NULL;
     if (rounded > (size_t)(a->end - a->next)) {
         size_t room = rounded > ARENA_CHUNK_BYTES ? rounded : ARENA_CHUNK_BYTES;
         arena_chunk *chunk = malloc(sizeof *chunk + room);
@@ -27,7 +30,7 @@ static void *arena_allocate(void *context, size_t bytes)
     }
     void *piece = a->next;
     a->next += rounded;
-    a->used_bytes += bytes;
+    a->used_bytes += rounded;
     return piece;
 }
 
