@@ -3,10 +3,9 @@
 #
 # Usage: launcher.sh PENSTOCK
 set -u
-penstock=$(realpath "$1")
+penstock=$(realpath -e "$1") || exit 1
 here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 PATIENCE_S=${PATIENCE_S:-120} # for what must happen; only a broken launcher ever waits that long
 failures=0
 
@@ -16,6 +15,14 @@ fail() {
     echo "  FAILED: $*"
     failures=$((failures + 1))
 }
+
+# A broken launcher may leave processes behind; we do not.
+clean_up() {
+    case_dir=$scratch
+    survivors | xargs -r kill -KILL
+    rm -rf "$scratch"
+}
+trap clean_up EXIT
 
 # A new case: its own folder, with the fake daemons and their modes.
 begin() {
@@ -32,7 +39,7 @@ mode() {
 
 # Every process of the case has FAKE_DIR in its environment, wherever it went.
 survivors() {
-    grep -lszF "FAKE_DIR=$case_dir/fake" /proc/[0-9]*/environ | cut -d/ -f3
+    grep -lszF "FAKE_DIR=$case_dir" /proc/[0-9]*/environ | cut -d/ -f3
 }
 
 launch() {
@@ -49,8 +56,9 @@ await() {
     local deadline=$((SECONDS + PATIENCE_S))
     until "$@"; do
         if ((SECONDS > deadline)); then
+            # What follows would make no sense.
             fail "waited $PATIENCE_S s for: $*"
-            return 1
+            exit 1
         fi
         sleep 0.05
     done
