@@ -36,8 +36,10 @@ typedef struct run run;
 
 typedef struct {
     run *owner;
-    const task *task; /* NULL: the pipe has been closed */
+    const task *task;
+    bool closed; /* nothing will follow */
     line_reader reader;
+    progress progress;
 } reporter;
 
 struct run {
@@ -46,11 +48,10 @@ struct run {
     supervisor *supervisor;
     int signal_fd;
     terminal screen;
-    progress progress;
-    reporter reporters[REPORTERS_MAX];
+    reporter reporters[REPORTERS_MAX]; /* first the one that trains, whose progress is that of the run */
     size_t reporter_count;
     int64_t next_print_ms;
-    int64_t printed_ms; /* progress.updated_ms as of the last line printed */
+    int64_t printed_ms; /* when news had come as of the last line printed */
     bool ending;        /* the others have been told to end */
     bool killed;
     int64_t kill_ms;   /* while ending: when patience is over */
@@ -74,6 +75,11 @@ static void complain(run *r, const char *format, ...)
     fputs("penstock run: ", stderr);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
+}
+
+static const progress *training(const run *r)
+{
+    return &r->reporters[0].progress;
 }
 
 /* ---- ending ---------------------------------------------------------------------------------------- */
@@ -106,7 +112,8 @@ static void handle_signal(run *r, int number)
         return;
     }
     r->ending_signal = number;
-    complain(r, "ending %zu processes after %s\n", supervisor_running(r->supervisor), strsignal(number));
+    complain(r, "ending %zu processes after SIG%s\n", supervisor_running(r->supervisor),
+             sigabbrev_np(number));
     /* A closed standard output is our own affair; to the daemons it is a plain request to end. */
     begin_ending(r, number == SIGPIPE ? SIGTERM : number);
 }
@@ -128,18 +135,22 @@ static void end_after_failure(run *r)
 
 static void take_report(void *context, char *line, size_t bytes)
 {
-    const reporter *from = context;
+    reporter *from = context;
     run *r = from->owner;
     progress_event event;
     ps_error error;
-    if (progress_take(&r->progress, line, bytes, now_in_ms(), &event, &error)) {
+    if (progress_take(&from->progress, line, bytes, now_in_ms(), &event, &error)) {
         complain(r, "%s: %s\n", from->task->name, error.text);
         return;
     }
     if (event == PROGRESS_EVAL && !r->options.quiet) {
         char text[TERMINAL_LINE_MAX];
-        progress_render_eval(&r->progress.eval, text, sizeof text);
-        terminal_print(&r->screen, "%s", text);
+        progress_render_eval(&from->progress.eval, text, sizeof text);
+        /* Of two that test, say which. */
+        if (r->reporter_count > 1)
+            terminal_print(&r->screen, "%s: %s", from->task->name, text);
+        else
+            terminal_print(&r->screen, "%s", text);
     }
 }
 
@@ -150,15 +161,18 @@ static void listen_to_reports(run *r)
             continue;
         reporter *added = &r->reporters[r->reporter_count++];
         *added = (reporter){.owner = r, .task = &r->tasks.list[i]};
+        progress_init(&added->progress, now_in_ms());
     }
+    r->printed_ms = training(r)->updated_ms;
+    r->next_print_ms = now_in_ms() + PRINT_EVERY_MS;
 }
 
 static void drain_reports(run *r)
 {
     for (size_t i = 0; i < r->reporter_count; i++) {
         reporter *from = &r->reporters[i];
-        if (from->task && !line_reader_drain(&from->reader, from->task->report, take_report, from))
-            from->task = NULL;
+        if (!from->closed && !line_reader_drain(&from->reader, from->task->report, take_report, from))
+            from->closed = true;
     }
 }
 
@@ -181,10 +195,10 @@ static void render_waiting(const run *r, size_t width, char *line, size_t bytes)
 
 static void render(const run *r, size_t width, char *line, size_t bytes)
 {
-    if (r->ending || r->progress.finished)
+    if (r->ending || training(r)->finished)
         render_waiting(r, width, line, bytes);
     else
-        progress_render(&r->progress, width, now_in_ms(), line, bytes);
+        progress_render(training(r), width, now_in_ms(), line, bytes);
 }
 
 static void show_progress(run *r)
@@ -198,12 +212,12 @@ static void show_progress(run *r)
         return;
     }
     int64_t now = now_in_ms();
-    bool moved = r->printed_ms != r->progress.updated_ms;
+    bool moved = r->printed_ms != training(r)->updated_ms;
     if (now < r->next_print_ms || (!moved && now < r->next_print_ms + PRINT_QUIET_EVERY_MS - PRINT_EVERY_MS))
         return;
     render(r, sizeof line, line, sizeof line);
     terminal_print(&r->screen, "%s", line);
-    r->printed_ms = r->progress.updated_ms;
+    r->printed_ms = training(r)->updated_ms;
     r->next_print_ms = now + PRINT_EVERY_MS;
 }
 
@@ -214,7 +228,7 @@ static void wait_for_something(run *r)
     struct pollfd waits[1 + REPORTERS_MAX] = {{.fd = r->signal_fd, .events = POLLIN}};
     for (size_t i = 0; i < r->reporter_count; i++) {
         /* poll leaves out a negative descriptor. */
-        waits[1 + i].fd = r->reporters[i].task ? r->reporters[i].task->report : -1;
+        waits[1 + i].fd = r->reporters[i].closed ? -1 : r->reporters[i].task->report;
         waits[1 + i].events = POLLIN;
     }
     int64_t patience = r->screen.interactive ? DRAW_EVERY_MS : PRINT_EVERY_MS;
@@ -260,7 +274,8 @@ static int conclude(run *r)
     size_t count;
     const process_end *ends = supervisor_ends(r->supervisor, &count);
     if (r->ending_signal) {
-        complain(r, "ended by %s; logs are in %s/logs\n", strsignal(r->ending_signal), r->tasks.folder.path);
+        complain(r, "ended by SIG%s; logs are in %s/logs\n", sigabbrev_np(r->ending_signal),
+                 r->tasks.folder.path);
         return SIGNAL_EXIT_BASE + r->ending_signal;
     }
     size_t failed = verdict_first_cause(ends, count);
@@ -272,8 +287,8 @@ static int conclude(run *r)
         return verdict_exit_code(&ends[failed]);
     }
     char text[PROGRESS_PATH_MAX + 256];
-    progress_render_result(&r->progress.result, text, sizeof text);
-    printf("%slogs           %s/logs\n", r->progress.finished ? text : "", r->tasks.folder.path);
+    progress_render_result(&training(r)->result, text, sizeof text);
+    printf("%slogs           %s/logs\n", training(r)->finished ? text : "", r->tasks.folder.path);
     return PS_EXIT_DONE;
 }
 
@@ -302,9 +317,6 @@ int run_main(int argc, char **argv)
     tasks_init(&r.tasks);
     run_options_parse(argc, argv, &r.options);
     terminal_init(&r.screen, STDOUT_FILENO);
-    progress_init(&r.progress, now_in_ms());
-    r.printed_ms = r.progress.updated_ms;
-    r.next_print_ms = now_in_ms() + PRINT_EVERY_MS;
 
     int exit_code;
     if (begin(&r, &error)) {
@@ -312,7 +324,7 @@ int run_main(int argc, char **argv)
     } else {
         listen_to_reports(&r);
         if (!r.options.quiet)
-            terminal_print(&r.screen, "%zu processes started, logs in %s/logs", r.tasks.count,
+            terminal_print(&r.screen, "processes started: %zu; logs in %s/logs", r.tasks.count,
                            r.tasks.folder.path);
         watch(&r);
         exit_code = conclude(&r);
