@@ -1,0 +1,122 @@
+/* main.c - penstock-sim: runs seeds until one breaks an invariant, and says how to see it again. */
+#include <argp.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/fpmode.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "tests/sim/cluster.h"
+
+const char *argp_program_version = "penstock-sim " PENSTOCK_VERSION;
+
+typedef struct {
+    uint64_t first_seed, seeds;
+    bool trace;
+    plant_kind plant;
+} sim_options;
+
+enum { KEY_SEEDS = 256, KEY_FIRST_SEED, KEY_SEED, KEY_TRACE, KEY_PLANT };
+
+#define PLANT_HELP(name, text, what) "\n" text ": " what
+static const struct argp_option options[] = {
+    {"seeds", KEY_SEEDS, "N", 0, "Run N schedules (default: 1000)", 0},
+    {"first-seed", KEY_FIRST_SEED, "S", 0, "The first has seed S, the others those after it (default: 1)", 0},
+    {"seed", KEY_SEED, "S", 0, "Run the one schedule of seed S", 0},
+    {"trace", KEY_TRACE, 0, 0, "Print every event", 0},
+    {"plant", KEY_PLANT, "FAULT", 0,
+     "Make the shards misbehave, to test the simulator. FAULT is one of" PLANT_LIST(PLANT_HELP), 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    sim_options *o = state->input;
+    ps_error error = {PS_OK, ""};
+    switch (key) {
+    case KEY_SEEDS:
+        option_unsigned("seeds", argument, 1, UINT32_MAX, &o->seeds, &error);
+        break;
+    case KEY_FIRST_SEED:
+        option_unsigned("first-seed", argument, 0, INT64_MAX, &o->first_seed, &error);
+        break;
+    case KEY_SEED:
+        option_unsigned("seed", argument, 0, INT64_MAX, &o->first_seed, &error);
+        o->seeds = 1;
+        break;
+    case KEY_TRACE:
+        o->trace = true;
+        break;
+    case KEY_PLANT:
+        plant_kind_parse(argument, &o->plant, &error);
+        break;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected argument '%s'", argument);
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    if (error.status != PS_OK)
+        argp_error(state, "%s", error.text);
+    return 0;
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse_option,
+    .doc =
+        "Train toy models on simulated clusters whose network delays, repeats, reorders and loses messages, "
+        "and "
+        "check after every event that nothing is applied twice, early or differently, and that everybody "
+        "finishes.\vA schedule is a pure function of its seed. Exit code 1 if one breaks an invariant; the "
+        "command that replays it is printed.",
+};
+
+static void add_summary(cluster_summary *sum, const cluster_summary *one)
+{
+    sum->network.delivered += one->network.delivered;
+    sum->network.lost += one->network.lost;
+    sum->network.repeated += one->network.repeated;
+    sum->network.overtaken += one->network.overtaken;
+    sum->virtual_ms += one->virtual_ms;
+    sum->restarts += one->restarts;
+}
+
+static void print_summary(uint64_t schedules, const cluster_summary *sum, double seconds)
+{
+    printf("%" PRIu64 " schedules passed: %" PRIu64 " messages delivered, %" PRIu64 " lost, %" PRIu64
+           " repeated, %" PRIu64 " overtaken; %" PRIu64 " restarts; %.1f virtual hours; %.0f seeds/s\n",
+           schedules, sum->network.delivered, sum->network.lost, sum->network.repeated,
+           sum->network.overtaken, sum->restarts, (double)sum->virtual_ms / 3.6e6,
+           (double)schedules / seconds);
+}
+
+static void print_failure(const sim_options *o, uint64_t seed, const ps_error *why)
+{
+    bool planted = o->plant != PLANT_NONE;
+    printf("seed %" PRIu64 ": %s\nreplay: penstock-sim --seed %" PRIu64 " --trace%s%s\n", seed, why->text,
+           seed, planted ? " --plant " : "", planted ? plant_kind_name(o->plant) : "");
+}
+
+int main(int argc, char **argv)
+{
+    sim_options o = {.first_seed = 1, .seeds = 1000};
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    log_setup("sim", LOG_OFF);
+    fpmode_flush_denormals();
+    trace t = {.file = o.trace ? stdout : NULL};
+    cluster_summary sum = {0};
+    double started = clock_monotonic_seconds();
+    for (uint64_t i = 0; i < o.seeds; i++) {
+        cluster_summary one;
+        ps_error why = {PS_OK, ""};
+        if (cluster_run(o.first_seed + i, o.plant, &t, &one, &why) != PS_OK) {
+            print_failure(&o, o.first_seed + i, &why);
+            return PS_EXIT_FAILURE;
+        }
+        add_summary(&sum, &one);
+    }
+    print_summary(o.seeds, &sum, clock_monotonic_seconds() - started);
+    return PS_EXIT_DONE;
+}

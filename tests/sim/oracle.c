@@ -1,0 +1,353 @@
+/* oracle.c - see oracle.h. */
+#include "tests/sim/oracle.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/replica.h"
+
+enum {
+    REQUESTS_KEPT = 1024, /* of one address at one shard; older ones are not asked for again */
+    SLICES_MAX = 64,
+};
+static_assert(SCENARIO_TENSORS_MAX * (SCENARIO_TENSOR_MAX / (JOB_SLICE_BYTES_MIN / 4) + 1) <= SLICES_MAX,
+              "a set of slices is a 64-bit word");
+
+/* A worker as a shard must see it. */
+typedef struct {
+    uint64_t incarnation; /* 0: not joined */
+    uint64_t pushed;      /* last step that arrived whole */
+    bool waiting;         /* it is not applied yet */
+    bool finished;
+    uint64_t partial;  /* step of which some slices have arrived; 0: none */
+    uint64_t received; /* set of ordinals, of that step */
+} clock_model;
+
+typedef struct {
+    uint64_t request; /* 0: none */
+    wire_type type;
+    uint64_t step;
+    bool after_finish;
+    uint32_t worker; /* UINT32_MAX: an evaluator */
+} asked;
+
+typedef struct {
+    uint32_t slices;
+    uint64_t applied, updates, examples; /* updates: those that changed weights */
+    clock_model workers[SCENARIO_WORKERS_MAX];
+    asked *asked[NETWORK_ADDRESSES_MAX]; /* (REQUESTS_KEPT) each, made when first used */
+} shard_model;
+
+struct oracle {
+    const scenario *scenario;
+    const partition *partition;
+    replica replica;
+    bool out_of_memory;
+    uint64_t computed[SCENARIO_WORKERS_MAX]; /* step of the share below */
+    replica_share shares[SCENARIO_WORKERS_MAX];
+    float *gradients; /* (workers, elements) */
+    shard_model shards[SCENARIO_SERVERS_MAX];
+};
+
+ps_status oracle_create(const scenario *s, const partition *p, oracle **out)
+{
+    oracle *o = calloc(1, sizeof *o);
+    *out = o;
+    if (!o)
+        return PS_ENOMEM;
+    o->scenario = s;
+    o->partition = p;
+    ps_status status = replica_init(&o->replica, &s->job);
+    if (status == PS_OK)
+        o->gradients = malloc(s->job.workers * o->replica.elements * sizeof(float));
+    if (!o->gradients) {
+        oracle_destroy(out);
+        return PS_ENOMEM;
+    }
+    for (uint32_t i = 0; i < s->job.servers; i++)
+        o->shards[i].slices = partition_server_count(p, i);
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        o->shares[w].gradient = o->gradients + w * o->replica.elements;
+    return PS_OK;
+}
+
+void oracle_destroy(oracle **handle)
+{
+    oracle *o = *handle;
+    *handle = NULL;
+    if (!o)
+        return;
+    for (int i = 0; i < SCENARIO_SERVERS_MAX; i++)
+        for (int a = 0; a < NETWORK_ADDRESSES_MAX; a++)
+            free(o->shards[i].asked[a]);
+    replica_fini(&o->replica);
+    free(o->gradients);
+    free(o);
+}
+
+void oracle_computed(oracle *o, uint32_t worker, uint64_t step, const float *gradient, const toy_batch *batch)
+{
+    o->computed[worker] = step;
+    o->shares[worker].batch = *batch;
+    if (batch->examples > 0)
+        memcpy(o->gradients + worker * o->replica.elements, gradient, o->replica.elements * sizeof(float));
+}
+
+/* ---- the rules ---- */
+
+static bool is_sync(const oracle *o)
+{
+    return o->scenario->job.mode == CONSISTENCY_SYNC;
+}
+
+static void apply(oracle *o, uint32_t server, uint64_t step, const uint32_t *workers, uint32_t count)
+{
+    shard_model *m = &o->shards[server];
+    replica_share shares[SCENARIO_WORKERS_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        shares[i] = o->shares[workers[i]];
+        m->workers[workers[i]].waiting = false;
+    }
+    m->applied++;
+    uint64_t examples = replica_examples(shares, count);
+    if (examples == 0)
+        return;
+    m->examples += examples;
+    m->updates++;
+    for (uint32_t i = 0; i < m->slices; i++) {
+        const partition *p = o->partition;
+        const slice *cut = &p->slices[p->server_slices[p->server_first[server] + i]];
+        replica_apply(&o->replica, toy_offset(&o->scenario->job, cut->tensor) + cut->offset, cut->count,
+                      shares, count, step, m->updates);
+    }
+}
+
+/* A step applies with all workers that still push, less the backups; who has finished counts if it is there.
+ */
+static bool apply_sync(oracle *o, uint32_t server)
+{
+    shard_model *m = &o->shards[server];
+    uint64_t step = m->applied + 1;
+    uint32_t here[SCENARIO_WORKERS_MAX], count = 0, expected = 0;
+    for (uint32_t w = 0; w < o->scenario->job.workers; w++) {
+        bool is_here = m->workers[w].waiting && m->workers[w].pushed == step;
+        if (is_here)
+            here[count++] = w;
+        expected += is_here || !m->workers[w].finished;
+    }
+    if (count == 0 || count + o->scenario->job.backup_workers < expected)
+        return false;
+    apply(o, server, step, here, count);
+    return true;
+}
+
+static void apply_what_can_be(oracle *o, uint32_t server)
+{
+    if (is_sync(o))
+        while (apply_sync(o, server))
+            ;
+    else
+        for (uint32_t w = 0; w < o->scenario->job.workers; w++)
+            if (o->shards[server].workers[w].waiting)
+                apply(o, server, o->shards[server].workers[w].pushed, &w, 1);
+}
+
+static void take_push(oracle *o, uint32_t server, const wire_message *push)
+{
+    shard_model *m = &o->shards[server];
+    clock_model *worker = &m->workers[push->index];
+    bool late = is_sync(o) && push->step <= m->applied;
+    if (push->step <= worker->pushed || late || worker->finished)
+        return;
+    if (worker->partial != push->step)
+        worker->received = 0;
+    worker->partial = push->step;
+    for (uint32_t i = 0; i < push->slice_count; i++)
+        worker->received |= UINT64_C(1) << o->partition->slices[push->slices[i]].ordinal;
+    if (worker->received != UINT64_MAX >> (64 - m->slices))
+        return;
+    worker->partial = 0;
+    worker->received = 0;
+    worker->pushed = push->step;
+    worker->waiting = true;
+    apply_what_can_be(o, server);
+}
+
+static void take_hello(oracle *o, uint32_t server, const wire_message *hello)
+{
+    clock_model *worker = &o->shards[server].workers[hello->index];
+    if (hello->incarnation <= worker->incarnation)
+        return;
+    worker->incarnation = hello->incarnation;
+    worker->partial = 0;
+    worker->received = 0;
+}
+
+static void remember(oracle *o, uint32_t server, uint32_t address, const wire_message *m)
+{
+    asked **of_address = &o->shards[server].asked[address];
+    if (!*of_address)
+        *of_address = calloc(REQUESTS_KEPT, sizeof **of_address);
+    if (!*of_address) {
+        o->out_of_memory = true;
+        return;
+    }
+    (*of_address)[m->request % REQUESTS_KEPT] = (asked){
+        .request = m->request,
+        .type = m->type,
+        .step = m->step,
+        .after_finish = m->after_finish,
+        .worker = m->role == WIRE_WORKER ? m->index : UINT32_MAX,
+    };
+}
+
+void oracle_delivered(oracle *o, uint32_t server, uint32_t address, const wire_message *m)
+{
+    if (m->type != WIRE_QUERY && m->type != WIRE_HELLO)
+        remember(o, server, address, m);
+    if (m->role != WIRE_WORKER)
+        return;
+    clock_model *worker = &o->shards[server].workers[m->index];
+    if (m->type == WIRE_HELLO) {
+        take_hello(o, server, m);
+    } else if (m->incarnation != worker->incarnation) {
+        return; /* of a process that has been replaced */
+    } else if (m->type == WIRE_PUSH_PULL || m->type == WIRE_PUSH) {
+        take_push(o, server, m);
+    } else if (m->type == WIRE_FINISH && !worker->finished) {
+        worker->finished = true;
+        apply_what_can_be(o, server);
+    }
+}
+
+/* ---- checks ---- */
+
+static bool all_finished(const oracle *o, uint32_t server, uint32_t but)
+{
+    for (uint32_t w = 0; w < o->scenario->job.workers; w++)
+        if (w != but && !o->shards[server].workers[w].finished)
+            return false;
+    return true;
+}
+
+static uint64_t slowest(const oracle *o, uint32_t server)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t w = 0; w < o->scenario->job.workers; w++) {
+        const clock_model *worker = &o->shards[server].workers[w];
+        if (!worker->finished && worker->pushed < least)
+            least = worker->pushed;
+    }
+    return least;
+}
+
+ps_status oracle_check_shard(const oracle *o, uint32_t server, const shard_counters *c, ps_error *error)
+{
+    const shard_model *m = &o->shards[server];
+    if (o->out_of_memory)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    if (c->steps_applied != m->applied)
+        return ps_fail(error, PS_EINTERNAL,
+                       "exactly once: ps/%u has applied %llu updates, but what has reached it makes %llu",
+                       server, (unsigned long long)c->steps_applied, (unsigned long long)m->applied);
+    if (c->examples_applied != m->examples)
+        return ps_fail(error, PS_EINTERNAL,
+                       "exactly once: ps/%u has applied %llu examples, but what has reached it makes %llu",
+                       server, (unsigned long long)c->examples_applied, (unsigned long long)m->examples);
+    return PS_OK;
+}
+
+static ps_status check_weights(const oracle *o, uint32_t server, const wire_message *weights, ps_error *error)
+{
+    for (uint32_t i = 0; i < weights->slice_count; i++) {
+        const slice *cut = &o->partition->slices[weights->slices[i]];
+        const float *expected = o->replica.weights + toy_offset(&o->scenario->job, cut->tensor) + cut->offset;
+        size_t bytes = cut->count * sizeof(float);
+        if (buffer_size(weights->payloads[i]) != bytes ||
+            memcmp(buffer_bytes(weights->payloads[i]), expected, bytes) != 0)
+            return ps_fail(error, PS_EINTERNAL,
+                           "same bits: ps/%u sends weights of slice %u that are not its version %llu", server,
+                           weights->slices[i], (unsigned long long)o->shards[server].applied);
+    }
+    return PS_OK;
+}
+
+static ps_status check_step(const oracle *o, uint32_t server, uint32_t worker, uint64_t step, ps_error *error)
+{
+    const shard_model *m = &o->shards[server];
+    if (m->slices == 0)
+        return PS_OK;
+    if (is_sync(o) && m->applied < step)
+        return ps_fail(error, PS_EINTERNAL, "sync: step %llu is answered, but ps/%u is at version %llu",
+                       (unsigned long long)step, server, (unsigned long long)m->applied);
+    if (is_sync(o))
+        return PS_OK;
+    if (m->workers[worker].pushed < step)
+        return ps_fail(error, PS_EINTERNAL, "step %llu of worker %u is answered before all of it is on ps/%u",
+                       (unsigned long long)step, worker, server);
+    uint32_t staleness = o->scenario->job.staleness;
+    uint64_t least = slowest(o, server);
+    if (o->scenario->job.mode == CONSISTENCY_SSP && step > staleness && least < step - staleness)
+        return ps_fail(
+            error, PS_EINTERNAL,
+            "ssp: worker %u may go on after step %llu, but on ps/%u the slowest is at %llu and the "
+            "staleness is %u",
+            worker, (unsigned long long)step, server, (unsigned long long)least, staleness);
+    return PS_OK;
+}
+
+static ps_status check_permission(const oracle *o, uint32_t server, uint32_t address,
+                                  const wire_message *answer, ps_error *error)
+{
+    const asked *of_address = o->shards[server].asked[address];
+    const asked *request = of_address ? &of_address[answer->request % REQUESTS_KEPT] : NULL;
+    if (!request || request->request != answer->request)
+        return ps_fail(error, PS_EINTERNAL, "ps/%u answers request %llu, which has never reached it", server,
+                       (unsigned long long)answer->request);
+    bool pulls = request->type == WIRE_PUSH_PULL || request->type == WIRE_PULL;
+    if (pulls != (answer->type == WIRE_WEIGHTS))
+        return ps_fail(error, PS_EINTERNAL, "ps/%u answers %s by %s", server, wire_type_name(request->type),
+                       wire_type_name(answer->type));
+    if (request->after_finish && !all_finished(o, server, request->worker))
+        return ps_fail(error, PS_EINTERNAL, "ps/%u gives out the final weights while a worker is at work",
+                       server);
+    if (request->type == WIRE_PULL && is_sync(o) && o->shards[server].applied < request->step)
+        return ps_fail(error, PS_EINTERNAL, "sync: ps/%u answers a pull of version %llu at version %llu",
+                       server, (unsigned long long)request->step,
+                       (unsigned long long)o->shards[server].applied);
+    if (request->type == WIRE_PUSH_PULL)
+        return check_step(o, server, request->worker, request->step, error);
+    return PS_OK;
+}
+
+ps_status oracle_check_answer(const oracle *o, uint32_t server, uint32_t address, const wire_message *answer,
+                              ps_error *error)
+{
+    const shard_model *m = &o->shards[server];
+    if (answer->type == WIRE_WELCOME || answer->type == WIRE_ERROR)
+        return PS_OK;
+    if (answer->step != m->applied || answer->examples_total != m->examples ||
+        answer->job_finished != all_finished(o, server, UINT32_MAX))
+        return ps_fail(error, PS_EINTERNAL,
+                       "ps/%u says version %llu, %llu examples; it is version %llu, %llu", server,
+                       (unsigned long long)answer->step, (unsigned long long)answer->examples_total,
+                       (unsigned long long)m->applied, (unsigned long long)m->examples);
+    if (answer->type != WIRE_WEIGHTS && answer->type != WIRE_ACK)
+        return PS_OK;
+    ps_status status = check_permission(o, server, address, answer, error);
+    return status == PS_OK ? check_weights(o, server, answer, error) : status;
+}
+
+ps_status oracle_check_step(const oracle *o, uint32_t worker, uint64_t step, ps_error *error)
+{
+    ps_status status = PS_OK;
+    for (uint32_t i = 0; i < o->scenario->job.servers && status == PS_OK; i++)
+        status = check_step(o, i, worker, step, error);
+    return status;
+}
+
+const float *oracle_weights(const oracle *o)
+{
+    return o->replica.weights;
+}

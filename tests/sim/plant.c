@@ -1,0 +1,158 @@
+/* plant.c - see plant.h. */
+#include "tests/sim/plant.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/scenario.h"
+
+enum {
+    REQUESTS_SEEN = 4096, /* later ones are left alone */
+    SLICES_MAX = 64,
+    FLIP_EVERY = 20,
+    LOSE_EVERY = 10,
+};
+
+struct plant {
+    plant_kind kind;
+    uint64_t pushes;
+    uint32_t joined;                     /* workers that ps 0 has met, */
+    uint32_t rank[SCENARIO_WORKERS_MAX]; /* and in which order: 1, 2, ...; 0: not yet */
+    bool seen[SCENARIO_SERVERS_MAX][SCENARIO_WORKERS_MAX][REQUESTS_SEEN];
+    buffer *answered[SLICES_MAX]; /* weights that were sent last */
+};
+
+const char *plant_kind_name(plant_kind kind)
+{
+    static const char *const names[] = {
+#define PLANT_NAME(name, text, what) text,
+        PLANT_LIST(PLANT_NAME)
+#undef PLANT_NAME
+    };
+    return names[kind];
+}
+
+ps_status plant_kind_parse(const char *text, plant_kind *kind, ps_error *error)
+{
+#define PLANT_MATCH(name, known, what) \
+    if (strcmp(text, known) == 0) {    \
+        *kind = name;                  \
+        return PS_OK;                  \
+    }
+    PLANT_LIST(PLANT_MATCH)
+#undef PLANT_MATCH
+#define PLANT_TEXT(name, known, what) " " known
+    return ps_fail(error, PS_EINVAL, "--plant: '%s' is none of" PLANT_LIST(PLANT_TEXT), text);
+#undef PLANT_TEXT
+}
+
+ps_status plant_create(plant_kind kind, plant **out)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return PS_ENOMEM;
+    (*out)->kind = kind;
+    return PS_OK;
+}
+
+void plant_destroy(plant **handle)
+{
+    plant *p = *handle;
+    *handle = NULL;
+    for (int i = 0; p && i < SLICES_MAX; i++)
+        buffer_unref(&p->answered[i]);
+    free(p);
+}
+
+static bool is_push(const wire_message *m)
+{
+    return m->type == WIRE_PUSH_PULL || m->type == WIRE_PUSH;
+}
+
+static void renew_repeat(plant *p, uint32_t server, wire_message *m)
+{
+    if (!is_push(m) || m->request >= REQUESTS_SEEN)
+        return;
+    bool *seen = &p->seen[server][m->index][m->request];
+    if (*seen) {
+        m->step++;
+        m->request += UINT64_C(1) << 32;
+    }
+    *seen = true;
+}
+
+static void rename_worker(plant *p, uint32_t server, wire_message *m)
+{
+    if (server != 0 || m->role != WIRE_WORKER)
+        return;
+    if (p->rank[m->index] == 0)
+        p->rank[m->index] = ++p->joined;
+    m->index = p->rank[m->index] - 1;
+}
+
+static void flip_bit(plant *p, wire_message *m)
+{
+    if (!is_push(m) || !m->has_payload || ++p->pushes % FLIP_EVERY != 0)
+        return;
+    uint8_t *bytes = buffer_data(m->payloads[0]);
+    bytes[0] ^= 1;
+}
+
+/* A pull instead: the answer has the right form. */
+static void lose_push(plant *p, wire_message *m)
+{
+    if (m->type != WIRE_PUSH_PULL || ++p->pushes % LOSE_EVERY != 0)
+        return;
+    m->type = WIRE_PULL;
+    m->step = 0;
+    m->has_payload = false;
+    for (uint32_t i = 0; i < m->slice_count; i++)
+        buffer_unref(&m->payloads[i]);
+}
+
+static void forget_finish(uint32_t server, wire_message *m)
+{
+    if (server == 0 && m->type == WIRE_FINISH)
+        m->type = WIRE_PULL;
+}
+
+bool plant_request(plant *p, uint32_t server, wire_message *m)
+{
+    switch (p->kind) {
+    case PLANT_APPLY_REPEATS:
+        renew_repeat(p, server, m);
+        break;
+    case PLANT_ARRIVAL_ORDER:
+        rename_worker(p, server, m);
+        break;
+    case PLANT_FLIP_BIT:
+        flip_bit(p, m);
+        break;
+    case PLANT_LOSE_PUSH:
+        lose_push(p, m);
+        break;
+    case PLANT_FORGET_FINISH:
+        forget_finish(server, m);
+        break;
+    case PLANT_DEAF_TO_QUERIES:
+        return m->type != WIRE_QUERY;
+    case PLANT_NONE:
+    case PLANT_STALE_WEIGHTS:
+        break;
+    }
+    return true;
+}
+
+void plant_answer(plant *p, wire_message *m)
+{
+    if (p->kind != PLANT_STALE_WEIGHTS || !m->has_payload)
+        return;
+    for (uint32_t i = 0; i < m->slice_count; i++) {
+        assert(m->slices[i] < SLICES_MAX);
+        buffer **before = &p->answered[m->slices[i]];
+        buffer *fresh = m->payloads[i];
+        m->payloads[i] = *before ? *before : buffer_ref(fresh);
+        *before = fresh;
+    }
+}

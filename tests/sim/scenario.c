@@ -1,0 +1,185 @@
+/* scenario.c - see scenario.h. */
+#include "tests/sim/scenario.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/dice.h"
+
+static void choose_members(scenario *s, dice *d)
+{
+    job_config *job = &s->job;
+    job->servers = (uint32_t)dice_between(d, 1, SCENARIO_SERVERS_MAX);
+    job->workers = (uint32_t)dice_between(d, 1, SCENARIO_WORKERS_MAX);
+    job->evaluators = dice_chance(d, 300);
+    s->steps = (uint32_t)dice_between(d, 3, SCENARIO_STEPS_MAX);
+}
+
+/* Exactness under faults is the promise of `sync`: it gets as many seeds as all others together. */
+static void choose_mode(scenario *s, dice *d)
+{
+    job_config *job = &s->job;
+    switch (dice_between(d, 0, 5)) {
+    case 0:
+        job->mode = CONSISTENCY_ASYNC;
+        break;
+    case 1:
+        job->mode = CONSISTENCY_SSP;
+        job->staleness = (uint32_t)dice_between(d, 0, 4);
+        break;
+    case 2:
+        job->backup_workers = (uint32_t)dice_between(d, 0, job->workers - 1);
+        break;
+    default:
+        break;
+    }
+}
+
+static void choose_optimizer(scenario *s, dice *d)
+{
+    optimizer_config *o = &s->job.optimizer;
+    schedule_config *schedule = &s->job.schedule;
+    o->kind = (optimizer_kind)dice_between(d, OPTIMIZER_SGD, OPTIMIZER_FTRL);
+    if (dice_chance(d, 200))
+        o->weight_decay = 0.01;
+    if (dice_chance(d, 150))
+        o->clip_value = 0.5;
+    if (dice_chance(d, 250))
+        o->clip_norm = dice_chance(d, 500) ? 1 : 30;
+    schedule->kind = (schedule_kind)dice_between(d, SCHEDULE_CONSTANT, SCHEDULE_POLYNOMIAL);
+    schedule->learning_rate = 0.05;
+    schedule->decay_steps = dice_between(d, 1, 10);
+    if (dice_chance(d, 300))
+        schedule->warmup_steps = dice_between(d, 1, 5);
+}
+
+/* Shapes that are no multiples of anything, from a single number to several slices. */
+static ps_status add_tensor(scenario *s, dice *d, uint32_t number, ps_error *error)
+{
+    tensor t = {.rank = 1};
+    snprintf(t.name, sizeof t.name, "tensor%u", number);
+    uint64_t most = dice_chance(d, 300) ? 7 : SCENARIO_TENSOR_MAX;
+    t.shape[0] = dice_between(d, 1, most);
+    if (dice_chance(d, 500)) {
+        t.rank = 2;
+        t.shape[1] = dice_between(d, 1, most / t.shape[0]);
+    }
+    t.init.kind = (initializer_kind)dice_between(d, INITIALIZER_ZEROS, INITIALIZER_HE_NORMAL);
+    if (t.init.kind == INITIALIZER_CONSTANT)
+        t.init.a = 0.25;
+    if (t.init.kind == INITIALIZER_UNIFORM)
+        t.init.a = -1;
+    if (t.init.kind >= INITIALIZER_UNIFORM && t.init.kind <= INITIALIZER_TRUNCATED_NORMAL)
+        t.init.b = 0.5;
+    return tensor_table_add(&s->job.tensors, &t, error);
+}
+
+static ps_status choose_model(scenario *s, dice *d, ps_error *error)
+{
+    s->job.slice_bytes = JOB_SLICE_BYTES_MIN;
+    s->weightless = dice_chance(d, 250);
+    if (dice_chance(d, 400))
+        s->empty_per_mille = (uint32_t)dice_between(d, 50, 400);
+    if (dice_chance(d, 200))
+        s->nonfinite_per_mille = 100;
+    uint32_t tensors = (uint32_t)dice_between(d, 1, SCENARIO_TENSORS_MAX);
+    ps_status status = PS_OK;
+    for (uint32_t i = 0; i < tensors && status == PS_OK; i++)
+        status = add_tensor(s, d, i, error);
+    return status;
+}
+
+static void choose_workers(scenario *s, dice *d)
+{
+    uint32_t straggler = dice_chance(d, 400) ? (uint32_t)dice_between(d, 0, s->job.workers - 1) : UINT32_MAX;
+    bool restarts = dice_chance(d, 300);
+    for (uint32_t w = 0; w < s->job.workers; w++) {
+        scenario_worker *worker = &s->workers[w];
+        worker->style =
+            dice_chance(d, 600) ? STYLE_PUSH_PULL : (scenario_style)dice_between(d, 0, STYLE_COUNT - 1);
+        worker->step_ms = (uint32_t)dice_between(d, 1, 30);
+        if (w == straggler)
+            worker->step_ms *= 15;
+        if (restarts && dice_chance(d, 500))
+            worker->restart_at_ms = dice_chance(d, 500) ? dice_between(d, 1, 100) : dice_between(d, 1, 2000);
+    }
+    s->slices_per_message = dice_chance(d, 400) ? 0 : (uint32_t)dice_between(d, 1, 3);
+    s->query_first_ms = (uint32_t)dice_between(d, 10, 200);
+    s->query_max_ms = s->query_first_ms * (uint32_t)dice_between(d, 1, 8);
+}
+
+static void choose_cuts(scenario *s, dice *d)
+{
+    network_weather *w = &s->weather;
+    uint32_t others = s->job.workers + s->job.evaluators;
+    w->cut_count = (uint32_t)dice_between(d, 0, NETWORK_CUTS_MAX);
+    for (uint32_t i = 0; i < w->cut_count; i++) {
+        uint64_t from_ms = dice_between(d, 0, 3000);
+        w->cuts[i] = (network_cut){
+            .one = (uint32_t)dice_between(d, 0, s->job.servers - 1),
+            .other = s->job.servers + (uint32_t)dice_between(d, 0, others - 1),
+            .from_ms = from_ms,
+            .until_ms = from_ms + dice_between(d, 10, 1500),
+        };
+    }
+}
+
+static void choose_weather(scenario *s, dice *d)
+{
+    network_weather *w = &s->weather;
+    w->departure_max_ms = (uint32_t)(dice_chance(d, 300) ? dice_between(d, 10, 100) : dice_between(d, 0, 3));
+    w->delay_max_ms = (uint32_t)dice_between(d, 1, 40);
+    w->stray_max_ms = w->delay_max_ms;
+    w->calm_at_ms = dice_between(d, 500, 20000);
+    if (dice_chance(d, 100)) /* a sound network, to know that nothing relies on faults */
+        return;
+    w->stray_per_mille = (uint32_t)dice_between(d, 0, 150);
+    w->stray_max_ms = (uint32_t)dice_between(d, 40, 1500);
+    w->loss_per_mille = (uint32_t)(dice_chance(d, 200) ? dice_between(d, 200, 400) : dice_between(d, 0, 100));
+    w->repeat_per_mille =
+        (uint32_t)(dice_chance(d, 200) ? dice_between(d, 200, 500) : dice_between(d, 0, 100));
+    if (dice_chance(d, 400))
+        choose_cuts(s, d);
+}
+
+ps_status scenario_init(scenario *s, uint64_t seed, ps_error *error)
+{
+    memset(s, 0, sizeof *s);
+    s->seed = seed;
+    job_init(&s->job);
+    snprintf(s->job.name, sizeof s->job.name, "sim-%llu", (unsigned long long)seed);
+    s->job.seed = seed;
+    dice d = dice_for(seed, "scenario", 0);
+    choose_members(s, &d);
+    choose_mode(s, &d);
+    choose_optimizer(s, &d);
+    ps_status status = choose_model(s, &d, error);
+    choose_workers(s, &d);
+    choose_weather(s, &d);
+    if (status == PS_OK)
+        status = job_check(&s->job, error);
+    if (status != PS_OK)
+        scenario_fini(s);
+    return status;
+}
+
+void scenario_fini(scenario *s)
+{
+    job_fini(&s->job);
+}
+
+void scenario_describe(const scenario *s, char *text, size_t bytes)
+{
+    const job_config *job = &s->job;
+    const network_weather *w = &s->weather;
+    snprintf(
+        text, bytes,
+        "%s (backups %u, staleness %u), %s, %u ps, %u workers, %u evaluators, %u steps of %llu parameters, "
+        "%u slices a message; %u/1000 lost, %u/1000 repeated, %u/1000 stray up to %u ms, %u cuts, "
+        "calm at %llu ms",
+        consistency_mode_name(job->mode), job->backup_workers, job->staleness,
+        optimizer_kind_name(job->optimizer.kind), job->servers, job->workers, job->evaluators, s->steps,
+        (unsigned long long)tensor_table_elements(&job->tensors), s->slices_per_message, w->loss_per_mille,
+        w->repeat_per_mille, w->stray_per_mille, w->stray_max_ms, w->cut_count,
+        (unsigned long long)w->calm_at_ms);
+}

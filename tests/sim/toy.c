@@ -1,0 +1,72 @@
+/* toy.c - see toy.h. */
+#include "tests/sim/toy.h"
+
+#include <math.h>
+
+#include "common/gradient.h"
+#include "common/random.h"
+#include "tests/sim/dice.h"
+#include "tests/unit/numbers.h"
+
+uint64_t toy_offset(const job_config *job, uint32_t number)
+{
+    uint64_t offset = 0;
+    for (uint32_t i = 0; i < number; i++)
+        offset += tensor_elements(&job->tensors.tensors[i]);
+    return offset;
+}
+
+void toy_initial_weights(const job_config *job, float *weights)
+{
+    for (uint32_t i = 0; i < job->tensors.count; i++) {
+        const tensor *t = &job->tensors.tensors[i];
+        random_initialize(t, job->seed, 0, tensor_elements(t), weights + toy_offset(job, i));
+    }
+}
+
+/* With respect to w of stiffness / 2 * (w - centre)^2, and noise on top. */
+static void quadratic(const scenario *s, uint64_t elements, uint64_t noise, const float *weights,
+                      float *gradient)
+{
+    numbers of_model = {random_key(s->seed, "model", 0)};
+    numbers of_batch = {noise};
+    for (uint64_t i = 0; i < elements; i++) {
+        float stiffness = 0.5f + numbers_float(&of_model, 0.4f);
+        float centre = numbers_float(&of_model, 2.0f);
+        gradient[i] = numbers_float(&of_batch, 0.5f);
+        if (!s->weightless)
+            gradient[i] += stiffness * (weights[i] - centre);
+    }
+}
+
+/* By tensors, as worker/client.c judges a gradient. */
+static void judge(const job_config *job, const float *gradient, toy_batch *batch)
+{
+    double squares = 0, most = job->optimizer.clip_norm;
+    for (uint32_t i = 0; i < job->tensors.count; i++) {
+        uint64_t count = tensor_elements(&job->tensors.tensors[i]);
+        const float *values = gradient + toy_offset(job, i);
+        if (!gradient_is_finite(values, count)) {
+            batch->nonfinite = true;
+            return;
+        }
+        squares += gradient_norm_squared(values, count);
+    }
+    if (most > 0 && squares > most * most)
+        batch->clip_factor = (float)(most / sqrt(squares));
+}
+
+void toy_gradient(const scenario *s, uint32_t worker, uint64_t step, const float *weights, float *gradient,
+                  toy_batch *batch)
+{
+    uint64_t elements = tensor_table_elements(&s->job.tensors);
+    dice d = dice_for(s->seed, "batch", (uint64_t)worker << 32 | step);
+    *batch = (toy_batch){.clip_factor = 1.0f};
+    if (dice_chance(&d, s->empty_per_mille))
+        return;
+    batch->examples = (uint32_t)dice_between(&d, 1, 100);
+    quadratic(s, elements, random_key(s->seed, "noise", (uint64_t)worker << 32 | step), weights, gradient);
+    if (dice_chance(&d, s->nonfinite_per_mille))
+        gradient[dice_between(&d, 0, elements - 1)] = dice_chance(&d, 500) ? NAN : INFINITY;
+    judge(&s->job, gradient, batch);
+}

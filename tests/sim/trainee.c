@@ -1,0 +1,353 @@
+/* trainee.c - see trainee.h. */
+#include "tests/sim/trainee.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/dice.h"
+#include "worker/session.h"
+
+enum { EVALUATOR_PAUSE_MS = 50 };
+
+#define PHASE_LIST(X)                                             \
+    X(PHASE_JOINING, "joining")                                   \
+    X(PHASE_STARTING, "pulling the weights to start from")        \
+    X(PHASE_COMPUTING, "computing")                               \
+    X(PHASE_PUSHING, "waiting for the answers to its push")       \
+    X(PHASE_PULLING, "waiting for the weights after its push")    \
+    X(PHASE_CONCLUDING, "waiting for the end of the others")      \
+    X(PHASE_PAUSING, "pausing between two evaluations")           \
+    X(PHASE_EVALUATING, "pulling weights to evaluate")            \
+    X(PHASE_FINISHING, "waiting for the answers to its farewell") \
+    X(PHASE_DONE, "done")
+
+typedef enum {
+#define PHASE_ENUM(name, text) name,
+    PHASE_LIST(PHASE_ENUM)
+#undef PHASE_ENUM
+} phase;
+
+struct trainee {
+    trainee_config config;
+    session *session;
+    dice dice;
+    uint64_t elements;
+    phase phase;
+    uint64_t step;     /* done last */
+    uint64_t ready_ms; /* when computing or pausing ends */
+    session_ticket push, pull;
+    bool pulling;                  /* `pull` is open */
+    float *weights, *gradient;     /* (elements) */
+    float **tensor_weights;        /* (tensors) into weights */
+    const float **tensor_gradient; /* (tensors) into gradient */
+};
+
+ps_status trainee_create(const trainee_config *config, trainee **out)
+{
+    const scenario *s = config->scenario;
+    trainee *t = calloc(1, sizeof *t);
+    *out = t;
+    if (!t)
+        return PS_ENOMEM;
+    t->config = *config;
+    t->dice = dice_for(s->seed, wire_role_name(config->role), config->index);
+    t->elements = tensor_table_elements(&s->job.tensors);
+    t->weights = calloc(t->elements, sizeof *t->weights);
+    t->gradient = calloc(t->elements, sizeof *t->gradient);
+    t->tensor_weights = calloc(s->job.tensors.count, sizeof *t->tensor_weights);
+    t->tensor_gradient = calloc(s->job.tensors.count, sizeof *t->tensor_gradient);
+    session_config of_session = {
+        .job = &s->job,
+        .partition = config->partition,
+        .role = config->role,
+        .index = config->index,
+        .incarnation = config->incarnation,
+        .query_first_ms = s->query_first_ms,
+        .query_max_ms = s->query_max_ms,
+        .slices_per_message = s->slices_per_message,
+    };
+    if (!t->weights || !t->gradient || !t->tensor_weights || !t->tensor_gradient ||
+        session_create(&of_session, &t->session) != PS_OK) {
+        trainee_destroy(out);
+        return PS_ENOMEM;
+    }
+    for (uint32_t i = 0; i < s->job.tensors.count; i++) {
+        t->tensor_weights[i] = t->weights + toy_offset(&s->job, i);
+        t->tensor_gradient[i] = t->gradient + toy_offset(&s->job, i);
+    }
+    return PS_OK;
+}
+
+void trainee_destroy(trainee **handle)
+{
+    trainee *t = *handle;
+    *handle = NULL;
+    if (!t)
+        return;
+    session_destroy(&t->session);
+    free(t->weights);
+    free(t->gradient);
+    free(t->tensor_weights);
+    free(t->tensor_gradient);
+    free(t);
+}
+
+static bool is_sync(const trainee *t)
+{
+    return t->config.scenario->job.mode == CONSISTENCY_SYNC;
+}
+
+static uint64_t pause_ms(trainee *t)
+{
+    bool evaluator = t->config.role == WIRE_EVALUATOR;
+    return dice_between(
+        &t->dice, 0, evaluator ? EVALUATOR_PAUSE_MS : t->config.scenario->workers[t->config.index].step_ms);
+}
+
+/* ---- checks ---- */
+
+static ps_status check_weights(const trainee *t, const float *expected, const char *what, ps_error *error)
+{
+    for (uint64_t i = 0; i < t->elements; i++)
+        if (memcmp(&t->weights[i], &expected[i], sizeof(float)) != 0)
+            return ps_fail(
+                error, PS_EINTERNAL,
+                "same bits: element %llu of the weights that %s %u has %s is %.9g; it should be %.9g",
+                (unsigned long long)i, wire_role_name(t->config.role), t->config.index, what,
+                (double)t->weights[i], (double)expected[i]);
+    return PS_OK;
+}
+
+/* In a synchronous run without backups the weights are those of the worker's own step, and known. */
+static ps_status check_version(const trainee *t, uint64_t version, ps_error *error)
+{
+    if (!t->config.trajectory)
+        return PS_OK;
+    if (version != t->step)
+        return ps_fail(error, PS_EINTERNAL, "sync: worker %u is at step %llu and was given version %llu",
+                       t->config.index, (unsigned long long)t->step, (unsigned long long)version);
+    return check_weights(t, trajectory_version(t->config.trajectory, t->step), "after its step", error);
+}
+
+static ps_status check_final(const trainee *t, ps_error *error)
+{
+    return check_weights(t, oracle_weights(t->config.oracle), "at the end", error);
+}
+
+/* ---- requests ---- */
+
+static ps_status submit(trainee *t, const session_request *request, session_ticket *ticket, ps_error *error)
+{
+    ps_status status = session_submit(t->session, request, ticket);
+    if (status != PS_OK)
+        return ps_fail(error, status, "%s %u cannot submit %s: %s", wire_role_name(t->config.role),
+                       t->config.index, wire_type_name(request->type), ps_status_text(status));
+    return PS_OK;
+}
+
+static ps_status submit_pull(trainee *t, uint64_t step, bool after_finish, ps_error *error)
+{
+    session_request pull = {
+        .type = WIRE_PULL,
+        .step = step,
+        .after_finish = after_finish,
+        .weights = t->tensor_weights,
+    };
+    t->pulling = true;
+    return submit(t, &pull, &t->pull, error);
+}
+
+static ps_status submit_finish(trainee *t, ps_error *error)
+{
+    session_request finish = {.type = WIRE_FINISH};
+    t->phase = PHASE_FINISHING;
+    return submit(t, &finish, &t->pull, error);
+}
+
+/* Computes the next step's gradient and pushes it. */
+static ps_status submit_push(trainee *t, ps_error *error)
+{
+    scenario_style style = t->config.scenario->workers[t->config.index].style;
+    uint64_t step = t->step + 1;
+    toy_batch batch;
+    toy_gradient(t->config.scenario, t->config.index, step, t->weights, t->gradient, &batch);
+    oracle_computed(t->config.oracle, t->config.index, step, t->gradient, &batch);
+    session_request push = {
+        .type = style == STYLE_PUSH_PULL ? WIRE_PUSH_PULL : WIRE_PUSH,
+        .step = step,
+        .examples = batch.examples,
+        .clip_factor = batch.clip_factor,
+        .nonfinite = batch.nonfinite,
+        .gradients = batch.examples > 0 ? t->tensor_gradient : NULL,
+        .weights = style == STYLE_PUSH_PULL ? t->tensor_weights : NULL,
+    };
+    t->phase = PHASE_PUSHING;
+    ps_status status = submit(t, &push, &t->push, error);
+    if (status == PS_OK && style == STYLE_PUSH_AND_PULL)
+        status = submit_pull(t, step, false, error);
+    return status;
+}
+
+/* ---- phases ---- */
+
+static ps_status start_step_or_end(trainee *t, uint64_t now_ms, ps_error *error)
+{
+    if (t->step < t->config.scenario->steps) {
+        t->phase = PHASE_COMPUTING;
+        t->ready_ms = now_ms + pause_ms(t);
+        return PS_OK;
+    }
+    if (t->config.index > 0)
+        return submit_finish(t, error);
+    t->phase = PHASE_CONCLUDING;
+    return submit_pull(t, 0, true, error);
+}
+
+/* All that the step needed is here. With backups the others may have gone on without this worker. */
+static ps_status end_step(trainee *t, uint64_t version, uint64_t now_ms, ps_error *error)
+{
+    ps_status status = oracle_check_step(t->config.oracle, t->config.index, ++t->step, error);
+    if (status == PS_OK)
+        status = check_version(t, version, error);
+    if (status != PS_OK)
+        return status;
+    if (is_sync(t) && version > t->step)
+        t->step = version;
+    return start_step_or_end(t, now_ms, error);
+}
+
+/* Any late reader of lent memory shall see it: nothing but NaN. */
+static void spoil_gradient(trainee *t)
+{
+    for (uint64_t i = 0; i < t->elements; i++)
+        t->gradient[i] = NAN;
+}
+
+static ps_status collect_push(trainee *t, uint64_t now_ms, ps_error *error)
+{
+    session_result result;
+    if (!session_finished(t->session, t->push))
+        return PS_OK;
+    ps_status status = session_collect(t->session, t->push, &result, error);
+    if (status != PS_OK)
+        return status;
+    spoil_gradient(t);
+    if (t->config.scenario->workers[t->config.index].style == STYLE_PUSH_PULL)
+        return end_step(t, result.step, now_ms, error);
+    t->phase = PHASE_PULLING;
+    return t->pulling ? PS_OK : submit_pull(t, t->step + 1, false, error);
+}
+
+static ps_status after_pull(trainee *t, const session_result *result, uint64_t now_ms, ps_error *error)
+{
+    ps_status status;
+    switch (t->phase) {
+    case PHASE_STARTING:
+        status = check_version(t, result->step, error);
+        return status == PS_OK ? start_step_or_end(t, now_ms, error) : status;
+    case PHASE_PULLING:
+        return end_step(t, result->step, now_ms, error);
+    case PHASE_CONCLUDING:
+        status = check_final(t, error);
+        return status == PS_OK ? submit_finish(t, error) : status;
+    case PHASE_EVALUATING:
+        t->phase = PHASE_PAUSING;
+        t->ready_ms = now_ms + pause_ms(t);
+        if (!result->job_finished)
+            return PS_OK;
+        status = check_final(t, error);
+        return status == PS_OK ? submit_finish(t, error) : status;
+    default: /* PHASE_FINISHING */
+        t->phase = PHASE_DONE;
+        return PS_OK;
+    }
+}
+
+static ps_status collect_pull(trainee *t, uint64_t now_ms, ps_error *error)
+{
+    session_result result;
+    if (!session_finished(t->session, t->pull))
+        return PS_OK;
+    ps_status status = session_collect(t->session, t->pull, &result, error);
+    t->pulling = false;
+    return status == PS_OK ? after_pull(t, &result, now_ms, error) : status;
+}
+
+static ps_status begin_evaluation(trainee *t, ps_error *error)
+{
+    t->phase = PHASE_EVALUATING;
+    return submit_pull(t, 0, false, error);
+}
+
+static ps_status after_join(trainee *t, ps_error *error)
+{
+    if (t->config.role == WIRE_EVALUATOR)
+        return begin_evaluation(t, error);
+    t->phase = PHASE_STARTING;
+    return submit_pull(t, 0, false, error);
+}
+
+/* One move, if there is one to make. */
+static ps_status move(trainee *t, uint64_t now_ms, ps_error *error)
+{
+    switch (t->phase) {
+    case PHASE_JOINING:
+        return session_joined(t->session, &t->step) ? after_join(t, error) : PS_OK;
+    case PHASE_COMPUTING:
+        return now_ms >= t->ready_ms ? submit_push(t, error) : PS_OK;
+    case PHASE_PAUSING:
+        return now_ms >= t->ready_ms ? begin_evaluation(t, error) : PS_OK;
+    case PHASE_PUSHING:
+        return collect_push(t, now_ms, error);
+    case PHASE_DONE:
+        return PS_OK;
+    default:
+        return collect_pull(t, now_ms, error);
+    }
+}
+
+ps_status trainee_tick(trainee *t, uint64_t now_ms, ps_error *error)
+{
+    session_tick(t->session, now_ms);
+    ps_status status = session_failure(t->session, error);
+    phase before;
+    do {
+        before = t->phase;
+        if (status == PS_OK)
+            status = move(t, now_ms, error);
+    } while (status == PS_OK && t->phase != before);
+    return status;
+}
+
+void trainee_receive(trainee *t, uint32_t server, wire_message **message)
+{
+    session_receive(t->session, server, message);
+}
+
+wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms)
+{
+    return session_next(t->session, server, now_ms);
+}
+
+bool trainee_may_restart(const trainee *t)
+{
+    return t->phase == PHASE_JOINING || t->phase == PHASE_STARTING || t->phase == PHASE_COMPUTING;
+}
+
+bool trainee_done(const trainee *t)
+{
+    return t->phase == PHASE_DONE;
+}
+
+void trainee_describe(const trainee *t, char *text, size_t bytes)
+{
+    static const char *const names[] = {
+#define PHASE_TEXT(name, text) text,
+        PHASE_LIST(PHASE_TEXT)
+#undef PHASE_TEXT
+    };
+    snprintf(text, bytes, "%s %u is %s after step %llu", wire_role_name(t->config.role), t->config.index,
+             names[t->phase], (unsigned long long)t->step);
+}
