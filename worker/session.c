@@ -161,6 +161,7 @@ ps_status session_submit(session *s, const session_request *request, session_tic
     lease_init(&op->lease);
     op->request = *request;
     op->result.examples_total = UINT64_MAX;
+    op->result.job_finished = true;
     if (copy_pointers(s, request, op) != PS_OK || cut_into_parts(s, op) != PS_OK) {
         operation_fini(op);
         return PS_ENOMEM;
@@ -366,7 +367,7 @@ static void finish_part(operation *op, part *p, const wire_message *answer)
         op->result.step = answer->step;
     if (answer->examples_total < op->result.examples_total)
         op->result.examples_total = answer->examples_total;
-    op->result.job_finished |= answer->job_finished;
+    op->result.job_finished &= answer->job_finished;
 }
 
 /* Are these the weights that the part asked for? */

@@ -46,7 +46,7 @@ typedef struct {
 typedef struct {
     uint64_t step;           /* highest version among the answers; HELLO: last step of this member */
     uint64_t examples_total; /* lowest among the shards: rows applied so far */
-    bool job_finished;
+    bool job_finished;       /* says every shard: weights that came with it are final */
 } session_result;
 
 /* Names an operation until it is collected. */
