@@ -139,6 +139,11 @@ void consistency_applied(consistency *c, uint64_t step, const worker_set *contri
         c->clocks[contributors->workers[i]].waiting = false;
 }
 
+bool consistency_settled(const consistency *c, uint32_t worker, uint64_t step)
+{
+    return step <= c->clocks[worker].pushed || (c->mode == CONSISTENCY_SYNC && step <= c->applied);
+}
+
 bool consistency_may_answer(const consistency *c, uint64_t step)
 {
     switch (c->mode) {

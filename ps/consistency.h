@@ -64,6 +64,9 @@ bool consistency_ready(const consistency *c, uint64_t *step, worker_set *contrib
 /* That update is in the weights. */
 void consistency_applied(consistency *c, uint64_t step, const worker_set *contributors);
 
+/* Has the gradient of `worker` for `step` arrived whole, or its step been applied without it? */
+bool consistency_settled(const consistency *c, uint32_t worker, uint64_t step);
+
 /* May a worker have its answer to the push of `step`, or to a pull that wants at least `step`? */
 bool consistency_may_answer(const consistency *c, uint64_t step);
 

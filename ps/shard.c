@@ -201,6 +201,9 @@ static bool may_answer(const shard *s, const wire_message *request)
         return true;
     if (request->type == WIRE_PUSH && s->job.mode == CONSISTENCY_SYNC)
         return true; /* the gradient is here; that its step applies later is a pull's concern */
+    if (request->type == WIRE_PUSH_PULL &&
+        !consistency_settled(&s->consistency, request->index, request->step))
+        return false; /* the weights are to hold all of the gradient, of which this is a part */
     if (request->after_finish && !others_finished(s, request))
         return false;
     return consistency_may_answer(&s->consistency, request->step);
