@@ -47,12 +47,13 @@ static uint64_t slowest(const consistency *c)
     return least;
 }
 
-/* The furthest step a worker can know of. With backup workers another shard may have applied, without this
- * worker, the step that this shard still collects; nobody can be further than that. */
+/* The furthest step that a worker can push here. With b backups, another shard may have gone on without this
+ * worker while this one still collects. Each step that it is ahead by holds n - b workers of its own, who wait for
+ * this shard's answer; that leaves room for (n - 1) / (n - b) <= b such steps beside the worker that pushes. */
 static uint64_t furthest_step(const consistency *c, const consistency_clock *clock)
 {
     if (c->mode == CONSISTENCY_SYNC)
-        return c->applied + (c->backup_workers ? 2 : 1);
+        return c->applied + c->backup_workers + 1;
     return clock->pushed + 1;
 }
 
