@@ -3,11 +3,15 @@
 #include "tests/sim/cluster.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ps/shard.h"
 #include "tests/sim/trainee.h"
+
+/* Of sums of at most 84 gradients below 0.5 times 0.05, rounded to f32 each time. */
+#define SUM_TOLERANCE 1e-4
 
 enum { SHARD_TICK_MS = 500, TRAINEES_MAX = SCENARIO_WORKERS_MAX + SCENARIO_EVALUATORS_MAX };
 static_assert(SCENARIO_SERVERS_MAX + 2 * TRAINEES_MAX <= NETWORK_ADDRESSES_MAX, "one restart each fits");
@@ -305,12 +309,58 @@ static ps_status run(cluster *c)
     return status;
 }
 
+/* The initial weights less rate times gradient, for every gradient there was: no order, no rules. */
+static ps_status check_sum(const cluster *c)
+{
+    const scenario *s = &c->scenario;
+    uint64_t elements = c->trajectory.elements;
+    float *gradient = malloc(elements * sizeof *gradient);
+    double *weights = malloc(elements * sizeof *weights);
+    ps_status status = gradient && weights ? PS_OK : ps_fail(c->error, PS_ENOMEM, "out of memory");
+    for (uint64_t i = 0; i < elements && status == PS_OK; i++)
+        weights[i] = (double)trajectory_version(&c->trajectory, 0)[i];
+    for (uint32_t w = 0; w < s->job.workers && status == PS_OK; w++) {
+        for (uint64_t step = 1; step <= s->steps; step++) {
+            toy_batch batch;
+            toy_gradient(s, w, step, NULL, gradient, &batch);
+            for (uint64_t i = 0; i < elements && batch.examples > 0 && !batch.nonfinite; i++)
+                weights[i] -= s->job.schedule.learning_rate * (double)gradient[i];
+        }
+    }
+    for (uint64_t i = 0; i < elements && status == PS_OK; i++)
+        if (fabs(weights[i] - (double)oracle_weights(c->oracle)[i]) > SUM_TOLERANCE)
+            status =
+                ps_fail(c->error, PS_EINTERNAL,
+                        "sum: element %llu of the final weights is %.9g; all gradients together make it %.9g",
+                        (unsigned long long)i, (double)oracle_weights(c->oracle)[i], weights[i]);
+    free(gradient);
+    free(weights);
+    return status;
+}
+
+static ps_status check_shard_end(const cluster *c, uint32_t server)
+{
+    const job_config *job = &c->scenario.job;
+    if (!shard_finished(c->shards[server]))
+        return ps_fail(c->error, PS_EINTERNAL, "ps/%u does not know that the job has ended", server);
+    uint64_t updates = c->scenario.steps * (job->mode == CONSISTENCY_SYNC ? 1 : job->workers);
+    uint64_t applied = shard_count(c->shards[server])->steps_applied;
+    if (partition_server_count(&c->partition, server) > 0 && applied != updates)
+        return ps_fail(c->error, PS_EINTERNAL, "ps/%u has applied %llu updates of %llu", server,
+                       (unsigned long long)applied, (unsigned long long)updates);
+    return PS_OK;
+}
+
 static ps_status check_end(const cluster *c)
 {
     const job_config *job = &c->scenario.job;
-    for (uint32_t i = 0; i < job->servers; i++)
-        if (!shard_finished(c->shards[i]))
-            return ps_fail(c->error, PS_EINTERNAL, "ps/%u does not know that the job has ended", i);
+    ps_status status = PS_OK;
+    for (uint32_t i = 0; i < job->servers && status == PS_OK; i++)
+        status = check_shard_end(c, i);
+    if (status == PS_OK && c->scenario.additive)
+        status = check_sum(c);
+    if (status != PS_OK)
+        return status;
     if (job->mode == CONSISTENCY_SYNC && job->backup_workers == 0 &&
         memcmp(oracle_weights(c->oracle), trajectory_version(&c->trajectory, c->scenario.steps),
                c->trajectory.elements * sizeof(float)) != 0)

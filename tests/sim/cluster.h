@@ -8,6 +8,7 @@
  *   permission     no answer leaves before the mode allows it                                   (oracle.h)
  *   sync           without backups, every worker sees at every step the weights of a run without a network,
  *                  bit for bit                                                                  (replica.h)
+ *   sum            where updates add up: the final weights are the initial ones less rate times all gradients
  *   bounds         messages under way, and messages that one event gives rise to, are limited
  *   liveness       once the weather has calmed down, all members finish within CLUSTER_PATIENCE_MS
  *   memory         gradients that were lent are given back, else a session never finishes a push; leaks are

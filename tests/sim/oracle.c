@@ -22,6 +22,7 @@ typedef struct {
     bool finished;
     uint64_t partial;  /* step of which some slices have arrived; 0: none */
     uint64_t received; /* set of ordinals, of that step */
+    uint64_t late;     /* last step that came after it had been applied without this worker */
 } clock_model;
 
 typedef struct {
@@ -35,6 +36,7 @@ typedef struct {
 typedef struct {
     uint32_t slices;
     uint64_t applied, updates, examples; /* updates: those that changed weights */
+    uint64_t late, nonfinite;            /* gradients left out, and why */
     clock_model workers[SCENARIO_WORKERS_MAX];
     asked *asked[NETWORK_ADDRESSES_MAX]; /* (REQUESTS_KEPT) each, made when first used */
 } shard_model;
@@ -157,9 +159,13 @@ static void take_push(oracle *o, uint32_t server, const wire_message *push)
 {
     shard_model *m = &o->shards[server];
     clock_model *worker = &m->workers[push->index];
-    bool late = is_sync(o) && push->step <= m->applied;
-    if (push->step <= worker->pushed || late || worker->finished)
+    if (push->step <= worker->pushed || worker->finished)
         return;
+    if (is_sync(o) && push->step <= m->applied) {
+        m->late += push->step > worker->late;
+        worker->late = push->step;
+        return;
+    }
     if (worker->partial != push->step)
         worker->received = 0;
     worker->partial = push->step;
@@ -171,6 +177,7 @@ static void take_push(oracle *o, uint32_t server, const wire_message *push)
     worker->received = 0;
     worker->pushed = push->step;
     worker->waiting = true;
+    m->nonfinite += push->nonfinite;
     apply_what_can_be(o, server);
 }
 
@@ -255,6 +262,13 @@ ps_status oracle_check_shard(const oracle *o, uint32_t server, const shard_count
         return ps_fail(error, PS_EINTERNAL,
                        "exactly once: ps/%u has applied %llu examples, but what has reached it makes %llu",
                        server, (unsigned long long)c->examples_applied, (unsigned long long)m->examples);
+    if (c->late_gradients != m->late || c->nonfinite_refused != m->nonfinite)
+        return ps_fail(
+            error, PS_EINTERNAL,
+            "exactly once: ps/%u counts %llu late gradients and %llu that are not finite; %llu and %llu "
+            "have reached it",
+            server, (unsigned long long)c->late_gradients, (unsigned long long)c->nonfinite_refused,
+            (unsigned long long)m->late, (unsigned long long)m->nonfinite);
     return PS_OK;
 }
 
@@ -327,12 +341,15 @@ ps_status oracle_check_answer(const oracle *o, uint32_t server, uint32_t address
     const shard_model *m = &o->shards[server];
     if (answer->type == WIRE_WELCOME || answer->type == WIRE_ERROR)
         return PS_OK;
+    bool finished = all_finished(o, server, UINT32_MAX);
     if (answer->step != m->applied || answer->examples_total != m->examples ||
-        answer->job_finished != all_finished(o, server, UINT32_MAX))
-        return ps_fail(error, PS_EINTERNAL,
-                       "ps/%u says version %llu, %llu examples; it is version %llu, %llu", server,
-                       (unsigned long long)answer->step, (unsigned long long)answer->examples_total,
-                       (unsigned long long)m->applied, (unsigned long long)m->examples);
+        answer->job_finished != finished)
+        return ps_fail(
+            error, PS_EINTERNAL,
+            "ps/%u says version %llu, %llu examples, %s; it should be at version %llu, %llu examples, %s",
+            server, (unsigned long long)answer->step, (unsigned long long)answer->examples_total,
+            answer->job_finished ? "finished" : "at work", (unsigned long long)m->applied,
+            (unsigned long long)m->examples, finished ? "finished" : "at work");
     if (answer->type != WIRE_WEIGHTS && answer->type != WIRE_ACK)
         return PS_OK;
     ps_status status = check_permission(o, server, address, answer, error);

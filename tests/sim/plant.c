@@ -75,10 +75,8 @@ static void renew_repeat(plant *p, uint32_t server, wire_message *m)
     if (!is_push(m) || m->request >= REQUESTS_SEEN)
         return;
     bool *seen = &p->seen[server][m->index][m->request];
-    if (*seen) {
+    if (*seen)
         m->step++;
-        m->request += UINT64_C(1) << 32;
-    }
     *seen = true;
 }
 

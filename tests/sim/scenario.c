@@ -39,6 +39,10 @@ static void choose_optimizer(scenario *s, dice *d)
 {
     optimizer_config *o = &s->job.optimizer;
     schedule_config *schedule = &s->job.schedule;
+    schedule->learning_rate = 0.05;
+    s->additive = s->job.mode != CONSISTENCY_SYNC && dice_chance(d, 300);
+    if (s->additive)
+        return;
     o->kind = (optimizer_kind)dice_between(d, OPTIMIZER_SGD, OPTIMIZER_FTRL);
     if (dice_chance(d, 200))
         o->weight_decay = 0.01;
@@ -47,7 +51,6 @@ static void choose_optimizer(scenario *s, dice *d)
     if (dice_chance(d, 250))
         o->clip_norm = dice_chance(d, 500) ? 1 : 30;
     schedule->kind = (schedule_kind)dice_between(d, SCHEDULE_CONSTANT, SCHEDULE_POLYNOMIAL);
-    schedule->learning_rate = 0.05;
     schedule->decay_steps = dice_between(d, 1, 10);
     if (dice_chance(d, 300))
         schedule->warmup_steps = dice_between(d, 1, 5);
@@ -77,7 +80,6 @@ static ps_status add_tensor(scenario *s, dice *d, uint32_t number, ps_error *err
 static ps_status choose_model(scenario *s, dice *d, ps_error *error)
 {
     s->job.slice_bytes = JOB_SLICE_BYTES_MIN;
-    s->weightless = dice_chance(d, 250);
     if (dice_chance(d, 400))
         s->empty_per_mille = (uint32_t)dice_between(d, 50, 400);
     if (dice_chance(d, 200))

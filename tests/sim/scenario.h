@@ -39,7 +39,7 @@ typedef struct {
     uint32_t query_first_ms, query_max_ms;
     uint32_t empty_per_mille;     /* batches without examples */
     uint32_t nonfinite_per_mille; /* gradients with NaN or Inf */
-    bool weightless;              /* gradients do not depend on the weights */
+    bool additive; /* gradients do not depend on the weights and updates add them up, in whatever order */
     scenario_worker workers[SCENARIO_WORKERS_MAX];
     network_weather weather; /* addresses: ps first, then workers, then evaluators */
 } scenario;

@@ -34,7 +34,7 @@ static void quadratic(const scenario *s, uint64_t elements, uint64_t noise, cons
         float stiffness = 0.5f + numbers_float(&of_model, 0.4f);
         float centre = numbers_float(&of_model, 2.0f);
         gradient[i] = numbers_float(&of_batch, 0.5f);
-        if (!s->weightless)
+        if (!s->additive)
             gradient[i] += stiffness * (weights[i] - centre);
     }
 }
