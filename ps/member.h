@@ -30,6 +30,7 @@ typedef struct {
     bool joined, finished;
     uint64_t incarnation;
     member_push push;
+    uint64_t late_step; /* last step whose gradient came after the step had been applied */
     open_request *requests; /* oldest first */
     uint32_t request_count;
 } member;

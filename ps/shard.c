@@ -485,6 +485,17 @@ static void guard_nonfinite(shard *s, uint32_t worker)
     }
 }
 
+/* A gradient that comes too late counts once, however many parts and repeats of it come. */
+static void count_unused(shard *s, member *m, uint64_t step, arrival verdict)
+{
+    if (verdict == ARRIVAL_REPEAT) {
+        s->counters.repeats++;
+    } else if (step > m->late_step) {
+        s->counters.late_gradients++;
+        m->late_step = step;
+    }
+}
+
 static ps_status handle_push(shard *s, member *m, wire_message **message, const wire_route *from,
                              uint64_t now_ms, ps_error *error)
 {
@@ -503,10 +514,7 @@ static ps_status handle_push(shard *s, member *m, wire_message **message, const 
         return status;
 
     if (verdict != ARRIVAL_FRESH) {
-        if (verdict == ARRIVAL_REPEAT)
-            s->counters.repeats++;
-        else
-            s->counters.late_gradients++;
+        count_unused(s, m, push->step, verdict);
         answer_or_open(s, m, message, from, now_ms);
         return PS_OK;
     }
