@@ -6,6 +6,7 @@
  *   exactly once   each shard has applied what has reached it, once, by the rules of the mode   (oracle.h)
  *   same bits      every answer carries the very weights that follow from that                  (oracle.h)
  *   permission     no answer leaves before the mode allows it                                   (oracle.h)
+ *   refusal        no request of a process that is current is refused                           (trainee.h)
  *   sync           without backups, every worker sees at every step the weights of a run without a network,
  *                  bit for bit                                                                  (replica.h)
  *   sum            where updates add up: the final weights are the initial ones less rate times all gradients

@@ -162,8 +162,10 @@ static void take_push(oracle *o, uint32_t server, const wire_message *push)
     if (push->step <= worker->pushed || worker->finished)
         return;
     if (is_sync(o) && push->step <= m->applied) {
-        m->late += push->step > worker->late;
-        worker->late = push->step;
+        if (push->step > worker->late) {
+            m->late++;
+            worker->late = push->step;
+        }
         return;
     }
     if (worker->partial != push->step)

@@ -190,6 +190,17 @@ static ps_status submit_push(trainee *t, ps_error *error)
     return status;
 }
 
+/* Nothing that a member asks for is ever wrong, so nothing may be refused. */
+static ps_status collect(trainee *t, session_ticket ticket, session_result *result, ps_error *error)
+{
+    ps_error why;
+    ps_status status = session_collect(t->session, ticket, result, &why);
+    if (status == PS_OK)
+        return PS_OK;
+    return ps_fail(error, status, "refusal: a request of %s %u after step %llu failed: %s",
+                   wire_role_name(t->config.role), t->config.index, (unsigned long long)t->step, why.text);
+}
+
 /* ---- phases ---- */
 
 static ps_status start_step_or_end(trainee *t, uint64_t now_ms, ps_error *error)
@@ -230,7 +241,7 @@ static ps_status collect_push(trainee *t, uint64_t now_ms, ps_error *error)
     session_result result;
     if (!session_finished(t->session, t->push))
         return PS_OK;
-    ps_status status = session_collect(t->session, t->push, &result, error);
+    ps_status status = collect(t, t->push, &result, error);
     if (status != PS_OK)
         return status;
     spoil_gradient(t);
@@ -270,7 +281,7 @@ static ps_status collect_pull(trainee *t, uint64_t now_ms, ps_error *error)
     session_result result;
     if (!session_finished(t->session, t->pull))
         return PS_OK;
-    ps_status status = session_collect(t->session, t->pull, &result, error);
+    ps_status status = collect(t, t->pull, &result, error);
     t->pulling = false;
     return status == PS_OK ? after_pull(t, &result, now_ms, error) : status;
 }
