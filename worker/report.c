@@ -2,8 +2,12 @@
 #include "worker/report.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "common/json.h"
 
 enum { REPORT_BYTES = 4096 }; /* at most PIPE_BUF: a line is written whole or not at all */
 
@@ -24,7 +28,18 @@ static void emit(const report *r, const char *format, ...)
     (void)ignored;
 }
 
-/* `text` as a JSON string, quotes included; cut at `bytes`. */
+static bool is_json(const char *text)
+{
+    const json_options options = {.source = "report", .max_bytes = REPORT_BYTES};
+    json *root;
+    if (json_parse(text, strlen(text), &options, &root, NULL, NULL) != PS_OK)
+        return false;
+    json_free(&root);
+    return true;
+}
+
+/* `text` as a JSON string, quotes included; cut at `bytes`. Should it hold what is no UTF-8, or be cut inside
+ * a character, then all beyond ASCII is left to the reader as '?'. */
 static void quote(const char *text, char *quoted, size_t bytes)
 {
     size_t used = 0;
@@ -40,6 +55,23 @@ static void quote(const char *text, char *quoted, size_t bytes)
     }
     quoted[used++] = '"';
     quoted[used] = '\0';
+    if (!is_json(quoted))
+        for (char *c = quoted; *c; c++)
+            if ((unsigned char)*c >= 0x80)
+                *c = '?';
+}
+
+/* A number as JSON has it: no NaN or Inf, which are left to the reader as null. */
+typedef struct {
+    char text[32];
+} number;
+
+static number real(double value)
+{
+    number n = {"null"};
+    if (value - value == 0.0)
+        snprintf(n.text, sizeof n.text, "%.9g", value);
+    return n;
 }
 
 void report_start(const report *r, const char *role, const job_config *job, uint64_t epochs, uint64_t steps,
@@ -52,45 +84,34 @@ void report_start(const report *r, const char *role, const job_config *job, uint
          (unsigned long long)steps_per_epoch, (unsigned long long)examples, consistency_mode_name(job->mode));
 }
 
-/* JSON has no NaN or Inf; a loss that is one of them is left to the reader as null. */
-static const char *real(double value, char text[32])
-{
-    if (value - value != 0.0)
-        return "null";
-    snprintf(text, 32, "%.6g", value);
-    return text;
-}
-
 void report_step(const report *r, double epoch, uint64_t step, double loss, uint64_t examples_total,
                  double seconds, double images_per_s)
 {
-    char number[32];
     emit(r,
-         "{\"event\":\"step\",\"epoch\":%.4f,\"step\":%llu,\"loss\":%s,\"examples_total\":%llu,"
-         "\"seconds\":%.3f,\"images_per_s\":%.0f}\n",
-         epoch, (unsigned long long)step, real(loss, number), (unsigned long long)examples_total, seconds,
-         images_per_s);
+         "{\"event\":\"step\",\"epoch\":%s,\"step\":%llu,\"loss\":%s,\"examples_total\":%llu,"
+         "\"seconds\":%s,\"images_per_s\":%s}\n",
+         real(epoch).text, (unsigned long long)step, real(loss).text, (unsigned long long)examples_total,
+         real(seconds).text, real(images_per_s).text);
 }
 
 void report_eval(const report *r, double epoch, uint64_t step, double accuracy, double loss,
                  uint64_t examples, double seconds)
 {
-    char number[32];
     emit(r,
-         "{\"event\":\"eval\",\"epoch\":%.4g,\"step\":%llu,\"accuracy\":%.6f,\"loss\":%s,"
-         "\"examples\":%llu,\"seconds\":%.3f}\n",
-         epoch, (unsigned long long)step, accuracy, real(loss, number), (unsigned long long)examples,
-         seconds);
+         "{\"event\":\"eval\",\"epoch\":%s,\"step\":%llu,\"accuracy\":%s,\"loss\":%s,"
+         "\"examples\":%llu,\"seconds\":%s}\n",
+         real(epoch).text, (unsigned long long)step, real(accuracy).text, real(loss).text,
+         (unsigned long long)examples, real(seconds).text);
 }
 
 void report_done(const report *r, uint64_t step, double accuracy, double loss, double seconds,
                  double train_seconds, double images_per_s, const char *model)
 {
-    char number[32];
     char path[REPORT_BYTES / 2];
     quote(model, path, sizeof path);
     emit(r,
-         "{\"event\":\"done\",\"step\":%llu,\"accuracy\":%.6f,\"loss\":%s,\"seconds\":%.3f,"
-         "\"train_seconds\":%.3f,\"images_per_s\":%.0f,\"model\":%s}\n",
-         (unsigned long long)step, accuracy, real(loss, number), seconds, train_seconds, images_per_s, path);
+         "{\"event\":\"done\",\"step\":%llu,\"accuracy\":%s,\"loss\":%s,\"seconds\":%s,"
+         "\"train_seconds\":%s,\"images_per_s\":%s,\"model\":%s}\n",
+         (unsigned long long)step, real(accuracy).text, real(loss).text, real(seconds).text,
+         real(train_seconds).text, real(images_per_s).text, path);
 }
