@@ -40,8 +40,7 @@ const char *wire_role_name(wire_role role)
 wire_message *wire_create(wire_type type, uint32_t slice_count)
 {
     /* One block: the message, then the payload pointers, then the slice numbers. */
-    wire_message *m =
-        calloc(1, sizeof *m + slice_count * (sizeof(buffer *) + sizeof(uint32_t)));
+    wire_message *m = calloc(1, sizeof *m + slice_count * (sizeof(buffer *) + sizeof(uint32_t)));
     if (!m)
         return NULL;
     m->type = type;
@@ -75,6 +74,7 @@ void wire_set_text(wire_message *m, const char *text)
 
 ps_status wire_encode(const wire_message *m, buffer **header)
 {
+    *header = NULL;
     uint32_t payload_bytes[WIRE_SLICES_MAX];
     Penstock__Header h;
     penstock__header__init(&h);

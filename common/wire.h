@@ -89,7 +89,7 @@ void wire_destroy(wire_message **m);
 /* Copies `text`, cut at WIRE_TEXT_MAX. Out of memory leaves the message without a text. */
 void wire_set_text(wire_message *m, const char *text);
 
-/* The header frame of `m`. The payload frames are m->payloads as they are. PS_ENOMEM. */
+/* The header frame of `m`. The payload frames are m->payloads as they are. PS_ENOMEM, with a NULL header. */
 ps_status wire_encode(const wire_message *m, buffer **header);
 
 /* Judges a header and the sizes of the payload frames that came with it. On success `out` has
