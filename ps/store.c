@@ -50,6 +50,7 @@ ps_status store_create(const job_config *job, const partition *p, uint32_t serve
 {
     uint32_t count = partition_server_count(p, server);
     store *s = calloc(1, sizeof *s + count * sizeof s->slices[0]);
+    *out = NULL;
     if (!s)
         return PS_ENOMEM;
     s->job = job;
