@@ -1,0 +1,254 @@
+/* The floats of a shard, ps/store: versions stay whole while someone reads them. */
+#include "ps/store.h"
+
+#include <string.h>
+
+#include "common/random.h"
+#include "tests/unit/job_sample.h"
+#include "tests/unit/torture.h"
+
+typedef struct {
+    job_config job;
+    partition map;
+    store *store;
+} bench;
+
+/* One worker, one tensor of `elements` in slices of 1024, plain SGD at a rate of 1. */
+static void open_bench(bench *b, uint64_t elements)
+{
+    job_sample(&b->job, 1, 2, elements);
+    assert_int_equal(partition_init(&b->map, &b->job, NULL), PS_OK);
+    assert_int_equal(store_create(&b->job, &b->map, 0, &b->store), PS_OK);
+}
+
+static void close_bench(bench *b)
+{
+    store_destroy(&b->store);
+    assert_null(b->store);
+    partition_fini(&b->map);
+    job_fini(&b->job);
+}
+
+/* Updates with a gradient of `value` everywhere. */
+static ps_status apply(bench *b, float value)
+{
+    buffer *slices[8];
+    uint32_t count = partition_server_count(&b->map, 0);
+    assert_true(count <= 8);
+    for (uint32_t i = 0; i < count; i++) {
+        size_t bytes = buffer_size(store_weights(b->store, i));
+        slices[i] = buffer_alloc(bytes);
+        float *values = buffer_data(slices[i]);
+        for (size_t k = 0; k < bytes / sizeof *values; k++)
+            values[k] = value;
+    }
+    store_gradient gradient = {.slices = slices, .weight = 1};
+    ps_status status = store_apply(b->store, &gradient, 1, 1);
+    for (uint32_t i = 0; i < count; i++)
+        buffer_unref(&slices[i]);
+    return status;
+}
+
+static void assert_holds(const buffer *b, float value)
+{
+    const float *values = buffer_bytes(b);
+    for (size_t i = 0; i < buffer_size(b) / sizeof *values; i++)
+        assert_true(values[i] == value);
+}
+
+static void initial_values_are_those_of_the_tensor_wherever_it_is_cut(void **state)
+{
+    (void)state;
+    enum { ELEMENTS = 5000 };
+    job_config job;
+    job_sample(&job, 3, 1, 10);
+    job.seed = 99;
+    job_sample_add(&job, "kernel", ELEMENTS, (initializer){.kind = INITIALIZER_NORMAL, .a = 0, .b = 1});
+    static float expected[ELEMENTS];
+    random_initialize(&job.tensors.tensors[1], 99, 0, ELEMENTS, expected);
+    partition map;
+    assert_int_equal(partition_init(&map, &job, NULL), PS_OK);
+    uint64_t seen = 0;
+    for (uint32_t server = 0; server < 3; server++) {
+        store *s;
+        assert_int_equal(store_create(&job, &map, server, &s), PS_OK);
+        for (uint32_t i = 0; i < partition_server_count(&map, server); i++) {
+            const slice *cut = &map.slices[map.server_slices[map.server_first[server] + i]];
+            assert_int_equal(buffer_size(store_weights(s, i)), cut->count * sizeof(float));
+            if (cut->tensor != 1)
+                continue;
+            assert_memory_equal(buffer_bytes(store_weights(s, i)), expected + cut->offset,
+                                cut->count * sizeof(float));
+            seen += cut->count;
+        }
+        store_destroy(&s);
+    }
+    assert_int_equal(seen, ELEMENTS);
+    partition_fini(&map);
+    job_fini(&job);
+}
+
+static void update_moves_every_slice_to_its_next_version(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, 3000);
+    assert_int_equal(partition_server_count(&b.map, 0), 3);
+    assert_int_equal(apply(&b, 2), PS_OK);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_holds(store_weights(b.store, i), -2);
+    assert_int_equal(apply(&b, -5), PS_OK);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_holds(store_weights(b.store, i), 3);
+    close_bench(&b);
+}
+
+static void gradients_are_weighted_and_summed(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, 2);
+    float first[] = {1, 2}, second[] = {10, 20};
+    buffer *one = buffer_wrap(first, sizeof first, NULL, NULL);
+    buffer *two = buffer_wrap(second, sizeof second, NULL, NULL);
+    const store_gradient gradients[] = {{&one, 0.75f}, {&two, 0.25f}};
+    assert_int_equal(store_apply(b.store, gradients, 2, 2), PS_OK);
+    const float *weights = buffer_bytes(store_weights(b.store, 0));
+    assert_true(weights[0] == -2 * (0.75f * 1 + 0.25f * 10));
+    assert_true(weights[1] == -2 * (0.75f * 2 + 0.25f * 20));
+    buffer_unref(&one);
+    buffer_unref(&two);
+    close_bench(&b);
+}
+
+static void version_that_is_read_is_never_written(void **state)
+{
+    (void)state;
+    enum { VERSIONS = 6 };
+    bench b;
+    open_bench(&b, 1500);
+    buffer *held[VERSIONS];
+    for (int v = 0; v < VERSIONS; v++) {
+        held[v] = buffer_ref(store_weights(b.store, 1));
+        assert_int_equal(apply(&b, 1), PS_OK);
+        for (int k = 0; k <= v; k++)
+            assert_holds(held[k], (float)-k);
+    }
+    for (int v = 0; v < VERSIONS; v++)
+        buffer_unref(&held[v]);
+    close_bench(&b);
+}
+
+static void two_buffers_take_turns_when_nobody_reads(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, 100);
+    const void *first = buffer_bytes(store_weights(b.store, 0));
+    apply(&b, 1);
+    const void *second = buffer_bytes(store_weights(b.store, 0));
+    assert_ptr_not_equal(first, second);
+    for (int i = 0; i < 4; i++) {
+        apply(&b, 1);
+        assert_ptr_equal(buffer_bytes(store_weights(b.store, 0)), i % 2 ? second : first);
+    }
+    close_bench(&b);
+}
+
+static void update_allocates_only_for_slices_that_are_read(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, 100);
+    float ones[100];
+    for (int i = 0; i < 100; i++)
+        ones[i] = 1;
+    buffer *gradient = buffer_wrap(ones, sizeof ones, NULL, NULL);
+    const store_gradient share = {.slices = &gradient, .weight = 1};
+    apply(&b, 0);
+    torture_begin(0);
+    ps_status status = store_apply(b.store, &share, 1, 1);
+    torture_end();
+    assert_int_equal(status, PS_OK);
+    buffer_unref(&gradient);
+    close_bench(&b);
+}
+
+static void update_without_memory_changes_nothing(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, 2000);
+    b.job.optimizer.kind = OPTIMIZER_SGD;
+    float ones[1000];
+    for (int i = 0; i < 1000; i++)
+        ones[i] = 1;
+    buffer *slices[2];
+    for (int i = 0; i < 2; i++)
+        slices[i] = buffer_wrap(ones, sizeof ones, NULL, NULL);
+    const store_gradient share = {.slices = slices, .weight = 1};
+    ps_status status = PS_ENOMEM;
+    long allowed = 0;
+    for (; status != PS_OK; allowed++) {
+        assert_true(allowed < 20);
+        torture_begin(allowed);
+        status = store_apply(b.store, &share, 1, 1);
+        torture_end();
+        assert_true(status == PS_OK || status == PS_ENOMEM);
+        for (uint32_t i = 0; i < 2; i++)
+            assert_holds(store_weights(b.store, i), status == PS_OK ? -1 : 0);
+    }
+    assert_true(allowed > 1);
+    buffer_unref(&slices[0]);
+    buffer_unref(&slices[1]);
+    close_bench(&b);
+}
+
+static void creation_survives_each_failing_allocation(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, 3000);
+    b.job.optimizer.kind = OPTIMIZER_ADAM;
+    ps_status status = PS_ENOMEM;
+    for (long allowed = 0; status != PS_OK; allowed++) {
+        assert_true(allowed < 50);
+        store *s;
+        torture_begin(allowed);
+        status = store_create(&b.job, &b.map, 0, &s);
+        torture_end();
+        assert_int_equal(status == PS_OK, s != NULL);
+        store_destroy(&s);
+    }
+    b.job.optimizer.kind = OPTIMIZER_SGD;
+    close_bench(&b);
+}
+
+static void bytes_count_two_versions_and_the_slots(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, 3000);
+    assert_int_equal(store_bytes(&b.job, &b.map, 0), 3000 * 4 * 2);
+    b.job.optimizer.kind = OPTIMIZER_MOMENTUM;
+    assert_int_equal(store_bytes(&b.job, &b.map, 0), 3000 * 4 * 3);
+    b.job.optimizer.kind = OPTIMIZER_ADAM;
+    assert_int_equal(store_bytes(&b.job, &b.map, 0), 3000 * 4 * 4);
+    close_bench(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(initial_values_are_those_of_the_tensor_wherever_it_is_cut),
+        cmocka_unit_test(update_moves_every_slice_to_its_next_version),
+        cmocka_unit_test(gradients_are_weighted_and_summed),
+        cmocka_unit_test(version_that_is_read_is_never_written),
+        cmocka_unit_test(two_buffers_take_turns_when_nobody_reads),
+        cmocka_unit_test(update_allocates_only_for_slices_that_are_read),
+        cmocka_unit_test(update_without_memory_changes_nothing),
+        cmocka_unit_test(creation_survives_each_failing_allocation),
+        cmocka_unit_test(bytes_count_two_versions_and_the_slots),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
