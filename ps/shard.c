@@ -38,8 +38,8 @@ struct shard {
     uint32_t slice_count; /* of this shard */
     consistency consistency;
     store *store;
-    member *workers;    /* (job.workers) */
-    member *evaluators; /* (job.evaluators) */
+    member *workers;           /* (job.workers) */
+    member *evaluators;        /* (job.evaluators) */
     store_gradient *gradients; /* (job.workers) scratch */
 };
 
@@ -187,12 +187,27 @@ wire_message *shard_next(shard *s, wire_route *to)
 
 /* ---- when may a request be answered? ---- */
 
-static bool others_finished(const shard *s, const wire_message *request)
+/* The workers whose end a request for the final weights waits for: all but the one that asks. */
+static void others_at_work(const shard *s, const wire_message *request, worker_set *others)
 {
+    others->count = 0;
     for (uint32_t w = 0; w < s->job.workers; w++)
         if (!s->workers[w].finished && !(request->role == WIRE_WORKER && request->index == w))
-            return false;
-    return true;
+            others->workers[others->count++] = (uint16_t)w;
+}
+
+static bool others_finished(const shard *s, const wire_message *request)
+{
+    worker_set others;
+    others_at_work(s, request, &others);
+    return others.count == 0;
+}
+
+/* A part of a gradient whose other parts are not all here. In sync its step says the same. */
+static bool is_unapplied_part(const shard *s, const wire_message *request)
+{
+    return (request->type == WIRE_PUSH || request->type == WIRE_PUSH_PULL) &&
+           s->job.mode != CONSISTENCY_SYNC && request->step > s->consistency.clocks[request->index].pushed;
 }
 
 static bool may_answer(const shard *s, const wire_message *request)
@@ -205,6 +220,8 @@ static bool may_answer(const shard *s, const wire_message *request)
         !consistency_settled(&s->consistency, request->index, request->step))
         return false; /* the weights are to hold all of the gradient, of which this is a part */
     if (request->after_finish && !others_finished(s, request))
+        return false;
+    if (is_unapplied_part(s, request))
         return false;
     return consistency_may_answer(&s->consistency, request->step);
 }
@@ -442,8 +459,8 @@ static ps_status check_fits_parts(shard *s, member *m, const wire_message *part,
                        part->index, (unsigned long long)part->step, (unsigned long long)push->step);
     if (push->examples != part->examples || push->clip_factor != part->clip_factor)
         return ps_fail(error, PS_EPROTOCOL,
-                       "worker %u: the parts of step %llu disagree about examples or clip factor", part->index,
-                       (unsigned long long)part->step);
+                       "worker %u: the parts of step %llu disagree about examples or clip factor",
+                       part->index, (unsigned long long)part->step);
     return PS_OK;
 }
 
@@ -565,14 +582,13 @@ static void describe_wait(const shard *s, const wire_message *request, char *tex
     worker_set missing = {0};
     char names[256];
     if (request->after_finish) {
-        for (uint32_t w = 0; w < s->job.workers; w++)
-            if (!s->workers[w].finished)
-                missing.workers[missing.count++] = (uint16_t)w;
+        others_at_work(s, request, &missing);
         describe_workers(s, &missing, names, sizeof names);
         snprintf(text, bytes, "the end of the job waits for %s", names);
         return;
     }
-    consistency_missing(&s->consistency, request->step, &missing);
+    if (!consistency_may_answer(&s->consistency, request->step))
+        consistency_missing(&s->consistency, request->step, &missing);
     describe_workers(s, &missing, names, sizeof names);
     snprintf(text, bytes, "step %llu waits for %s", (unsigned long long)request->step,
              missing.count ? names : "the rest of its gradient");
@@ -651,9 +667,8 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
 void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms)
 {
     ps_error error = {PS_OK, ""};
-    ps_status status = (*message)->type == WIRE_HELLO
-                           ? handle_hello(s, *message, from, &error)
-                           : handle_request(s, message, from, now_ms, &error);
+    ps_status status = (*message)->type == WIRE_HELLO ? handle_hello(s, *message, from, &error)
+                                                      : handle_request(s, message, from, now_ms, &error);
     if (status != PS_OK) {
         s->counters.messages_refused++;
         send_error(s, *message, from, &error);
