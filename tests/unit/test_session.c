@@ -1,0 +1,641 @@
+/* The worker's core, worker/session, with hand-made answers in place of the ps. */
+#include "worker/session.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "tests/unit/job_sample.h"
+#include "tests/unit/torture.h"
+
+enum { FIRST_MS = 100, MAX_MS = 300, SERVERS = 2, ELEMENTS = 5000 };
+
+typedef struct {
+    job_config job;
+    partition map;
+    uint64_t fingerprint;
+    session *session;
+    float weights[ELEMENTS], gradient[ELEMENTS];
+    float *weights_of[1];
+    const float *gradients_of[1];
+} bench;
+
+/* One tensor over five slices of 1000, of two ps. */
+static void open_bench(bench *b, uint64_t elements, uint32_t servers)
+{
+    memset(b, 0, sizeof *b);
+    job_sample(&b->job, servers, 1, elements);
+    assert_int_equal(partition_init(&b->map, &b->job, NULL), PS_OK);
+    assert_int_equal(wire_job_fingerprint(&b->job, &b->fingerprint), PS_OK);
+    const session_config config = {
+        .job = &b->job,
+        .partition = &b->map,
+        .role = WIRE_WORKER,
+        .incarnation = 7,
+        .query_first_ms = FIRST_MS,
+        .query_max_ms = MAX_MS,
+    };
+    assert_int_equal(session_create(&config, &b->session), PS_OK);
+    for (int i = 0; i < ELEMENTS; i++)
+        b->gradient[i] = (float)i;
+    b->weights_of[0] = b->weights;
+    b->gradients_of[0] = b->gradient;
+}
+
+static void close_bench(bench *b)
+{
+    session_destroy(&b->session);
+    assert_null(b->session);
+    partition_fini(&b->map);
+    job_fini(&b->job);
+}
+
+static wire_message *take(bench *b, uint32_t server, uint64_t now_ms, wire_type type)
+{
+    wire_message *m = session_next(b->session, server, now_ms);
+    if (!m)
+        fail_msg("nothing is sent to ps/%u", server);
+    assert_int_equal(m->type, type);
+    assert_int_equal(m->role, WIRE_WORKER);
+    assert_int_equal(m->incarnation, 7);
+    assert_true(m->job == (type == WIRE_HELLO ? 0 : b->fingerprint));
+    return m;
+}
+
+static uint64_t take_request(bench *b, uint32_t server, uint64_t now_ms, wire_type type)
+{
+    wire_message *m = take(b, server, now_ms, type);
+    uint64_t request = m->request;
+    wire_destroy(&m);
+    return request;
+}
+
+static void assert_silent(bench *b, uint32_t server, uint64_t now_ms)
+{
+    wire_message *m = session_next(b->session, server, now_ms);
+    if (m)
+        fail_msg("%s is sent to ps/%u", wire_type_name(m->type), server);
+}
+
+static wire_message *make_answer(bench *b, uint32_t server, wire_type type, uint64_t request, uint32_t slices)
+{
+    wire_message *m = wire_create(type, slices);
+    assert_non_null(m);
+    m->role = WIRE_PS;
+    m->index = server;
+    m->incarnation = 100 + server;
+    m->job = b->fingerprint;
+    m->request = request;
+    return m;
+}
+
+static void give(bench *b, uint32_t server, wire_message *m)
+{
+    session_receive(b->session, server, &m);
+    assert_null(m);
+}
+
+static void give_plain(bench *b, uint32_t server, wire_type type, uint64_t request)
+{
+    give(b, server, make_answer(b, server, type, request, 0));
+}
+
+static void give_text(bench *b, uint32_t server, wire_type type, uint64_t request, ps_status status,
+                      const char *text)
+{
+    wire_message *m = make_answer(b, server, type, request, 0);
+    m->status = status;
+    wire_set_text(m, text);
+    give(b, server, m);
+}
+
+/* All slices of that ps; element i of the tensor gets the value i + `base`. */
+static wire_message *make_weights(bench *b, uint32_t server, uint64_t request, float base)
+{
+    uint32_t count = partition_server_count(&b->map, server);
+    wire_message *m = make_answer(b, server, WIRE_WEIGHTS, request, count);
+    m->has_payload = true;
+    for (uint32_t i = 0; i < count; i++) {
+        m->slices[i] = b->map.server_slices[b->map.server_first[server] + i];
+        const slice *cut = &b->map.slices[m->slices[i]];
+        m->payloads[i] = buffer_alloc(cut->count * sizeof(float));
+        float *values = buffer_data(m->payloads[i]);
+        for (uint32_t k = 0; k < cut->count; k++)
+            values[k] = (float)(cut->offset + k) + base;
+    }
+    return m;
+}
+
+static void join_all(bench *b)
+{
+    for (uint32_t server = 0; server < b->job.servers; server++) {
+        take_request(b, server, 0, WIRE_HELLO);
+        give_plain(b, server, WIRE_WELCOME, 0);
+    }
+}
+
+static void open_joined(bench *b)
+{
+    open_bench(b, ELEMENTS, SERVERS);
+    join_all(b);
+}
+
+static session_ticket submit(bench *b, wire_type type, uint64_t step)
+{
+    const session_request request = {
+        .type = type,
+        .step = step,
+        .examples = type == WIRE_PUSH || type == WIRE_PUSH_PULL ? 10 : 0,
+        .clip_factor = 1,
+        .gradients = b->gradients_of,
+        .weights = b->weights_of,
+    };
+    session_ticket ticket;
+    assert_int_equal(session_submit(b->session, &request, &ticket), PS_OK);
+    return ticket;
+}
+
+static void assert_fails(const bench *b, ps_status status, const char *text)
+{
+    ps_error error = {PS_OK, ""};
+    assert_int_equal(session_failure(b->session, &error), status);
+    assert_string_equal(error.text, text);
+}
+
+/* ---- joining ---- */
+
+static void hello_goes_to_each_ps_with_its_index_and_the_job(void **state)
+{
+    (void)state;
+    bench b;
+    uint64_t step = 99;
+    open_bench(&b, ELEMENTS, SERVERS);
+    for (uint32_t server = 0; server < SERVERS; server++) {
+        wire_message *m = take(&b, server, 0, WIRE_HELLO);
+        assert_int_equal(m->receiver, server);
+        assert_int_equal(m->request, 0);
+        assert_int_equal(job_difference(&b.job, m->hello, NULL), PS_OK);
+        wire_destroy(&m);
+        assert_silent(&b, server, 0);
+    }
+    wire_message *m = make_answer(&b, 1, WIRE_WELCOME, 0, 0);
+    m->step = 12;
+    give(&b, 1, m);
+    assert_false(session_joined(b.session, &step));
+    assert_false(session_welcomed(b.session, 0));
+    assert_true(session_welcomed(b.session, 1));
+    m = make_answer(&b, 0, WIRE_WELCOME, 0, 0);
+    m->step = 11;
+    give(&b, 0, m);
+    assert_true(session_joined(b.session, &step));
+    assert_int_equal(step, 12);
+    close_bench(&b);
+}
+
+static void hello_is_repeated_until_it_is_answered(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, ELEMENTS, SERVERS);
+    take_request(&b, 0, 1000, WIRE_HELLO);
+    assert_silent(&b, 0, 1000 + FIRST_MS - 1);
+    take_request(&b, 0, 1000 + FIRST_MS, WIRE_HELLO);
+    assert_silent(&b, 0, 1000 + FIRST_MS);
+    give_plain(&b, 0, WIRE_WELCOME, 0);
+    assert_silent(&b, 0, 9000);
+    close_bench(&b);
+}
+
+static void requests_wait_for_the_welcome_of_their_ps(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, ELEMENTS, SERVERS);
+    submit(&b, WIRE_PULL, 0);
+    take_request(&b, 0, 0, WIRE_HELLO);
+    take_request(&b, 1, 0, WIRE_HELLO);
+    assert_silent(&b, 0, 1);
+    give_plain(&b, 0, WIRE_WELCOME, 0);
+    take_request(&b, 0, 1, WIRE_PULL);
+    assert_silent(&b, 1, 1);
+    close_bench(&b);
+}
+
+static void refused_hello_ends_the_session(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, ELEMENTS, SERVERS);
+    take_request(&b, 1, 0, WIRE_HELLO);
+    give_text(&b, 1, WIRE_ERROR, 0, PS_EMISMATCH, "seed is 1 here, but 2 in the job");
+    assert_fails(&b, PS_EMISMATCH, "ps/1: seed is 1 here, but 2 in the job");
+    assert_silent(&b, 1, 9000);
+    give_text(&b, 0, WIRE_ERROR, 0, PS_ELIMIT, "another reason"); /* the first stays */
+    assert_fails(&b, PS_EMISMATCH, "ps/1: seed is 1 here, but 2 in the job");
+    close_bench(&b);
+}
+
+static void wrong_process_at_an_address_ends_the_session(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, ELEMENTS, SERVERS);
+    give(&b, 0, make_answer(&b, 1, WIRE_WELCOME, 0, 0));
+    assert_fails(&b, PS_EMISMATCH, "ps/0: at its address answers another process");
+    close_bench(&b);
+    open_bench(&b, ELEMENTS, SERVERS);
+    wire_message *m = make_answer(&b, 1, WIRE_WELCOME, 0, 0);
+    m->job++;
+    give(&b, 1, m);
+    assert_fails(&b, PS_EMISMATCH, "ps/1: it serves another job");
+    close_bench(&b);
+}
+
+static void welcome_of_another_incarnation_means_lost_state(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    give_plain(&b, 0, WIRE_WELCOME, 0); /* a repeat is harmless */
+    assert_int_equal(session_failure(b.session, NULL), PS_OK);
+    wire_message *m = make_answer(&b, 0, WIRE_WELCOME, 0, 0);
+    m->incarnation++;
+    give(&b, 0, m);
+    assert_fails(&b, PS_EPEER, "ps/0: it has restarted and lost its state");
+    close_bench(&b);
+}
+
+/* ---- requests ---- */
+
+static void push_is_cut_by_ps_and_lends_the_gradient_in_place(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    submit(&b, WIRE_PUSH_PULL, 1);
+    uint32_t slices = 0;
+    for (uint32_t server = 0; server < SERVERS; server++) {
+        wire_message *m = take(&b, server, 0, WIRE_PUSH_PULL);
+        assert_int_equal(m->step, 1);
+        assert_int_equal(m->examples, 10);
+        assert_true(m->has_payload);
+        for (uint32_t i = 0; i < m->slice_count; i++, slices++) {
+            const slice *cut = &b.map.slices[m->slices[i]];
+            assert_int_equal(cut->server, server);
+            assert_ptr_equal(buffer_bytes(m->payloads[i]), b.gradient + cut->offset);
+            assert_int_equal(buffer_size(m->payloads[i]), cut->count * sizeof(float));
+        }
+        wire_destroy(&m);
+        assert_silent(&b, server, 0);
+    }
+    assert_int_equal(slices, b.map.count);
+    close_bench(&b);
+}
+
+static void push_of_many_slices_takes_several_messages(void **state)
+{
+    (void)state;
+    enum { SLICES = WIRE_SLICES_MAX + 3 };
+    bench *b = calloc(1, sizeof *b);
+    float *large = calloc((size_t)SLICES * 1024, sizeof *large);
+    assert_true(b && large);
+    open_bench(b, (uint64_t)SLICES * 1024, 1);
+    b->gradients_of[0] = large;
+    join_all(b);
+    session_ticket ticket = submit(b, WIRE_PUSH, 1);
+    wire_message *first = take(b, 0, 0, WIRE_PUSH), *second = take(b, 0, 0, WIRE_PUSH);
+    assert_int_equal(first->slice_count, WIRE_SLICES_MAX);
+    assert_int_equal(second->slice_count, 3);
+    assert_int_equal(second->slices[0], WIRE_SLICES_MAX);
+    assert_int_equal(second->request, first->request + 1);
+    give_plain(b, 0, WIRE_ACK, second->request);
+    assert_false(session_answered(b->session, ticket));
+    give_plain(b, 0, WIRE_ACK, first->request);
+    assert_true(session_answered(b->session, ticket));
+    wire_destroy(&first);
+    wire_destroy(&second);
+    close_bench(b);
+    free(large);
+    free(b);
+}
+
+static void weights_are_put_where_their_slices_belong(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    session_ticket ticket = submit(&b, WIRE_PULL, 0);
+    for (uint32_t server = 0; server < SERVERS; server++) {
+        uint64_t request = take_request(&b, server, 0, WIRE_PULL);
+        wire_message *m = make_weights(&b, server, request, 0.5f);
+        m->step = 5 + server;
+        m->examples_total = 100 - server;
+        m->job_finished = server == 1;
+        give(&b, server, m);
+    }
+    session_result result;
+    assert_true(session_finished(b.session, ticket));
+    assert_int_equal(session_collect(b.session, ticket, &result, NULL), PS_OK);
+    for (int i = 0; i < ELEMENTS; i++)
+        assert_true(b.weights[i] == (float)i + 0.5f);
+    assert_int_equal(result.step, 6);
+    assert_int_equal(result.examples_total, 99);
+    assert_true(result.job_finished);
+    close_bench(&b);
+}
+
+static void push_without_examples_reads_no_gradient(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    const session_request request = {.type = WIRE_PUSH, .step = 1, .clip_factor = 1};
+    session_ticket ticket;
+    assert_int_equal(session_submit(b.session, &request, &ticket), PS_OK);
+    wire_message *m = take(&b, 0, 0, WIRE_PUSH);
+    assert_false(m->has_payload);
+    assert_true(m->slice_count > 0);
+    wire_destroy(&m);
+    close_bench(&b);
+}
+
+static void finish_goes_to_every_ps(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    session_ticket ticket = submit(&b, WIRE_FINISH, 0);
+    for (uint32_t server = 0; server < SERVERS; server++) {
+        wire_message *m = take(&b, server, 0, WIRE_FINISH);
+        assert_int_equal(m->slice_count, 0);
+        give_plain(&b, server, WIRE_ACK, m->request);
+        wire_destroy(&m);
+    }
+    assert_true(session_finished(b.session, ticket));
+    close_bench(&b);
+}
+
+static void operation_is_finished_only_when_what_was_lent_is_back(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    session_ticket ticket = submit(&b, WIRE_PUSH, 1);
+    wire_message *sent[SERVERS];
+    for (uint32_t server = 0; server < SERVERS; server++) {
+        sent[server] = take(&b, server, 0, WIRE_PUSH);
+        give_plain(&b, server, WIRE_ACK, sent[server]->request);
+    }
+    assert_true(session_answered(b.session, ticket));
+    assert_false(session_finished(b.session, ticket));
+    session_await_release(b.session, ticket, 1);
+    wire_destroy(&sent[0]);
+    assert_false(session_finished(b.session, ticket));
+    wire_destroy(&sent[1]);
+    session_await_release(b.session, ticket, 1);
+    assert_true(session_finished(b.session, ticket));
+    close_bench(&b);
+}
+
+static void outstanding_operations_are_bounded(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    session_ticket last = 0;
+    for (int i = 0; i < SESSION_OPERATIONS_MAX; i++)
+        last = submit(&b, WIRE_FINISH, 0);
+    const session_request request = {.type = WIRE_FINISH};
+    session_ticket ticket;
+    assert_int_equal(session_submit(b.session, &request, &ticket), PS_ELIMIT);
+    /* Collecting one makes room for one. Older operations are sent first. */
+    uint64_t request_number = 0;
+    for (uint32_t server = 0; server < SERVERS; server++) {
+        uint64_t before = 0;
+        for (int i = 0; i < SESSION_OPERATIONS_MAX; i++) {
+            request_number = take_request(&b, server, 0, WIRE_FINISH);
+            assert_true(request_number > before);
+            before = request_number;
+        }
+        give_plain(&b, server, WIRE_ACK, request_number);
+    }
+    session_result result;
+    assert_int_equal(session_collect(b.session, last, &result, NULL), PS_OK);
+    assert_int_equal(session_submit(b.session, &request, &ticket), PS_OK);
+    close_bench(&b);
+}
+
+/* ---- retransmission ---- */
+
+/* At `due_ms`, and not before, the session asks about its request. */
+static void assert_asks_at(bench *b, uint64_t due_ms, uint64_t request)
+{
+    session_tick(b->session, due_ms - 1);
+    assert_silent(b, 0, due_ms - 1);
+    session_tick(b->session, due_ms);
+    assert_int_equal(take_request(b, 0, due_ms, WIRE_QUERY), request);
+    assert_silent(b, 0, due_ms);
+}
+
+static void unanswered_request_is_asked_about_ever_more_seldom(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    submit(&b, WIRE_PULL, 1);
+    uint64_t request = take_request(&b, 0, 1000, WIRE_PULL);
+    assert_asks_at(&b, 1000 + 100, request);
+    assert_asks_at(&b, 1100 + 200, request);
+    assert_asks_at(&b, 1300 + 300, request);
+    assert_asks_at(&b, 1600 + 300, request);
+    give_text(&b, 0, WIRE_PENDING, request, PS_OK, "step 1 waits for worker 3");
+    assert_asks_at(&b, 1900 + 300, request);
+    close_bench(&b);
+}
+
+static void request_that_the_ps_does_not_know_is_sent_again(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    session_ticket ticket = submit(&b, WIRE_PUSH, 1);
+    uint64_t request = take_request(&b, 0, 0, WIRE_PUSH);
+    give_plain(&b, 0, WIRE_RESEND, request);
+    give_plain(&b, 0, WIRE_RESEND, request); /* twice asked for is once sent */
+    wire_message *m = take(&b, 0, 5, WIRE_PUSH);
+    assert_int_equal(m->request, request);
+    assert_ptr_equal(buffer_bytes(m->payloads[0]), b.gradient + b.map.slices[m->slices[0]].offset);
+    wire_destroy(&m);
+    assert_silent(&b, 0, 5);
+    give_plain(&b, 0, WIRE_ACK, request);
+    give_plain(&b, 0, WIRE_RESEND, request); /* stale: it is answered */
+    assert_silent(&b, 0, 6);
+    assert_false(session_answered(b.session, ticket)); /* ps/1 has still to answer */
+    close_bench(&b);
+}
+
+/* ---- answers that are not as expected ---- */
+
+static void refusal_ends_the_operation_alone(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    session_ticket ticket = submit(&b, WIRE_PULL, 0);
+    uint64_t first = take_request(&b, 0, 0, WIRE_PULL), second = take_request(&b, 1, 0, WIRE_PULL);
+    give_text(&b, 0, WIRE_ERROR, first, PS_ENONFINITE, "the gradient of worker 1 holds NaN");
+    assert_false(session_answered(b.session, ticket));
+    give(&b, 1, make_weights(&b, 1, second, 0));
+    session_result result;
+    ps_error error;
+    assert_true(session_finished(b.session, ticket));
+    assert_int_equal(session_collect(b.session, ticket, &result, &error), PS_ENONFINITE);
+    assert_string_equal(error.text, "ps/0: the gradient of worker 1 holds NaN");
+    assert_int_equal(session_failure(b.session, NULL), PS_OK);
+    close_bench(&b);
+}
+
+static void refusal_without_status_or_reason_is_still_one(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    session_ticket ticket = submit(&b, WIRE_FINISH, 0);
+    give_plain(&b, 0, WIRE_ERROR, take_request(&b, 0, 0, WIRE_FINISH));
+    give_plain(&b, 1, WIRE_ACK, take_request(&b, 1, 0, WIRE_FINISH));
+    session_result result;
+    ps_error error;
+    assert_int_equal(session_collect(b.session, ticket, &result, &error), PS_EPROTOCOL);
+    assert_string_equal(error.text, "ps/0: refused without a reason");
+    close_bench(&b);
+}
+
+static void answers_that_fit_no_open_request_are_ignored(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    session_ticket ticket = submit(&b, WIRE_FINISH, 0);
+    uint64_t first = take_request(&b, 0, 0, WIRE_FINISH), second = take_request(&b, 1, 0, WIRE_FINISH);
+    give_plain(&b, 0, WIRE_ACK, second); /* of a request to the other ps */
+    give_plain(&b, 0, WIRE_ACK, second + 1);
+    give_plain(&b, 0, WIRE_ACK, UINT64_MAX);
+    give_plain(&b, 0, WIRE_ACK, first);
+    give_plain(&b, 0, WIRE_ACK, first); /* a duplicate */
+    assert_false(session_answered(b.session, ticket));
+    give_plain(&b, 1, WIRE_ACK, second);
+    assert_true(session_answered(b.session, ticket));
+    session_result result;
+    assert_int_equal(session_collect(b.session, ticket, &result, NULL), PS_OK);
+    give_plain(&b, 1, WIRE_ACK, second); /* of an operation that is over */
+    assert_int_equal(session_failure(b.session, NULL), PS_OK);
+    close_bench(&b);
+}
+
+static void answers_of_the_wrong_kind_are_ignored(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    session_ticket pull = submit(&b, WIRE_PULL, 0);
+    uint64_t pull_request = take_request(&b, 0, 0, WIRE_PULL);
+    session_ticket finish = submit(&b, WIRE_FINISH, 0);
+    uint64_t finish_request = take_request(&b, 0, 0, WIRE_FINISH);
+    give_plain(&b, 0, WIRE_ACK, pull_request);
+    give(&b, 0, make_weights(&b, 0, finish_request, 1));
+    give(&b, 0, make_answer(&b, 0, WIRE_WEIGHTS, pull_request, 0));
+
+    wire_message *m = make_weights(&b, 0, pull_request, 1); /* a slice that was not asked for */
+    m->slices[0] += 1000;
+    give(&b, 0, m);
+    m = make_weights(&b, 0, pull_request, 1); /* a slice of another size */
+    buffer_unref(&m->payloads[0]);
+    m->payloads[0] = buffer_alloc(4);
+    give(&b, 0, m);
+    assert_false(session_answered(b.session, pull));
+    assert_false(session_answered(b.session, finish));
+    for (int i = 0; i < ELEMENTS; i++)
+        assert_true(b.weights[i] == 0);
+    close_bench(&b);
+}
+
+/* ---- allocations ---- */
+
+static void session_survives_each_failing_allocation(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    const session_config config = {
+        .job = &b.job, .partition = &b.map, .role = WIRE_WORKER, .query_first_ms = 1, .query_max_ms = 1};
+    ps_status status = PS_ENOMEM;
+    for (long allowed = 0; status != PS_OK; allowed++) {
+        assert_true(allowed < 50);
+        session *s;
+        torture_begin(allowed);
+        status = session_create(&config, &s);
+        torture_end();
+        assert_int_equal(status == PS_OK, s != NULL);
+        session_destroy(&s);
+    }
+    const session_request request = {.type = WIRE_PUSH,
+                                     .step = 1,
+                                     .examples = 1,
+                                     .clip_factor = 1,
+                                     .gradients = b.gradients_of,
+                                     .weights = b.weights_of};
+    session_ticket ticket;
+    status = PS_ENOMEM;
+    for (long allowed = 0; status != PS_OK; allowed++) {
+        assert_true(allowed < 50);
+        torture_begin(allowed);
+        status = session_submit(b.session, &request, &ticket);
+        torture_end();
+    }
+    wire_message *m = NULL; /* a message that finds no memory is tried again */
+    for (long allowed = 0; !m; allowed++) {
+        assert_true(allowed < 50);
+        torture_begin(allowed);
+        m = session_next(b.session, 0, 0);
+        torture_end();
+    }
+    assert_int_equal(m->type, WIRE_PUSH);
+    wire_destroy(&m);
+    session_await_release(b.session, ticket, 0);
+    close_bench(&b);
+}
+
+static int silence(void **state)
+{
+    (void)state;
+    log_setup("test", LOG_OFF);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hello_goes_to_each_ps_with_its_index_and_the_job),
+        cmocka_unit_test(hello_is_repeated_until_it_is_answered),
+        cmocka_unit_test(requests_wait_for_the_welcome_of_their_ps),
+        cmocka_unit_test(refused_hello_ends_the_session),
+        cmocka_unit_test(wrong_process_at_an_address_ends_the_session),
+        cmocka_unit_test(welcome_of_another_incarnation_means_lost_state),
+        cmocka_unit_test(push_is_cut_by_ps_and_lends_the_gradient_in_place),
+        cmocka_unit_test(push_of_many_slices_takes_several_messages),
+        cmocka_unit_test(weights_are_put_where_their_slices_belong),
+        cmocka_unit_test(push_without_examples_reads_no_gradient),
+        cmocka_unit_test(finish_goes_to_every_ps),
+        cmocka_unit_test(operation_is_finished_only_when_what_was_lent_is_back),
+        cmocka_unit_test(outstanding_operations_are_bounded),
+        cmocka_unit_test(unanswered_request_is_asked_about_ever_more_seldom),
+        cmocka_unit_test(request_that_the_ps_does_not_know_is_sent_again),
+        cmocka_unit_test(refusal_ends_the_operation_alone),
+        cmocka_unit_test(refusal_without_status_or_reason_is_still_one),
+        cmocka_unit_test(answers_that_fit_no_open_request_are_ignored),
+        cmocka_unit_test(answers_of_the_wrong_kind_are_ignored),
+        cmocka_unit_test(session_survives_each_failing_allocation),
+    };
+    return cmocka_run_group_tests(tests, silence, NULL);
+}
