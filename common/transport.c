@@ -10,6 +10,16 @@
 #include <string.h>
 #include <zmq.h>
 
+/* ZeroMQ's queues hand a buffer over to its I/O thread, which ThreadSanitizer cannot see; so it is told. */
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define HAND_OVER(b) __tsan_release(b)
+#define TAKE_OVER(b) __tsan_acquire(b)
+#else
+#define HAND_OVER(b) ((void)(b))
+#define TAKE_OVER(b) ((void)(b))
+#endif
+
 enum {
     BACKLOG = 1024,
     RECONNECT_FIRST_MS = 50,
@@ -211,6 +221,7 @@ static void unref_frame(void *data, void *hint)
 {
     (void)data;
     buffer *b = hint;
+    TAKE_OVER(b);
     buffer_unref(&b);
 }
 
@@ -222,6 +233,7 @@ static int send_buffer(void *socket, buffer *b, int flags)
         buffer_unref(&b);
         return -1;
     }
+    HAND_OVER(b);
     int rc = zmq_msg_send(&frame, socket, flags | ZMQ_DONTWAIT);
     int cause = errno;
     if (rc < 0)
