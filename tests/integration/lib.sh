@@ -153,14 +153,30 @@ await_end() {
     wait "${pids[$name]}"
     code=$?
     unset "pids[$name]"
-    [ "$code" = "$wanted" ] || fail_log "$name" "$name ended with $code instead of $wanted"
+    [ "$code" = "$wanted" ] && return
+    fail_log "$name" "$name ended with $code instead of $wanted"
+    return 1
 }
 
+# await_all   everything that was started ends, with 0. One that fails leaves the others waiting for it: they are
+# killed.
 await_all() {
     local name
-    for name in "${!pids[@]}"; do
-        await_end "$name" 0
+    while [ "${#pids[@]}" -gt 0 ]; do
+        await some_have_ended || break
+        for name in "${!pids[@]}"; do
+            is_running "$name" || await_end "$name" 0 || break 2
+        done
     done
+    kill_all
+}
+
+some_have_ended() {
+    local name
+    for name in "${!pids[@]}"; do
+        is_running "$name" || return 0
+    done
+    return 1
 }
 
 # run_program NAME CODE COMMAND...   to its end.
