@@ -291,23 +291,45 @@ static void close_frame(void *data, void *context)
     free(frame);
 }
 
-/* Receives a frame into a buffer that owns it; NULL if there is no memory for that, and the frame is lost. */
-static buffer *receive_buffer(void *socket)
+/* A buffer with the same bytes; the frame is closed. */
+static buffer *copy_frame(zmq_msg_t *received)
 {
-    zmq_msg_t received;
-    zmq_msg_init(&received);
-    int rc = zmq_msg_recv(&received, socket, ZMQ_DONTWAIT);
-    zmq_msg_t *frame = rc >= 0 ? malloc(sizeof *frame) : NULL;
+    buffer *b = buffer_alloc(zmq_msg_size(received));
+    if (b)
+        memcpy(buffer_data(b), zmq_msg_data(received), buffer_size(b));
+    zmq_msg_close(received);
+    return b;
+}
+
+/* A buffer that owns the frame. */
+static buffer *wrap_frame(zmq_msg_t *received)
+{
+    zmq_msg_t *frame = malloc(sizeof *frame);
     if (!frame) {
-        zmq_msg_close(&received);
+        zmq_msg_close(received);
         return NULL;
     }
     zmq_msg_init(frame);
-    zmq_msg_move(frame, &received);
+    zmq_msg_move(frame, received);
     buffer *b = buffer_wrap(zmq_msg_data(frame), zmq_msg_size(frame), close_frame, frame);
     if (!b)
         close_frame(NULL, frame);
     return b;
+}
+
+/* Receives a frame; NULL if there is no memory for that, and the frame is lost. Large frames have memory of
+ * their own and are taken as they are. Small ones lie where they fell in ZeroMQ's receive buffer of 8 KiB,
+ * mostly where no float may be. */
+static buffer *receive_buffer(void *socket)
+{
+    zmq_msg_t received;
+    zmq_msg_init(&received);
+    if (zmq_msg_recv(&received, socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&received);
+        return NULL;
+    }
+    bool aligned = (uintptr_t)zmq_msg_data(&received) % _Alignof(float) == 0;
+    return aligned ? wrap_frame(&received) : copy_frame(&received);
 }
 
 static bool more_frames(void *socket)
