@@ -341,7 +341,7 @@ static void weights_are_put_where_their_slices_belong(void **state)
         assert_true(b.weights[i] == (float)i + 0.5f);
     assert_int_equal(result.step, 6);
     assert_int_equal(result.examples_total, 99);
-    assert_true(result.job_finished);
+    assert_false(result.job_finished); /* one of the two says so, not both */
     close_bench(&b);
 }
 
