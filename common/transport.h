@@ -5,7 +5,7 @@
  * a message was taken says nothing about its arrival; sessions ask until they are answered.
  *
  * Payload frames of a message are handed to ZeroMQ by reference: its I/O thread drops the references.
- * Received frames become buffers that own the ZeroMQ message.
+ * Received frames become buffers that own the ZeroMQ message, all but small ones that are not aligned.
  *
  * Sockets belong to the thread that uses them. ZMTP heartbeats stay off: libzmq 4.3.4 aborts when they
  * meet a stalled peer. */

@@ -176,6 +176,7 @@ static void payloads_arrive_bit_by_bit_and_are_given_back(void **state)
     n.state = 5;
     for (uint32_t i = 0; i < SIZES; i++) {
         assert_int_equal(buffer_size(m->payloads[i]), sizes[i]);
+        assert_int_equal((uintptr_t)buffer_bytes(m->payloads[i]) % sizeof(float), 0);
         const uint32_t *words = buffer_bytes(m->payloads[i]);
         for (size_t k = 0; k < sizes[i] / sizeof *words; k++)
             assert_int_equal(words[k], numbers_word(&n));
