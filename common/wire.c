@@ -185,8 +185,8 @@ static ps_status check_header(const Penstock__Header *h, ps_error *error)
     if (!protobuf_c_enum_descriptor_get_value(&penstock__role__descriptor, (int)h->role))
         return ps_fail(error, PS_EPROTOCOL, "%s: role %d is unknown", type, (int)h->role);
     if (is_request((int)h->type) == ((int)h->role == WIRE_PS))
-        return ps_fail(error, PS_EPROTOCOL, "%s cannot come from a %s", type,
-                       wire_role_name((wire_role)h->role));
+        return ps_fail(error, PS_EPROTOCOL, "%s cannot come from %s %u", type,
+                       wire_role_name((wire_role)h->role), h->index);
     if (h->index >= JOB_WORKERS_MAX)
         return ps_fail(error, PS_EPROTOCOL, "%s: sender index %u is out of range", type, h->index);
     if (!h->hello != ((int)h->type != WIRE_HELLO))

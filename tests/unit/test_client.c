@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/transport.h"
 #include "ps/server.h"
 #include "tests/unit/loopback.h"
 
@@ -452,6 +453,34 @@ static void finishing_with_a_ps_that_is_gone_times_out(void **state)
 
 /* ---- the server's own failures ---- */
 
+static void server_answers_what_it_cannot_read_under_its_own_index(void **state)
+{
+    (void)state;
+    test_server server;
+    cluster_task task;
+    start_server(&server, 3, &task);
+    transport *t;
+    transport_socket *s;
+    assert_int_equal(transport_create(&t, NULL), PS_OK);
+    assert_int_equal(transport_connect(t, task.host, task.port, &s, NULL), PS_OK);
+    wire_message *m = wire_create(WIRE_PUSH, 0); /* of step 0 */
+    m->role = WIRE_WORKER;
+    m->clip_factor = 1;
+    while (transport_send(s, NULL, &m) == PS_ESTATE)
+        transport_poll(&s, 1, 5);
+    while (transport_receive(s, NULL, &m, NULL) == TRANSPORT_NOTHING)
+        transport_poll(&s, 1, 100);
+    assert_int_equal(m->type, WIRE_ERROR);
+    assert_int_equal(m->role, WIRE_PS);
+    assert_int_equal(m->index, 3);
+    assert_int_equal(m->status, PS_EPROTOCOL);
+    assert_string_equal(m->text, "PUSH: steps count from 1");
+    wire_destroy(&m);
+    transport_close(&s, 0);
+    transport_destroy(&t);
+    assert_int_equal(interrupt_server(&server), PS_EINTERRUPTED);
+}
+
 static void server_waits_for_its_name_until_it_is_stopped(void **state)
 {
     (void)state;
@@ -500,6 +529,7 @@ int main(void)
         cmocka_unit_test(stop_flag_interrupts_waiting),
         cmocka_unit_test(worker_with_another_job_is_told_what_differs),
         cmocka_unit_test(finishing_with_a_ps_that_is_gone_times_out),
+        cmocka_unit_test(server_answers_what_it_cannot_read_under_its_own_index),
         cmocka_unit_test(server_waits_for_its_name_until_it_is_stopped),
         cmocka_unit_test(server_that_cannot_listen_ends),
     };

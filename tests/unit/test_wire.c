@@ -304,12 +304,12 @@ static void messages_come_from_the_side_they_belong_to(void **state)
     (void)state;
     Penstock__Header h = push_header();
     h.role = PENSTOCK__ROLE__PS;
-    assert_refused(&h, 2, "PUSH cannot come from a ps");
+    assert_refused(&h, 2, "PUSH cannot come from ps 0");
     for (int i = 0; i < ANSWERS; i++) {
         char why[64];
         h = plain_header((Penstock__MessageType)answers[i]);
         h.role = PENSTOCK__ROLE__EVALUATOR;
-        snprintf(why, sizeof why, "%s cannot come from a evaluator", wire_type_name(answers[i]));
+        snprintf(why, sizeof why, "%s cannot come from evaluator 0", wire_type_name(answers[i]));
         assert_refused(&h, 0, why);
     }
 }
