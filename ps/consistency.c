@@ -48,8 +48,9 @@ static uint64_t slowest(const consistency *c)
 }
 
 /* The furthest step that a worker can push here. With b backups, another shard may have gone on without this
- * worker while this one still collects. Each step that it is ahead by holds n - b workers of its own, who wait for
- * this shard's answer; that leaves room for (n - 1) / (n - b) <= b such steps beside the worker that pushes. */
+ * worker while this one still collects. Each step that it is ahead by holds n - b workers of its own, who
+ * wait for this shard's answer; that leaves room for (n - 1) / (n - b) <= b such steps beside the worker that
+ * pushes. */
 static uint64_t furthest_step(const consistency *c, const consistency_clock *clock)
 {
     if (c->mode == CONSISTENCY_SYNC)
@@ -68,8 +69,8 @@ ps_status consistency_judge(const consistency *c, uint32_t worker, uint64_t step
         return PS_OK;
     }
     if (clock->finished)
-        return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu after it said it had finished", worker,
-                       (unsigned long long)step);
+        return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu after it said it had finished",
+                       worker, (unsigned long long)step);
     if (c->mode == CONSISTENCY_SYNC && step <= c->applied) {
         *verdict = ARRIVAL_LATE;
         return PS_OK;

@@ -31,15 +31,15 @@ typedef enum {
 } arrival;
 
 typedef struct {
-    uint64_t pushed;  /* last step pushed whole; 0: none */
-    bool waiting;     /* `pushed` is not applied yet */
-    bool finished;    /* pushes no more; nobody waits for it */
+    uint64_t pushed; /* last step pushed whole; 0: none */
+    bool waiting;    /* `pushed` is not applied yet */
+    bool finished;   /* pushes no more; nobody waits for it */
 } consistency_clock;
 
 typedef struct {
     consistency_mode mode;
     uint32_t workers, staleness, backup_workers;
-    uint64_t applied; /* sync: last step applied; else number of updates applied */
+    uint64_t applied;          /* sync: last step applied; else number of updates applied */
     consistency_clock *clocks; /* (workers) */
 } consistency;
 
@@ -47,7 +47,8 @@ typedef struct {
 ps_status consistency_init(consistency *c, const job_config *job);
 void consistency_fini(consistency *c);
 
-/* How would the gradient of `worker` for `step` (1, 2, ...) be taken? Changes nothing. PS_EPROTOCOL: a step that this worker cannot have reached, or a worker that has finished. */
+/* How would the gradient of `worker` for `step` (1, 2, ...) be taken? Changes nothing. PS_EPROTOCOL: a step
+ * that this worker cannot have reached, or a worker that has finished. */
 ps_status consistency_judge(const consistency *c, uint32_t worker, uint64_t step, arrival *verdict,
                             ps_error *error);
 

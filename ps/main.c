@@ -74,12 +74,13 @@ static const struct argp parser = {
     .options = options,
     .parser = parse_option,
     .children = children,
-    .doc = "Hold a shard of a model: take in gradients, apply updates, serve weights.\v"
-           "The cluster and this process's place in it come from TF_CONFIG, or from --cluster and --task. "
-           "What is trained, and how, is brought by the workers. The process ends with 0 when every worker has "
-           "finished.\n\n"
-           "Exit status: 0 finished; 2 usage or configuration; 3 bad data; 138 peers lost; 143 after a "
-           "signal; 1 anything else.",
+    .doc =
+        "Hold a shard of a model: take in gradients, apply updates, serve weights.\v"
+        "The cluster and this process's place in it come from TF_CONFIG, or from --cluster and --task. "
+        "What is trained, and how, is brought by the workers. The process ends with 0 when every worker has "
+        "finished.\n\n"
+        "Exit status: 0 finished; 2 usage or configuration; 3 bad data; 138 peers lost; 143 after a "
+        "signal; 1 anything else.",
 };
 
 static uint64_t half_of_memory(void)
@@ -121,7 +122,8 @@ int main(int argc, char **argv)
     cluster_warning warning = {""};
     char caret[512] = "";
     ps_error error = {PS_OK, ""};
-    ps_status status = cluster_options_resolve(&o.cluster, ROLE_PS, &cluster, &warning, caret, sizeof caret, &error);
+    ps_status status =
+        cluster_options_resolve(&o.cluster, ROLE_PS, &cluster, &warning, caret, sizeof caret, &error);
     if (warning.text[0])
         log_warning("%s", warning.text);
     if (status != PS_OK) {

@@ -11,17 +11,17 @@
 typedef struct open_request {
     struct open_request *next;
     wire_message *message; /* the request without its payloads */
-    wire_route from;      /* where it came from last */
+    wire_route from;       /* where it came from last */
     uint64_t since_ms;
 } open_request;
 
 /* The gradient of one step, as its parts come in. */
 typedef struct {
-    uint64_t step;       /* 0: none */
-    buffer **slices;     /* (slices of the shard), NULL until received */
-    uint32_t received;   /* slices named so far, with or without a gradient */
-    bool *named;         /* (slices of the shard) */
-    uint32_t examples;   /* 0: contributes nothing */
+    uint64_t step;     /* 0: none */
+    buffer **slices;   /* (slices of the shard), NULL until received */
+    uint32_t received; /* slices named so far, with or without a gradient */
+    bool *named;       /* (slices of the shard) */
+    uint32_t examples; /* 0: contributes nothing */
     float clip_factor;
     bool nonfinite;
 } member_push;
@@ -30,7 +30,7 @@ typedef struct {
     bool joined, finished;
     uint64_t incarnation;
     member_push push;
-    uint64_t late_step; /* last step whose gradient came after the step had been applied */
+    uint64_t late_step;     /* last step whose gradient came after the step had been applied */
     open_request *requests; /* oldest first */
     uint32_t request_count;
 } member;

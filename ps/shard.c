@@ -4,44 +4,12 @@
  * then touches state, so that a refused message leaves no trace but a counter. */
 #include "ps/shard.h"
 
-#include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/gradient.h"
 #include "common/log.h"
-#include "common/partition.h"
-#include "ps/consistency.h"
-#include "ps/member.h"
 #include "ps/schedule.h"
-#include "ps/store.h"
-
-typedef struct outgoing {
-    struct outgoing *next;
-    wire_route to;
-    wire_message *message;
-} outgoing;
-
-struct shard {
-    shard_config config;
-    ps_error failure; /* status PS_OK while the job can go on */
-    shard_counters counters;
-    outgoing *outbox, **outbox_tail;
-    uint64_t created_ms, said_ms; /* 0 until the first tick */
-
-    /* From the first HELLO on. */
-    bool has_job;
-    job_config job;
-    uint64_t fingerprint;
-    partition partition;
-    uint32_t slice_count; /* of this shard */
-    consistency consistency;
-    store *store;
-    member *workers;           /* (job.workers) */
-    member *evaluators;        /* (job.evaluators) */
-    store_gradient *gradients; /* (job.workers) scratch */
-};
+#include "ps/shard_state.h"
 
 ps_status shard_create(const shard_config *config, shard **out)
 {
@@ -87,177 +55,6 @@ void shard_destroy(shard **handle)
     free(s);
 }
 
-/* ---- answers ---- */
-
-static void fail_job(shard *s, const ps_error *why)
-{
-    if (s->failure.status == PS_OK)
-        s->failure = *why;
-}
-
-static void fail_out_of_memory(shard *s)
-{
-    ps_error why;
-    ps_fail(&why, PS_ENOMEM, "ps/%u is out of memory", s->config.index);
-    fail_job(s, &why);
-}
-
-/* Fills in what every answer carries and queues it. Takes `m`; NULL means that it could not be made. */
-static void send_answer(shard *s, wire_message *m, const wire_message *request, const wire_route *to)
-{
-    outgoing *out = m ? malloc(sizeof *out) : NULL;
-    if (!out) {
-        wire_destroy(&m);
-        fail_out_of_memory(s);
-        return;
-    }
-    m->role = WIRE_PS;
-    m->index = s->config.index;
-    m->incarnation = s->config.incarnation;
-    m->request = request->request;
-    m->examples_total = s->counters.examples_applied;
-    if (s->has_job) {
-        m->job = s->fingerprint;
-        m->job_finished = consistency_all_finished(&s->consistency);
-        if (m->type != WIRE_WELCOME)
-            m->step = s->consistency.applied;
-    }
-    out->next = NULL;
-    out->to = *to;
-    out->message = m;
-    *s->outbox_tail = out;
-    s->outbox_tail = &out->next;
-}
-
-static void send_plain(shard *s, wire_type type, const wire_message *request, const wire_route *to,
-                       const char *text)
-{
-    wire_message *m = wire_create(type, 0);
-    if (m && text)
-        wire_set_text(m, text);
-    send_answer(s, m, request, to);
-}
-
-static void send_error(shard *s, const wire_message *request, const wire_route *to, const ps_error *why)
-{
-    wire_message *m = wire_create(WIRE_ERROR, 0);
-    if (m) {
-        m->status = why->status;
-        wire_set_text(m, why->text);
-    }
-    send_answer(s, m, request, to);
-}
-
-static void send_weights(shard *s, const wire_message *request, const wire_route *to)
-{
-    wire_message *m = wire_create(WIRE_WEIGHTS, request->slice_count);
-    if (m) {
-        m->has_payload = request->slice_count > 0;
-        for (uint32_t i = 0; i < request->slice_count; i++) {
-            m->slices[i] = request->slices[i];
-            m->payloads[i] = buffer_ref(store_weights(s->store, s->partition.slices[m->slices[i]].ordinal));
-        }
-    }
-    send_answer(s, m, request, to);
-}
-
-static void answer(shard *s, const wire_message *request, const wire_route *to)
-{
-    if (s->failure.status != PS_OK)
-        send_error(s, request, to, &s->failure);
-    else if (request->type == WIRE_PUSH_PULL || request->type == WIRE_PULL)
-        send_weights(s, request, to);
-    else
-        send_plain(s, WIRE_ACK, request, to, NULL);
-}
-
-wire_message *shard_next(shard *s, wire_route *to)
-{
-    outgoing *out = s->outbox;
-    if (!out)
-        return NULL;
-    s->outbox = out->next;
-    if (!s->outbox)
-        s->outbox_tail = &s->outbox;
-    wire_message *m = out->message;
-    *to = out->to;
-    free(out);
-    return m;
-}
-
-/* ---- when may a request be answered? ---- */
-
-/* The workers whose end a request for the final weights waits for: all but the one that asks. */
-static void others_at_work(const shard *s, const wire_message *request, worker_set *others)
-{
-    others->count = 0;
-    for (uint32_t w = 0; w < s->job.workers; w++)
-        if (!s->workers[w].finished && !(request->role == WIRE_WORKER && request->index == w))
-            others->workers[others->count++] = (uint16_t)w;
-}
-
-static bool others_finished(const shard *s, const wire_message *request)
-{
-    worker_set others;
-    others_at_work(s, request, &others);
-    return others.count == 0;
-}
-
-/* A part of a gradient whose other parts are not all here. In sync its step says the same. */
-static bool is_unapplied_part(const shard *s, const wire_message *request)
-{
-    return (request->type == WIRE_PUSH || request->type == WIRE_PUSH_PULL) &&
-           s->job.mode != CONSISTENCY_SYNC && request->step > s->consistency.clocks[request->index].pushed;
-}
-
-static bool may_answer(const shard *s, const wire_message *request)
-{
-    if (s->failure.status != PS_OK)
-        return true;
-    if (request->type == WIRE_PUSH && s->job.mode == CONSISTENCY_SYNC)
-        return true; /* the gradient is here; that its step applies later is a pull's concern */
-    if (request->type == WIRE_PUSH_PULL &&
-        !consistency_settled(&s->consistency, request->index, request->step))
-        return false; /* the weights are to hold all of the gradient, of which this is a part */
-    if (request->after_finish && !others_finished(s, request))
-        return false;
-    if (is_unapplied_part(s, request))
-        return false;
-    return consistency_may_answer(&s->consistency, request->step);
-}
-
-static void answer_member(shard *s, member *m)
-{
-    open_request **link = &m->requests;
-    while (*link) {
-        open_request *r = *link;
-        if (!may_answer(s, r->message)) {
-            link = &r->next;
-            continue;
-        }
-        answer(s, r->message, &r->from);
-        member_close(m, link);
-    }
-}
-
-static void answer_all(shard *s)
-{
-    for (uint32_t i = 0; i < s->job.workers; i++)
-        answer_member(s, &s->workers[i]);
-    for (uint32_t i = 0; i < s->job.evaluators; i++)
-        answer_member(s, &s->evaluators[i]);
-}
-
-/* Answers now or, if it must wait, keeps the request. */
-static void answer_or_open(shard *s, member *m, wire_message **message, const wire_route *from,
-                           uint64_t now_ms)
-{
-    if (may_answer(s, *message))
-        answer(s, *message, from);
-    else if (member_open(m, message, from, now_ms) != PS_OK)
-        fail_out_of_memory(s);
-}
-
 /* ---- updates ---- */
 
 /* The shares of those contributors that have something to contribute. Returns their number. */
@@ -289,7 +86,7 @@ static void apply_ready(shard *s)
         uint32_t count = collect_gradients(s, &contributors);
         float rate = (float)schedule_rate(&s->job.schedule, step);
         if (count > 0 && store_apply(s->store, s->gradients, count, rate) != PS_OK) {
-            fail_out_of_memory(s);
+            shard_fail_out_of_memory(s);
             break;
         }
         consistency_applied(&s->consistency, step, &contributors);
@@ -297,7 +94,7 @@ static void apply_ready(shard *s)
         for (uint32_t i = 0; i < contributors.count; i++)
             member_drop_push(&s->workers[contributors.workers[i]], s->slice_count);
     }
-    answer_all(s);
+    shard_answer_all(s);
 }
 
 /* ---- HELLO ---- */
@@ -424,7 +221,7 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
         welcome->step = s->consistency.applied;
     else if (welcome && hello->role == WIRE_WORKER)
         welcome->step = s->consistency.clocks[hello->index].pushed;
-    send_answer(s, welcome, hello, from);
+    shard_send_answer(s, welcome, hello, from);
     return PS_OK;
 }
 
@@ -495,7 +292,7 @@ static void guard_nonfinite(shard *s, uint32_t worker)
         ps_error why;
         ps_fail(&why, PS_ENONFINITE, "the gradient of worker %u for step %llu holds NaN or Inf", worker,
                 (unsigned long long)push->step);
-        fail_job(s, &why);
+        shard_fail_job(s, &why);
     } else {
         log_warning("step %llu: the gradient of worker %u holds NaN or Inf and is left out",
                     (unsigned long long)push->step, worker);
@@ -532,19 +329,19 @@ static ps_status handle_push(shard *s, member *m, wire_message **message, const 
 
     if (verdict != ARRIVAL_FRESH) {
         count_unused(s, m, push->step, verdict);
-        answer_or_open(s, m, message, from, now_ms);
+        shard_answer_or_open(s, m, message, from, now_ms);
         return PS_OK;
     }
     collect_part(s, &m->push, push);
     if (m->push.received < s->slice_count) {
-        answer_or_open(s, m, message, from, now_ms);
+        shard_answer_or_open(s, m, message, from, now_ms);
         return PS_OK;
     }
     consistency_arrive(&s->consistency, push->index, push->step);
     if (m->push.nonfinite)
         guard_nonfinite(s, push->index);
     if (member_open(m, message, from, now_ms) != PS_OK)
-        fail_out_of_memory(s);
+        shard_fail_out_of_memory(s);
     apply_ready(s);
     return PS_OK;
 }
@@ -559,52 +356,20 @@ static void handle_finish(shard *s, member *m, const wire_message *finish, const
             apply_ready(s);
         }
     }
-    answer(s, finish, from);
-}
-
-/* "worker 0, worker 2 (not joined)", cut where it grows too long. */
-static void describe_workers(const shard *s, const worker_set *set, char *text, size_t bytes)
-{
-    size_t used = 0;
-    text[0] = '\0';
-    for (uint32_t i = 0; i < set->count && used + 64 < bytes; i++) {
-        uint32_t w = set->workers[i];
-        used += (size_t)snprintf(text + used, bytes - used, "%sworker %u%s", i ? ", " : "", w,
-                                 s->workers[w].joined ? "" : " (not joined)");
-        if (used + 64 >= bytes && i + 1 < set->count)
-            snprintf(text + used, bytes - used, " and %u more", set->count - i - 1);
-    }
-}
-
-/* "step 17 waits for worker 2": who keeps this request waiting? */
-static void describe_wait(const shard *s, const wire_message *request, char *text, size_t bytes)
-{
-    worker_set missing = {0};
-    char names[256];
-    if (request->after_finish) {
-        others_at_work(s, request, &missing);
-        describe_workers(s, &missing, names, sizeof names);
-        snprintf(text, bytes, "the end of the job waits for %s", names);
-        return;
-    }
-    if (!consistency_may_answer(&s->consistency, request->step))
-        consistency_missing(&s->consistency, request->step, &missing);
-    describe_workers(s, &missing, names, sizeof names);
-    snprintf(text, bytes, "step %llu waits for %s", (unsigned long long)request->step,
-             missing.count ? names : "the rest of its gradient");
+    shard_answer(s, finish, from);
 }
 
 static void handle_query(shard *s, member *m, const wire_message *query, const wire_route *from)
 {
     open_request *r = member_find(m, query->request);
     if (!r) {
-        send_plain(s, WIRE_RESEND, query, from, NULL);
+        shard_send_plain(s, WIRE_RESEND, query, from, NULL);
         return;
     }
     r->from = *from; /* the connection it came by may be gone */
     char text[WIRE_TEXT_MAX + 1];
-    describe_wait(s, r->message, text, sizeof text);
-    send_plain(s, WIRE_PENDING, query, from, text);
+    shard_describe_wait(s, r->message, text, sizeof text);
+    shard_send_plain(s, WIRE_PENDING, query, from, text);
 }
 
 static ps_status find_sender(shard *s, const wire_message *message, member **found, ps_error *error)
@@ -654,7 +419,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
     case WIRE_PUSH:
         return handle_push(s, m, message, from, now_ms, error);
     case WIRE_PULL:
-        answer_or_open(s, m, message, from, now_ms);
+        shard_answer_or_open(s, m, message, from, now_ms);
         return PS_OK;
     case WIRE_FINISH:
         handle_finish(s, m, *message, from);
@@ -671,60 +436,14 @@ void shard_receive(shard *s, wire_message **message, const wire_route *from, uin
                                                       : handle_request(s, message, from, now_ms, &error);
     if (status != PS_OK) {
         s->counters.messages_refused++;
-        send_error(s, *message, from, &error);
+        shard_send_error(s, *message, from, &error);
     }
     wire_destroy(message);
     if (s->failure.status != PS_OK && s->has_job)
-        answer_all(s);
+        shard_answer_all(s);
 }
 
-/* ---- time and state ---- */
-
-static const open_request *oldest_request(const shard *s)
-{
-    const open_request *oldest = NULL;
-    for (uint32_t w = 0; w < s->job.workers; w++) {
-        const open_request *r = s->workers[w].requests;
-        if (r && (!oldest || r->since_ms < oldest->since_ms))
-            oldest = r;
-    }
-    return oldest;
-}
-
-static void say_who_is_missing(const shard *s, uint64_t now_ms)
-{
-    unsigned long long seconds = (now_ms - s->created_ms) / 1000;
-    if (!s->has_job) {
-        log_info("no worker has joined yet (%llu s)", seconds);
-        return;
-    }
-    worker_set missing = {0};
-    for (uint32_t w = 0; w < s->job.workers; w++)
-        if (!s->workers[w].joined)
-            missing.workers[missing.count++] = (uint16_t)w;
-    if (missing.count) {
-        char names[256];
-        describe_workers(s, &missing, names, sizeof names);
-        log_info("waiting for %s (%llu s)", names, seconds);
-    }
-}
-
-void shard_tick(shard *s, uint64_t now_ms)
-{
-    if (s->created_ms == 0)
-        s->created_ms = s->said_ms = now_ms;
-    if (now_ms - s->said_ms < SHARD_STALL_MS)
-        return;
-    s->said_ms = now_ms;
-    const open_request *r = s->has_job ? oldest_request(s) : NULL;
-    if (r && now_ms - r->since_ms >= SHARD_STALL_MS) {
-        char text[WIRE_TEXT_MAX + 1];
-        describe_wait(s, r->message, text, sizeof text);
-        log_warning("%s (%llu s)", text, (unsigned long long)(now_ms - r->since_ms) / 1000);
-    } else {
-        say_who_is_missing(s, now_ms);
-    }
-}
+/* ---- state ---- */
 
 bool shard_finished(const shard *s)
 {

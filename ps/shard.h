@@ -19,7 +19,7 @@
 
 enum {
     SHARD_REQUESTS_MAX = 64, /* requests of one member that may wait at a time, unless slices demand more */
-    SHARD_STALL_MS = 5000, /* how often the shard says what it waits for */
+    SHARD_STALL_MS = 5000,   /* how often the shard says what it waits for */
 };
 
 typedef struct {
@@ -33,10 +33,10 @@ typedef struct {
 typedef struct {
     uint64_t steps_applied;
     uint64_t examples_applied;
-    uint64_t repeats;            /* pushes seen before, answered without being applied again */
-    uint64_t late_gradients;     /* dropped: came after their step (backup workers) */
-    uint64_t nonfinite_refused;  /* contributions left out by the guard */
-    uint64_t messages_refused;   /* answered by ERROR */
+    uint64_t repeats;           /* pushes seen before, answered without being applied again */
+    uint64_t late_gradients;    /* dropped: came after their step (backup workers) */
+    uint64_t nonfinite_refused; /* contributions left out by the guard */
+    uint64_t messages_refused;  /* answered by ERROR */
 } shard_counters;
 
 typedef struct shard shard;

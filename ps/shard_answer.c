@@ -1,0 +1,164 @@
+/* shard_answer.c - when may a request be answered, and with what? The shard's outgoing side. */
+#include <stdlib.h>
+
+#include "ps/shard_state.h"
+
+void shard_fail_job(shard *s, const ps_error *why)
+{
+    if (s->failure.status == PS_OK)
+        s->failure = *why;
+}
+
+void shard_fail_out_of_memory(shard *s)
+{
+    ps_error why;
+    ps_fail(&why, PS_ENOMEM, "ps/%u is out of memory", s->config.index);
+    shard_fail_job(s, &why);
+}
+
+/* Fills in what every answer carries and queues it. Takes `m`; NULL means that it could not be made. */
+void shard_send_answer(shard *s, wire_message *m, const wire_message *request, const wire_route *to)
+{
+    outgoing *out = m ? malloc(sizeof *out) : NULL;
+    if (!out) {
+        wire_destroy(&m);
+        shard_fail_out_of_memory(s);
+        return;
+    }
+    m->role = WIRE_PS;
+    m->index = s->config.index;
+    m->incarnation = s->config.incarnation;
+    m->request = request->request;
+    m->examples_total = s->counters.examples_applied;
+    if (s->has_job) {
+        m->job = s->fingerprint;
+        m->job_finished = consistency_all_finished(&s->consistency);
+        if (m->type != WIRE_WELCOME)
+            m->step = s->consistency.applied;
+    }
+    out->next = NULL;
+    out->to = *to;
+    out->message = m;
+    *s->outbox_tail = out;
+    s->outbox_tail = &out->next;
+}
+
+void shard_send_plain(shard *s, wire_type type, const wire_message *request, const wire_route *to,
+                      const char *text)
+{
+    wire_message *m = wire_create(type, 0);
+    if (m && text)
+        wire_set_text(m, text);
+    shard_send_answer(s, m, request, to);
+}
+
+void shard_send_error(shard *s, const wire_message *request, const wire_route *to, const ps_error *why)
+{
+    wire_message *m = wire_create(WIRE_ERROR, 0);
+    if (m) {
+        m->status = why->status;
+        wire_set_text(m, why->text);
+    }
+    shard_send_answer(s, m, request, to);
+}
+
+static void send_weights(shard *s, const wire_message *request, const wire_route *to)
+{
+    wire_message *m = wire_create(WIRE_WEIGHTS, request->slice_count);
+    if (m) {
+        m->has_payload = request->slice_count > 0;
+        for (uint32_t i = 0; i < request->slice_count; i++) {
+            m->slices[i] = request->slices[i];
+            m->payloads[i] = buffer_ref(store_weights(s->store, s->partition.slices[m->slices[i]].ordinal));
+        }
+    }
+    shard_send_answer(s, m, request, to);
+}
+
+void shard_answer(shard *s, const wire_message *request, const wire_route *to)
+{
+    if (s->failure.status != PS_OK)
+        shard_send_error(s, request, to, &s->failure);
+    else if (request->type == WIRE_PUSH_PULL || request->type == WIRE_PULL)
+        send_weights(s, request, to);
+    else
+        shard_send_plain(s, WIRE_ACK, request, to, NULL);
+}
+
+wire_message *shard_next(shard *s, wire_route *to)
+{
+    outgoing *out = s->outbox;
+    if (!out)
+        return NULL;
+    s->outbox = out->next;
+    if (!s->outbox)
+        s->outbox_tail = &s->outbox;
+    wire_message *m = out->message;
+    *to = out->to;
+    free(out);
+    return m;
+}
+
+/* ---- when may a request be answered? ---- */
+
+/* The workers whose end a request for the final weights waits for: all but the one that asks. */
+void shard_others_at_work(const shard *s, const wire_message *request, worker_set *others)
+{
+    others->count = 0;
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        if (!s->workers[w].finished && !(request->role == WIRE_WORKER && request->index == w))
+            others->workers[others->count++] = (uint16_t)w;
+}
+
+static bool others_finished(const shard *s, const wire_message *request)
+{
+    worker_set others;
+    shard_others_at_work(s, request, &others);
+    return others.count == 0;
+}
+
+static bool may_answer(const shard *s, const wire_message *request)
+{
+    if (s->failure.status != PS_OK)
+        return true;
+    if (request->type == WIRE_PUSH && s->job.mode == CONSISTENCY_SYNC)
+        return true; /* the gradient is here; that its step applies later is a pull's concern */
+    bool push = request->type == WIRE_PUSH || request->type == WIRE_PUSH_PULL;
+    if (push && !consistency_settled(&s->consistency, request->index, request->step))
+        return false; /* a part of a gradient is answered when the whole of it has had its effect */
+    if (request->after_finish && !others_finished(s, request))
+        return false;
+    return consistency_may_answer(&s->consistency, request->step);
+}
+
+static void answer_member(shard *s, member *m)
+{
+    open_request **link = &m->requests;
+    while (*link) {
+        open_request *r = *link;
+        if (!may_answer(s, r->message)) {
+            link = &r->next;
+            continue;
+        }
+        shard_answer(s, r->message, &r->from);
+        member_close(m, link);
+    }
+}
+
+void shard_answer_all(shard *s)
+{
+    for (uint32_t i = 0; i < s->job.workers; i++)
+        answer_member(s, &s->workers[i]);
+    for (uint32_t i = 0; i < s->job.evaluators; i++)
+        answer_member(s, &s->evaluators[i]);
+}
+
+/* Answers now or, if it must wait, keeps the request. */
+void shard_answer_or_open(shard *s, member *m, wire_message **message, const wire_route *from,
+                          uint64_t now_ms)
+{
+    if (may_answer(s, *message))
+        shard_answer(s, *message, from);
+    else if (member_open(m, message, from, now_ms) != PS_OK)
+        shard_fail_out_of_memory(s);
+}

@@ -1,0 +1,74 @@
+/* shard_state.h - a shard's state, and what its three sources share. Private to ps/shard*.c:
+ *
+ *   shard.c         takes messages in: members, jobs, gradients, updates
+ *   shard_answer.c  sends answers, now or when they may leave
+ *   shard_wait.c    says who waits for whom
+ */
+#ifndef PENSTOCK_PS_SHARD_STATE_H
+#define PENSTOCK_PS_SHARD_STATE_H
+
+#include "common/partition.h"
+#include "ps/consistency.h"
+#include "ps/member.h"
+#include "ps/shard.h"
+#include "ps/store.h"
+
+typedef struct outgoing {
+    struct outgoing *next;
+    wire_route to;
+    wire_message *message;
+} outgoing;
+
+struct shard {
+    shard_config config;
+    ps_error failure; /* status PS_OK while the job can go on */
+    shard_counters counters;
+    outgoing *outbox, **outbox_tail;
+    uint64_t created_ms, said_ms; /* 0 until the first tick */
+
+    /* From the first HELLO on. */
+    bool has_job;
+    job_config job;
+    uint64_t fingerprint;
+    partition partition;
+    uint32_t slice_count; /* of this shard */
+    consistency consistency;
+    store *store;
+    member *workers;           /* (job.workers) */
+    member *evaluators;        /* (job.evaluators) */
+    store_gradient *gradients; /* (job.workers) scratch */
+};
+
+/* ---- shard_answer.c ---- */
+
+/* The job cannot go on; the first reason counts. */
+void shard_fail_job(shard *s, const ps_error *why);
+void shard_fail_out_of_memory(shard *s);
+
+/* Fills in what every answer carries and queues it. Takes `m`; NULL means that it could not be made. */
+void shard_send_answer(shard *s, wire_message *m, const wire_message *request, const wire_route *to);
+
+/* An answer without slices; `text` may be NULL. */
+void shard_send_plain(shard *s, wire_type type, const wire_message *request, const wire_route *to,
+                      const char *text);
+void shard_send_error(shard *s, const wire_message *request, const wire_route *to, const ps_error *why);
+
+/* Sends what the request asks for: weights or ACK. */
+void shard_answer(shard *s, const wire_message *request, const wire_route *to);
+
+/* Answers now or, if it must wait, keeps the request. */
+void shard_answer_or_open(shard *s, member *m, wire_message **message, const wire_route *from,
+                          uint64_t now_ms);
+
+/* Answers every open request that may be answered by now. */
+void shard_answer_all(shard *s);
+
+/* The workers that have not finished, but for the sender of `request`. */
+void shard_others_at_work(const shard *s, const wire_message *request, worker_set *others);
+
+/* ---- shard_wait.c ---- */
+
+/* "step 17 waits for worker 2": who keeps this request waiting? */
+void shard_describe_wait(const shard *s, const wire_message *request, char *text, size_t bytes);
+
+#endif

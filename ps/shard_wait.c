@@ -1,0 +1,83 @@
+/* shard_wait.c - who waits for whom: for the log every few seconds, and for workers that ask. */
+#include <stdio.h>
+
+#include "common/log.h"
+#include "ps/shard_state.h"
+
+/* "worker 0, worker 2 (not joined)", cut where it grows too long. */
+static void describe_workers(const shard *s, const worker_set *set, char *text, size_t bytes)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (uint32_t i = 0; i < set->count && used + 64 < bytes; i++) {
+        uint32_t w = set->workers[i];
+        used += (size_t)snprintf(text + used, bytes - used, "%sworker %u%s", i ? ", " : "", w,
+                                 s->workers[w].joined ? "" : " (not joined)");
+        if (used + 64 >= bytes && i + 1 < set->count)
+            snprintf(text + used, bytes - used, " and %u more", set->count - i - 1);
+    }
+}
+
+/* "step 17 waits for worker 2": who keeps this request waiting? */
+void shard_describe_wait(const shard *s, const wire_message *request, char *text, size_t bytes)
+{
+    worker_set missing = {0};
+    char names[256];
+    if (request->after_finish) {
+        shard_others_at_work(s, request, &missing);
+        describe_workers(s, &missing, names, sizeof names);
+        snprintf(text, bytes, "the end of the job waits for %s", names);
+        return;
+    }
+    if (!consistency_may_answer(&s->consistency, request->step))
+        consistency_missing(&s->consistency, request->step, &missing);
+    describe_workers(s, &missing, names, sizeof names);
+    snprintf(text, bytes, "step %llu waits for %s", (unsigned long long)request->step,
+             missing.count ? names : "the rest of its gradient");
+}
+
+static const open_request *oldest_request(const shard *s)
+{
+    const open_request *oldest = NULL;
+    for (uint32_t w = 0; w < s->job.workers; w++) {
+        const open_request *r = s->workers[w].requests;
+        if (r && (!oldest || r->since_ms < oldest->since_ms))
+            oldest = r;
+    }
+    return oldest;
+}
+
+static void say_who_is_missing(const shard *s, uint64_t now_ms)
+{
+    unsigned long long seconds = (now_ms - s->created_ms) / 1000;
+    if (!s->has_job) {
+        log_info("no worker has joined yet (%llu s)", seconds);
+        return;
+    }
+    worker_set missing = {0};
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        if (!s->workers[w].joined)
+            missing.workers[missing.count++] = (uint16_t)w;
+    if (missing.count) {
+        char names[256];
+        describe_workers(s, &missing, names, sizeof names);
+        log_info("waiting for %s (%llu s)", names, seconds);
+    }
+}
+
+void shard_tick(shard *s, uint64_t now_ms)
+{
+    if (s->created_ms == 0)
+        s->created_ms = s->said_ms = now_ms;
+    if (now_ms - s->said_ms < SHARD_STALL_MS)
+        return;
+    s->said_ms = now_ms;
+    const open_request *r = s->has_job ? oldest_request(s) : NULL;
+    if (r && now_ms - r->since_ms >= SHARD_STALL_MS) {
+        char text[WIRE_TEXT_MAX + 1];
+        shard_describe_wait(s, r->message, text, sizeof text);
+        log_warning("%s (%llu s)", text, (unsigned long long)(now_ms - r->since_ms) / 1000);
+    } else {
+        say_who_is_missing(s, now_ms);
+    }
+}
