@@ -343,7 +343,9 @@ static ps_status check_shard_end(const cluster *c, uint32_t server)
     const job_config *job = &c->scenario.job;
     if (!shard_finished(c->shards[server]))
         return ps_fail(c->error, PS_EINTERNAL, "ps/%u does not know that the job has ended", server);
-    uint64_t updates = c->scenario.steps * (job->mode == CONSISTENCY_SYNC ? 1 : job->workers);
+    uint64_t updates = c->scenario.steps;
+    for (uint32_t w = 1; w < job->workers && job->mode != CONSISTENCY_SYNC; w++)
+        updates += c->scenario.workers[w].steps;
     uint64_t applied = shard_count(c->shards[server])->steps_applied;
     if (partition_server_count(&c->partition, server) > 0 && applied != updates)
         return ps_fail(c->error, PS_EINTERNAL, "ps/%u has applied %llu updates of %llu", server,

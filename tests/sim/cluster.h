@@ -12,8 +12,8 @@
  *   sum            where updates add up: the final weights are the initial ones less rate times all gradients
  *   bounds         messages under way, and messages that one event gives rise to, are limited
  *   liveness       once the weather has calmed down, all members finish within CLUSTER_PATIENCE_MS
- *   memory         gradients that were lent are given back, else a session never finishes a push; leaks are
- * for AddressSanitizer to see
+ *   *   memory         nothing is written to while a message lends it (network.h); all that a session lent is
+ * given back, else it never finishes a push; leaks are for AddressSanitizer to see
  */
 #ifndef PENSTOCK_TESTS_SIM_CLUSTER_H
 #define PENSTOCK_TESTS_SIM_CLUSTER_H

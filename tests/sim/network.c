@@ -14,6 +14,7 @@ typedef struct {
     wire_type type;  /* these three for the trace */
     uint64_t step, request;
     buffer *header;
+    uint64_t checksum; /* of the payloads, when they were sent */
     uint32_t count;
     buffer *payloads[]; /* lent by the sender until the departure, then the network's own */
 } parcel;
@@ -146,6 +147,19 @@ static void trace_parcel(const network *n, const parcel *p, const char *what)
                (unsigned long long)p->request, what);
 }
 
+/* Of 32-bit words; any change of a single one changes it. */
+static uint64_t checksum(const parcel *p)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const uint32_t *words = buffer_bytes(p->payloads[i]);
+        size_t count = buffer_size(p->payloads[i]) / sizeof *words;
+        for (size_t k = 0; k < count; k++)
+            sum = sum * 31 + words[k];
+    }
+    return sum;
+}
+
 static parcel *make_parcel(network *n, uint32_t from, uint32_t to, const wire_message *m)
 {
     uint32_t count = m->has_payload ? m->slice_count : 0;
@@ -165,6 +179,7 @@ static parcel *make_parcel(network *n, uint32_t from, uint32_t to, const wire_me
     p->count = count;
     for (uint32_t i = 0; i < count; i++)
         p->payloads[i] = buffer_ref(m->payloads[i]);
+    p->checksum = checksum(p);
     return p;
 }
 
@@ -270,6 +285,11 @@ static ps_status travel(network *n, parcel *p)
 
 static ps_status depart(network *n, parcel *p)
 {
+    if (checksum(p) != p->checksum) {
+        trace_parcel(n, p, "was written to after it had been sent");
+        end_parcel(n, p);
+        return PS_ESTATE;
+    }
     bool cut = !is_calm(n) && is_cut(n, p);
     if (cut || (!is_calm(n) && dice_chance(&n->dice, n->weather.loss_per_mille))) {
         n->counters.lost++;
@@ -345,9 +365,14 @@ ps_status network_next(network *n, network_event *out, ps_error *error)
             *out = (network_event){.kind = NETWORK_MESSAGE, .to = e.parcel->to, .from = e.parcel->from};
             return arrive(n, e.parcel, &out->message, error);
         }
+        uint32_t from = e.parcel->from;
         ps_status status = depart(n, e.parcel);
+        if (status == PS_ESTATE)
+            return ps_fail(error, status,
+                           "memory: %s has written to what it had sent, but what was still being read",
+                           n->names[from]);
         if (status != PS_OK)
-            return ps_fail(error, status, "the simulated network: %s", ps_status_text(status));
+            return ps_fail(error, status, "bounds: the simulated network: %s", ps_status_text(status));
     }
     return PS_OK;
 }

@@ -3,8 +3,9 @@
  *
  * A message leaves in three acts, as it does with ZeroMQ. network_send encodes its header and keeps
  * references to its payloads; at its departure, a little later, the payload bytes are read and the references
- * dropped; at its arrival the header is decoded and the receiver gets bytes of its own. So a sender that
- * writes to lent memory too early shows, as does whatever the encoding loses.
+ * dropped; * at its arrival the header is decoded and the receiver gets bytes of its own. So whatever the
+ * encoding loses shows; and a sender that writes to what it has lent, before the departure, is found out by a
+ * checksum.
  *
  * Addresses are small numbers that the caller gives out; a process that restarts gets a new one, as it would
  * get a new connection. What nodes are and say is the cluster's matter. */
@@ -73,8 +74,8 @@ ps_status network_wake(network *n, uint32_t address, uint64_t at_ms);
 /* The process at `address` is gone: what it had not sent yet and what is for it vanishes. */
 void network_close(network *n, uint32_t address);
 
-/* Moves the time to the next event and takes it. PS_EPROTOCOL if a message that was encoded cannot be
- * decoded; PS_ENOMEM. */
+/* Moves the time to the next event and takes it. PS_ESTATE if a sender has written to payloads that it had
+ * lent; PS_EPROTOCOL if a message that was encoded cannot be decoded; PS_ENOMEM. */
 ps_status network_next(network *n, network_event *event, ps_error *error);
 
 uint64_t network_now(const network *n);

@@ -26,11 +26,13 @@ typedef struct {
 } clock_model;
 
 typedef struct {
-    uint64_t request; /* 0: none */
-    wire_type type;
+    wire_type type; /* 0: no such request */
+    uint64_t request;
+    bool open; /* it has reached the shard and waits for an answer */
     uint64_t step;
     bool after_finish;
     uint32_t worker; /* UINT32_MAX: an evaluator */
+    uint64_t incarnation;
 } asked;
 
 typedef struct {
@@ -191,6 +193,10 @@ static void take_hello(oracle *o, uint32_t server, const wire_message *hello)
     worker->incarnation = hello->incarnation;
     worker->partial = 0;
     worker->received = 0;
+    if (worker->waiting && !worker->finished) {
+        worker->waiting = false;
+        worker->pushed--;
+    }
 }
 
 static void remember(oracle *o, uint32_t server, uint32_t address, const wire_message *m)
@@ -203,17 +209,19 @@ static void remember(oracle *o, uint32_t server, uint32_t address, const wire_me
         return;
     }
     (*of_address)[m->request % REQUESTS_KEPT] = (asked){
-        .request = m->request,
         .type = m->type,
+        .request = m->request,
+        .open = true,
         .step = m->step,
         .after_finish = m->after_finish,
         .worker = m->role == WIRE_WORKER ? m->index : UINT32_MAX,
+        .incarnation = m->incarnation,
     };
 }
 
 void oracle_delivered(oracle *o, uint32_t server, uint32_t address, const wire_message *m)
 {
-    if (m->type != WIRE_QUERY && m->type != WIRE_HELLO)
+    if (m->type != WIRE_QUERY)
         remember(o, server, address, m);
     if (m->role != WIRE_WORKER)
         return;
@@ -289,6 +297,20 @@ static ps_status check_weights(const oracle *o, uint32_t server, const wire_mess
     return PS_OK;
 }
 
+static ps_status check_slowest(const oracle *o, uint32_t server, uint32_t worker, uint64_t step,
+                               ps_error *error)
+{
+    uint32_t staleness = o->scenario->job.staleness;
+    uint64_t least = slowest(o, server);
+    if (o->scenario->job.mode != CONSISTENCY_SSP || step <= staleness || least >= step - staleness)
+        return PS_OK;
+    return ps_fail(
+        error, PS_EINTERNAL,
+        "ssp: worker %u may go on after step %llu, but on ps/%u the slowest is at %llu and the staleness is "
+        "%u",
+        worker, (unsigned long long)step, server, (unsigned long long)least, staleness);
+}
+
 static ps_status check_step(const oracle *o, uint32_t server, uint32_t worker, uint64_t step, ps_error *error)
 {
     const shard_model *m = &o->shards[server];
@@ -302,25 +324,58 @@ static ps_status check_step(const oracle *o, uint32_t server, uint32_t worker, u
     if (m->workers[worker].pushed < step)
         return ps_fail(error, PS_EINTERNAL, "step %llu of worker %u is answered before all of it is on ps/%u",
                        (unsigned long long)step, worker, server);
-    uint32_t staleness = o->scenario->job.staleness;
-    uint64_t least = slowest(o, server);
-    if (o->scenario->job.mode == CONSISTENCY_SSP && step > staleness && least < step - staleness)
-        return ps_fail(
-            error, PS_EINTERNAL,
-            "ssp: worker %u may go on after step %llu, but on ps/%u the slowest is at %llu and the "
-            "staleness is %u",
-            worker, (unsigned long long)step, server, (unsigned long long)least, staleness);
+    return check_slowest(o, server, worker, step, error);
+}
+
+/* A pull that names no step, as after a restart, still is one of a worker that has come so far. */
+static ps_status check_pull(const oracle *o, uint32_t server, const asked *pull, ps_error *error)
+{
+    const shard_model *m = &o->shards[server];
+    if (is_sync(o) && m->applied < pull->step)
+        return ps_fail(error, PS_EINTERNAL, "sync: ps/%u answers a pull of version %llu at version %llu",
+                       server, (unsigned long long)pull->step, (unsigned long long)m->applied);
+    if (is_sync(o) || pull->worker == UINT32_MAX)
+        return PS_OK;
+    uint64_t pushed = m->workers[pull->worker].pushed;
+    return check_slowest(o, server, pull->worker, pushed > pull->step ? pushed : pull->step, error);
+}
+
+/* Every request is answered once each time that it comes, but for repeats that come while it waits. */
+static ps_status check_is_open(const oracle *o, uint32_t server, const asked *request,
+                               const wire_message *answer, ps_error *error)
+{
+    unsigned long long number = answer->request;
+    if (!request || request->type == 0 || request->request != answer->request)
+        return ps_fail(error, PS_EINTERNAL, "ps/%u answers request %llu, which has never reached it", server,
+                       number);
+    if (!request->open)
+        return ps_fail(error, PS_EINTERNAL, "ps/%u answers request %llu twice", server, number);
+    const clock_model *worker =
+        request->worker == UINT32_MAX ? NULL : &o->shards[server].workers[request->worker];
+    if (worker && worker->incarnation != request->incarnation)
+        return ps_fail(error, PS_EINTERNAL,
+                       "ps/%u answers request %llu of a worker %u that has been replaced", server, number,
+                       request->worker);
     return PS_OK;
 }
 
-static ps_status check_permission(const oracle *o, uint32_t server, uint32_t address,
+/* The step after which a member goes on. */
+static ps_status check_welcome(const oracle *o, uint32_t server, const asked *hello,
+                               const wire_message *welcome, ps_error *error)
+{
+    const shard_model *m = &o->shards[server];
+    uint64_t step = hello->worker == UINT32_MAX ? 0 : m->workers[hello->worker].pushed;
+    if (is_sync(o))
+        step = m->applied;
+    if (welcome->step != step)
+        return ps_fail(error, PS_EINTERNAL, "ps/%u welcomes at step %llu; it should be step %llu", server,
+                       (unsigned long long)welcome->step, (unsigned long long)step);
+    return PS_OK;
+}
+
+static ps_status check_permission(const oracle *o, uint32_t server, const asked *request,
                                   const wire_message *answer, ps_error *error)
 {
-    const asked *of_address = o->shards[server].asked[address];
-    const asked *request = of_address ? &of_address[answer->request % REQUESTS_KEPT] : NULL;
-    if (!request || request->request != answer->request)
-        return ps_fail(error, PS_EINTERNAL, "ps/%u answers request %llu, which has never reached it", server,
-                       (unsigned long long)answer->request);
     bool pulls = request->type == WIRE_PUSH_PULL || request->type == WIRE_PULL;
     if (pulls != (answer->type == WIRE_WEIGHTS))
         return ps_fail(error, PS_EINTERNAL, "ps/%u answers %s by %s", server, wire_type_name(request->type),
@@ -328,21 +383,16 @@ static ps_status check_permission(const oracle *o, uint32_t server, uint32_t add
     if (request->after_finish && !all_finished(o, server, request->worker))
         return ps_fail(error, PS_EINTERNAL, "ps/%u gives out the final weights while a worker is at work",
                        server);
-    if (request->type == WIRE_PULL && is_sync(o) && o->shards[server].applied < request->step)
-        return ps_fail(error, PS_EINTERNAL, "sync: ps/%u answers a pull of version %llu at version %llu",
-                       server, (unsigned long long)request->step,
-                       (unsigned long long)o->shards[server].applied);
+    if (request->type == WIRE_PULL)
+        return check_pull(o, server, request, error);
     if (request->type == WIRE_PUSH_PULL)
         return check_step(o, server, request->worker, request->step, error);
     return PS_OK;
 }
 
-ps_status oracle_check_answer(const oracle *o, uint32_t server, uint32_t address, const wire_message *answer,
-                              ps_error *error)
+static ps_status check_version(const oracle *o, uint32_t server, const wire_message *answer, ps_error *error)
 {
     const shard_model *m = &o->shards[server];
-    if (answer->type == WIRE_WELCOME || answer->type == WIRE_ERROR)
-        return PS_OK;
     bool finished = all_finished(o, server, UINT32_MAX);
     if (answer->step != m->applied || answer->examples_total != m->examples ||
         answer->job_finished != finished)
@@ -352,10 +402,30 @@ ps_status oracle_check_answer(const oracle *o, uint32_t server, uint32_t address
             server, (unsigned long long)answer->step, (unsigned long long)answer->examples_total,
             answer->job_finished ? "finished" : "at work", (unsigned long long)m->applied,
             (unsigned long long)m->examples, finished ? "finished" : "at work");
-    if (answer->type != WIRE_WEIGHTS && answer->type != WIRE_ACK)
-        return PS_OK;
-    ps_status status = check_permission(o, server, address, answer, error);
-    return status == PS_OK ? check_weights(o, server, answer, error) : status;
+    return PS_OK;
+}
+
+ps_status oracle_check_answer(oracle *o, uint32_t server, uint32_t address, const wire_message *answer,
+                              ps_error *error)
+{
+    asked *of_address = o->shards[server].asked[address];
+    asked *request = of_address ? &of_address[answer->request % REQUESTS_KEPT] : NULL;
+    bool settles = answer->type == WIRE_WEIGHTS || answer->type == WIRE_ACK || answer->type == WIRE_WELCOME;
+    ps_status status = PS_OK;
+    if (settles)
+        status = check_is_open(o, server, request, answer, error);
+    if (status != PS_OK || answer->type == WIRE_ERROR)
+        return status;
+    if (settles)
+        request->open = false;
+    if (answer->type == WIRE_WELCOME)
+        return check_welcome(o, server, request, answer, error);
+    status = check_version(o, server, answer, error);
+    if (status == PS_OK && settles)
+        status = check_permission(o, server, request, answer, error);
+    if (status == PS_OK && settles)
+        status = check_weights(o, server, answer, error);
+    return status;
 }
 
 ps_status oracle_check_step(const oracle *o, uint32_t worker, uint64_t step, ps_error *error)

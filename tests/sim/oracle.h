@@ -29,7 +29,7 @@ ps_status oracle_check_shard(const oracle *o, uint32_t server, const shard_count
                              ps_error *error);
 
 /* May the shard send this to `address` now? */
-ps_status oracle_check_answer(const oracle *o, uint32_t server, uint32_t address, const wire_message *answer,
+ps_status oracle_check_answer(oracle *o, uint32_t server, uint32_t address, const wire_message *answer,
                               ps_error *error);
 
 /* `worker` has all answers to its push of `step`: may it go on? */

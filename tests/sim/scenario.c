@@ -94,11 +94,13 @@ static ps_status choose_model(scenario *s, dice *d, ps_error *error)
 static void choose_workers(scenario *s, dice *d)
 {
     uint32_t straggler = dice_chance(d, 400) ? (uint32_t)dice_between(d, 0, s->job.workers - 1) : UINT32_MAX;
-    bool restarts = dice_chance(d, 300);
+    bool restarts = dice_chance(d, 300), uneven = dice_chance(d, 200);
     for (uint32_t w = 0; w < s->job.workers; w++) {
         scenario_worker *worker = &s->workers[w];
         worker->style =
             dice_chance(d, 600) ? STYLE_PUSH_PULL : (scenario_style)dice_between(d, 0, STYLE_COUNT - 1);
+        worker->steps = uneven && w > 0 ? (uint32_t)dice_between(d, 1, s->steps) : s->steps;
+        worker->leaves_early = worker->style == STYLE_PUSH_THEN_PULL && dice_chance(d, 500);
         worker->step_ms = (uint32_t)dice_between(d, 1, 30);
         if (w == straggler)
             worker->step_ms *= 15;

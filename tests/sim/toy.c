@@ -62,7 +62,7 @@ void toy_gradient(const scenario *s, uint32_t worker, uint64_t step, const float
     uint64_t elements = tensor_table_elements(&s->job.tensors);
     dice d = dice_for(s->seed, "batch", (uint64_t)worker << 32 | step);
     *batch = (toy_batch){.clip_factor = 1.0f};
-    if (dice_chance(&d, s->empty_per_mille))
+    if (step > s->workers[worker].steps || dice_chance(&d, s->empty_per_mille))
         return;
     batch->examples = (uint32_t)dice_between(&d, 1, 100);
     quadratic(s, elements, random_key(s->seed, "noise", (uint64_t)worker << 32 | step), weights, gradient);

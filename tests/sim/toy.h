@@ -30,7 +30,8 @@ uint64_t toy_offset(const job_config *job, uint32_t number);
 /* weights: (elements) f32, as every shard makes them for itself */
 void toy_initial_weights(const job_config *job, float *weights);
 
-/* weights, gradient: (elements) f32; weights are not read in an additive scenario. Examples, norm and
+/* weights, gradient: (elements) f32; weights are not read in an additive scenario. There are no examples
+ * after the worker's last step. Norm and
  * finiteness are judged as the client does. */
 void toy_gradient(const scenario *s, uint32_t worker, uint64_t step, const float *weights, float *gradient,
                   toy_batch *batch);

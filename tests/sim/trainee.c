@@ -99,11 +99,15 @@ static bool is_sync(const trainee *t)
     return t->config.scenario->job.mode == CONSISTENCY_SYNC;
 }
 
+static const scenario_worker *of_worker(const trainee *t)
+{
+    return &t->config.scenario->workers[t->config.index];
+}
+
 static uint64_t pause_ms(trainee *t)
 {
     bool evaluator = t->config.role == WIRE_EVALUATOR;
-    return dice_between(
-        &t->dice, 0, evaluator ? EVALUATOR_PAUSE_MS : t->config.scenario->workers[t->config.index].step_ms);
+    return dice_between(&t->dice, 0, evaluator ? EVALUATOR_PAUSE_MS : of_worker(t)->step_ms);
 }
 
 /* ---- checks ---- */
@@ -120,10 +124,11 @@ static ps_status check_weights(const trainee *t, const float *expected, const ch
     return PS_OK;
 }
 
-/* In a synchronous run without backups the weights are those of the worker's own step, and known. */
+/* In a synchronous run without backups the weights are those of the worker's own step, and known. Once a
+ * worker has finished, the others go on without it. */
 static ps_status check_version(const trainee *t, uint64_t version, ps_error *error)
 {
-    if (!t->config.trajectory)
+    if (!t->config.trajectory || (t->phase == PHASE_STARTING && t->step >= of_worker(t)->steps))
         return PS_OK;
     if (version != t->step)
         return ps_fail(error, PS_EINTERNAL, "sync: worker %u is at step %llu and was given version %llu",
@@ -169,7 +174,7 @@ static ps_status submit_finish(trainee *t, ps_error *error)
 /* Computes the next step's gradient and pushes it. */
 static ps_status submit_push(trainee *t, ps_error *error)
 {
-    scenario_style style = t->config.scenario->workers[t->config.index].style;
+    scenario_style style = of_worker(t)->style;
     uint64_t step = t->step + 1;
     toy_batch batch;
     toy_gradient(t->config.scenario, t->config.index, step, t->weights, t->gradient, &batch);
@@ -205,7 +210,7 @@ static ps_status collect(trainee *t, session_ticket ticket, session_result *resu
 
 static ps_status start_step_or_end(trainee *t, uint64_t now_ms, ps_error *error)
 {
-    if (t->step < t->config.scenario->steps) {
+    if (t->step < of_worker(t)->steps) {
         t->phase = PHASE_COMPUTING;
         t->ready_ms = now_ms + pause_ms(t);
         return PS_OK;
@@ -245,8 +250,12 @@ static ps_status collect_push(trainee *t, uint64_t now_ms, ps_error *error)
     if (status != PS_OK)
         return status;
     spoil_gradient(t);
-    if (t->config.scenario->workers[t->config.index].style == STYLE_PUSH_PULL)
+    if (of_worker(t)->style == STYLE_PUSH_PULL)
         return end_step(t, result.step, now_ms, error);
+    if (of_worker(t)->leaves_early && t->step + 1 == of_worker(t)->steps) {
+        t->step++;
+        return start_step_or_end(t, now_ms, error);
+    }
     t->phase = PHASE_PULLING;
     return t->pulling ? PS_OK : submit_pull(t, t->step + 1, false, error);
 }
@@ -344,7 +353,19 @@ wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms)
 
 bool trainee_may_restart(const trainee *t)
 {
-    return t->phase == PHASE_JOINING || t->phase == PHASE_STARTING || t->phase == PHASE_COMPUTING;
+    if (t->config.scenario->job.servers == 1)
+        return t->phase != PHASE_DONE;
+    switch (t->phase) {
+    case PHASE_JOINING:
+    case PHASE_STARTING:
+    case PHASE_COMPUTING:
+        return true;
+    case PHASE_CONCLUDING:
+    case PHASE_FINISHING:
+        return !of_worker(t)->leaves_early;
+    default:
+        return false;
+    }
 }
 
 bool trainee_done(const trainee *t)

@@ -33,7 +33,8 @@ ps_status trainee_tick(trainee *t, uint64_t now_ms, ps_error *error);
 void trainee_receive(trainee *t, uint32_t server, wire_message **message);
 wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms);
 
-/* Between two steps: nothing that it pushed is under way. */
+/* May it end here and come back? A worker that ends in the middle of a push may have left its gradient on
+ * some of several ps only, which a new process could not know. */
 bool trainee_may_restart(const trainee *t);
 
 /* It has finished, and every ps knows. */
