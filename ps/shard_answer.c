@@ -117,6 +117,16 @@ static bool others_finished(const shard *s, const wire_message *request)
     return others.count == 0;
 }
 
+/* Under ssp a pull counts as one of a worker that has come as far as this shard knows, whatever it asks for:
+ * after a restart it may not know itself. */
+uint64_t shard_awaited_step(const shard *s, const wire_message *request)
+{
+    if (s->job.mode != CONSISTENCY_SSP || request->type != WIRE_PULL || request->role != WIRE_WORKER)
+        return request->step;
+    uint64_t pushed = s->consistency.clocks[request->index].pushed;
+    return pushed > request->step ? pushed : request->step;
+}
+
 static bool may_answer(const shard *s, const wire_message *request)
 {
     if (s->failure.status != PS_OK)
@@ -128,7 +138,7 @@ static bool may_answer(const shard *s, const wire_message *request)
         return false; /* a part of a gradient is answered when the whole of it has had its effect */
     if (request->after_finish && !others_finished(s, request))
         return false;
-    return consistency_may_answer(&s->consistency, request->step);
+    return consistency_may_answer(&s->consistency, shard_awaited_step(s, request));
 }
 
 static void answer_member(shard *s, member *m)

@@ -29,10 +29,11 @@ void shard_describe_wait(const shard *s, const wire_message *request, char *text
         snprintf(text, bytes, "the end of the job waits for %s", names);
         return;
     }
-    if (!consistency_may_answer(&s->consistency, request->step))
-        consistency_missing(&s->consistency, request->step, &missing);
+    uint64_t step = shard_awaited_step(s, request);
+    if (!consistency_may_answer(&s->consistency, step))
+        consistency_missing(&s->consistency, step, &missing);
     describe_workers(s, &missing, names, sizeof names);
-    snprintf(text, bytes, "step %llu waits for %s", (unsigned long long)request->step,
+    snprintf(text, bytes, "step %llu waits for %s", (unsigned long long)step,
              missing.count ? names : "the rest of its gradient");
 }
 
