@@ -240,9 +240,10 @@ static ps_status restart(cluster *c, place *p)
 
 static bool wants_restart(const cluster *c, const place *p)
 {
-    uint64_t at_ms = p->role == WIRE_WORKER ? c->scenario.workers[p->index].restart_at_ms : 0;
-    return at_ms > 0 && p->incarnation == 1 && network_now(c->network) >= at_ms &&
-           trainee_may_restart(p->trainee);
+    const scenario_worker *worker = &c->scenario.workers[p->index];
+    return p->role == WIRE_WORKER && worker->restarts && p->incarnation == 1 &&
+           network_now(c->network) >= worker->restart_from_ms &&
+           trainee_step(p->trainee) >= worker->restart_from_step && trainee_may_restart(p->trainee);
 }
 
 /* ---- events ---- */

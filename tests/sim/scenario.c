@@ -9,7 +9,7 @@
 static void choose_members(scenario *s, dice *d)
 {
     job_config *job = &s->job;
-    job->servers = (uint32_t)dice_between(d, 1, SCENARIO_SERVERS_MAX);
+    job->servers = dice_chance(d, 150) ? 1 : (uint32_t)dice_between(d, 1, SCENARIO_SERVERS_MAX);
     job->workers = (uint32_t)dice_between(d, 1, SCENARIO_WORKERS_MAX);
     job->evaluators = dice_chance(d, 300);
     s->steps = (uint32_t)dice_between(d, 3, SCENARIO_STEPS_MAX);
@@ -98,14 +98,16 @@ static void choose_workers(scenario *s, dice *d)
     for (uint32_t w = 0; w < s->job.workers; w++) {
         scenario_worker *worker = &s->workers[w];
         worker->style =
-            dice_chance(d, 600) ? STYLE_PUSH_PULL : (scenario_style)dice_between(d, 0, STYLE_COUNT - 1);
+            dice_chance(d, 400) ? STYLE_PUSH_PULL : (scenario_style)dice_between(d, 0, STYLE_COUNT - 1);
         worker->steps = uneven && w > 0 ? (uint32_t)dice_between(d, 1, s->steps) : s->steps;
-        worker->leaves_early = worker->style == STYLE_PUSH_THEN_PULL && dice_chance(d, 500);
+        worker->leaves_early = worker->style == STYLE_PUSH_THEN_PULL && dice_chance(d, 700);
         worker->step_ms = (uint32_t)dice_between(d, 1, 30);
         if (w == straggler)
             worker->step_ms *= 15;
-        if (restarts && dice_chance(d, 500))
-            worker->restart_at_ms = dice_chance(d, 500) ? dice_between(d, 1, 100) : dice_between(d, 1, 2000);
+        worker->restarts = restarts && dice_chance(d, 500);
+        worker->restart_from_ms = dice_between(d, 1, dice_chance(d, 500) ? 100 : 2000);
+        worker->restart_from_step =
+            dice_chance(d, 300) ? worker->steps : (uint32_t)dice_between(d, 0, worker->steps);
     }
     s->slices_per_message = dice_chance(d, 400) ? 0 : (uint32_t)dice_between(d, 1, 3);
     s->query_first_ms = (uint32_t)dice_between(d, 10, 200);

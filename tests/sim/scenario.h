@@ -26,10 +26,12 @@ typedef enum {
 
 typedef struct {
     scenario_style style;
-    uint32_t steps;         /* it has data for; worker 0 for all */
-    bool leaves_early;      /* having pushed its last gradient, it does not wait for the weights after it */
-    uint32_t step_ms;       /* what computing a gradient takes at most */
-    uint64_t restart_at_ms; /* from here on it restarts, once, at its first chance (trainee.h); 0: never */
+    uint32_t steps;    /* it has data for; worker 0 for all */
+    bool leaves_early; /* having pushed its last gradient, it does not wait for the weights after it */
+    uint32_t step_ms;  /* what computing a gradient takes at most */
+    bool restarts;     /* once, at its first chance (trainee.h) after both of these */
+    uint64_t restart_from_ms;
+    uint32_t restart_from_step;
 } scenario_worker;
 
 typedef struct {

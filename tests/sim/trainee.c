@@ -368,6 +368,11 @@ bool trainee_may_restart(const trainee *t)
     }
 }
 
+uint64_t trainee_step(const trainee *t)
+{
+    return t->step;
+}
+
 bool trainee_done(const trainee *t)
 {
     return t->phase == PHASE_DONE;

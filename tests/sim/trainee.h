@@ -37,6 +37,9 @@ wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms);
  * some of several ps only, which a new process could not know. */
 bool trainee_may_restart(const trainee *t);
 
+/* The step that it has done last. */
+uint64_t trainee_step(const trainee *t);
+
 /* It has finished, and every ps knows. */
 bool trainee_done(const trainee *t);
 
