@@ -181,7 +181,8 @@ static ps_status find_member(shard *s, const wire_message *message, member **fou
     return PS_OK;
 }
 
-/* A new incarnation takes the place of the one before it: what that one left half done is forgotten. */
+/* A new incarnation takes the place of the one before it: what that one left half done is forgotten. What it
+ * pushed before it finished was acknowledged and still counts. */
 static void replace_incarnation(shard *s, member *m, const wire_message *hello)
 {
     if (m->joined)
@@ -189,12 +190,22 @@ static void replace_incarnation(shard *s, member *m, const wire_message *hello)
     else
         log_info("%s %u joined", wire_role_name(hello->role), hello->index);
     member_drop_requests(m);
-    if (hello->role == WIRE_WORKER) {
+    if (hello->role == WIRE_WORKER && !m->finished) {
         member_drop_push(m, s->slice_count);
         consistency_forget(&s->consistency, hello->index);
     }
     m->joined = true;
     m->incarnation = hello->incarnation;
+}
+
+/* The step after which a member goes on. */
+static uint64_t last_step(const shard *s, const wire_message *hello)
+{
+    uint64_t pushed = hello->role == WIRE_WORKER ? s->consistency.clocks[hello->index].pushed : 0;
+    if (s->job.mode != CONSISTENCY_SYNC)
+        return pushed;
+    bool counts = hello->role == WIRE_WORKER && s->workers[hello->index].finished;
+    return counts && pushed > s->consistency.applied ? pushed : s->consistency.applied;
 }
 
 static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *from, ps_error *error)
@@ -217,10 +228,8 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
         replace_incarnation(s, m, hello);
 
     wire_message *welcome = wire_create(WIRE_WELCOME, 0);
-    if (welcome && s->job.mode == CONSISTENCY_SYNC)
-        welcome->step = s->consistency.applied;
-    else if (welcome && hello->role == WIRE_WORKER)
-        welcome->step = s->consistency.clocks[hello->index].pushed;
+    if (welcome)
+        welcome->step = last_step(s, hello);
     shard_send_answer(s, welcome, hello, from);
     return PS_OK;
 }

@@ -364,8 +364,11 @@ static ps_status check_welcome(const oracle *o, uint32_t server, const asked *he
                                const wire_message *welcome, ps_error *error)
 {
     const shard_model *m = &o->shards[server];
-    uint64_t step = hello->worker == UINT32_MAX ? 0 : m->workers[hello->worker].pushed;
-    if (is_sync(o))
+    const clock_model nobody = {0};
+    const clock_model *worker = hello->worker == UINT32_MAX ? &nobody : &m->workers[hello->worker];
+    uint64_t step = worker->pushed;
+    if (is_sync(o) &&
+        (!worker->finished || step < m->applied)) /* what waits will be pushed anew, but by no leaver */
         step = m->applied;
     if (welcome->step != step)
         return ps_fail(error, PS_EINTERNAL, "ps/%u welcomes at step %llu; it should be step %llu", server,
