@@ -1,0 +1,37 @@
+#!/bin/bash
+# Real MNIST through the launcher: 3 epochs reach the accuracy that each mode should have by then.
+#
+# Usage: accuracy.sh BUILD_FOLDER
+# shellcheck source=tests/integration/lib.sh
+source "$(dirname "$0")/lib.sh" "$@"
+
+fetch=$(dirname "$0")/../../deploy/fetch-mnist
+data=$("$fetch") || {
+    fail "MNIST could not be had (deploy/fetch-mnist); --data DIR of it takes files that are already there"
+    finish
+}
+
+# reaches PERCENT OPTION...   2 ps and 3 workers, 3 epochs.
+reaches() {
+    local wanted=$1 accuracy
+    shift
+    run_program run 0 "$launcher" run --quiet --ps 2 --workers 3 --run-dir "$case_dir/run" -- \
+        --data-folder "$data" --epochs 3 --evaluate-every 0 "$@"
+    accuracy=$(sed -nE 's/^test accuracy +([0-9.]+) %$/\1/p' "$case_dir/run.log")
+    echo "  ${accuracy:-?} %"
+    awk -v a="${accuracy:-0}" -v w="$wanted" 'BEGIN { exit !(a >= w) }' ||
+        fail_log run "${accuracy:-no} % accuracy instead of at least $wanted %"
+}
+
+article=(--batch-size 50 --learning-rate 0.01)
+
+begin "synchronous, with momentum: 96 %"
+reaches 96 --optimizer momentum --learning-rate 0.03
+
+begin "asynchronous, with the article's parameters: 90 %"
+reaches 90 "${article[@]}" --mode async
+
+begin "stale by at most 4 steps, with the article's parameters: 90 %"
+reaches 90 "${article[@]}" --mode ssp --staleness 4
+
+finish
