@@ -27,6 +27,9 @@ enum {
     LIFETIME_MAX_S = 300, /* of this program, should the ps never end */
     ANSWER_MS = 10000,    /* for the ps to say WELCOME */
     FIRST_FORBIDDEN = 1000,
+    PAUSE_MS = 5, /* between rounds: the machine is also to train */
+    GONE = -1,
+    BUSY = -2,
 };
 
 static uint64_t random_state = UINT64_C(0x9E3779B97F4A7C15);
@@ -66,7 +69,7 @@ typedef struct {
     uint64_t connections;
 } strangers;
 
-/* 0 if the ps listens no more. */
+/* GONE if the ps listens no more, BUSY if it did not take the connection in time. */
 static int connect_to(strangers *s)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(s->port)};
@@ -80,10 +83,11 @@ static int connect_to(strangers *s)
         s->connections++;
         return fd;
     }
-    if (errno != ECONNREFUSED)
+    bool gone = errno == ECONNREFUSED || errno == ECONNRESET;
+    if (!gone && errno != EINPROGRESS)
         die(strerror(errno));
     close(fd);
-    return 0;
+    return gone ? GONE : BUSY;
 }
 
 /* The other side may close at any time. */
@@ -173,7 +177,10 @@ static void nothing(int fd)
 static void send_slowly(strangers *s)
 {
     if (s->slow == 0) {
-        s->slow = connect_to(s);
+        int fd = connect_to(s);
+        if (fd < 0)
+            return;
+        s->slow = fd;
         s->slow_sent = 0;
     }
     send_bytes(s->slow, greeting + s->slow_sent, 1);
@@ -208,8 +215,10 @@ static bool strangers_attack(strangers *s)
     };
     for (size_t i = 0; i < sizeof attacks / sizeof *attacks; i++) {
         int fd = connect_to(s);
-        if (fd == 0)
+        if (fd == GONE)
             return false;
+        if (fd == BUSY)
+            continue;
         attacks[i](fd);
         switch (draw() % 3) {
         case 0:
@@ -442,6 +451,7 @@ int main(int argc, char **argv)
     uint64_t rounds = 0;
     while (strangers_attack(&s)) {
         member_attacks(&m);
+        usleep(PAUSE_MS * 1000);
         if (++rounds == 3) {
             puts("under attack");
             fflush(stdout);

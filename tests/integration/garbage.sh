@@ -10,7 +10,7 @@ GROWTH_MAX_KIB=65536
 
 make_data "$scratch/data" 1130
 # The job that garbage.c knows: 12 x 12 pixels, and all else as by default but for the slices.
-options=(--data-folder "$scratch/data" --slice-kib 4 --steps "$(scaled 600)")
+options=(--data-folder "$scratch/data" --slice-kib 4 --steps "$(scaled 400)")
 
 # The most memory that a process has had, in KiB, until it ends: $case_dir/NAME.peak.
 watch_memory() {
@@ -19,7 +19,8 @@ watch_memory() {
         [ -s "$case_dir/$1.now" ]; do
         mv "$case_dir/$1.now" "$case_dir/$1.peak"
         sleep 0.1
-    done &
+    done 2>/dev/null &
+    watcher=$!
 }
 
 # run_job NAME [ATTACKER]   trains with 2 workers, of which the second comes when the attack is on.
@@ -41,6 +42,7 @@ run_job() {
     # The true evaluator takes the place of the false one.
     start_task evaluator "$(task "$cluster" evaluator 0)" "$worker" "${options[@]}"
     await_all
+    wait "$watcher"
     keep_model "$name"
     peak=$(cat "$case_dir/ps-0.peak")
 }

@@ -105,7 +105,7 @@ is_running() {
 }
 
 log_says() {
-    grep -qF -- "$2" "$case_dir/$1.log"
+    grep -qsF -- "$2" "$case_dir/$1.log"
 }
 
 expect_log() {
