@@ -1,12 +1,16 @@
 /* model_file.c - see model_file.h. */
 #include "worker/model_file.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/file.h"
 #include "common/safetensors.h"
+
+enum { PATH_BYTES = 4096 };
 
 static ps_status write_weights(const char *path, const tensor_table *tensors, const float *weights,
                                ps_error *error)
@@ -30,19 +34,29 @@ static ps_status write_weights(const char *path, const tensor_table *tensors, co
     return status;
 }
 
+ps_status model_file_prepare(const char *folder, char *path, size_t path_bytes, ps_error *error)
+{
+    char model[PATH_BYTES];
+    int length = snprintf(model, sizeof model, "%s/model", folder);
+    if (length < 0 || (size_t)length + sizeof "/model.safetensors" > sizeof model ||
+        (size_t)length + sizeof "/model.safetensors" > path_bytes)
+        return ps_fail(error, PS_ELIMIT, "--output-dir: the path has %d bytes and is too long", length);
+    ps_status status = file_make_folder(model, error);
+    if (status == PS_OK && access(model, W_OK | X_OK) != 0)
+        status = ps_fail(error, PS_EIO, "cannot write to the folder %s: %s", model, strerror(errno));
+    if (status == PS_OK)
+        snprintf(path, path_bytes, "%s/model.safetensors", model);
+    return status;
+}
+
 ps_status model_file_write(const char *folder, const mlp_config *config, const tensor_table *tensors,
                            const float *weights, char *path, size_t path_bytes, ps_error *error)
 {
-    char sidecar[4096];
-    int length = snprintf(sidecar, sizeof sidecar, "%s/model", folder);
-    if (length < 0 || (size_t)length + sizeof "/model.safetensors" > sizeof sidecar ||
-        (size_t)length + sizeof "/model.safetensors" > path_bytes)
-        return ps_fail(error, PS_ELIMIT, "--output-dir: the path has %d bytes and is too long", length);
-    ps_status status = file_make_folder(sidecar, error);
+    ps_status status = model_file_prepare(folder, path, path_bytes, error);
     if (status != PS_OK)
         return status;
-    snprintf(path, path_bytes, "%s/model.safetensors", sidecar);
-    memcpy(sidecar + length, "/model.json", sizeof "/model.json");
+    char sidecar[PATH_BYTES];
+    snprintf(sidecar, sizeof sidecar, "%s/model/model.json", folder);
 
     char *description = mlp_describe(config);
     if (!description)

@@ -9,6 +9,11 @@
 #include "common/tensor.h"
 #include "worker/mlp.h"
 
+/* Makes <folder>/model and sees that it can be written to, for an answer before the training rather than
+ * after it. `path` receives that of the safetensors file to come. PS_EIO names folder and cause; PS_ELIMIT if
+ * the path is too long. */
+ps_status model_file_prepare(const char *folder, char *path, size_t path_bytes, ps_error *error);
+
 /* Writes <folder>/model/model.json, then model.safetensors, each atomically; creates the folders. weights:
  * flat, laid out by `tensors`. The same weights give the same bytes. `path` receives that of the safetensors
  * file. PS_EIO names file and cause; PS_ENOMEM; PS_ELIMIT if the path is too long. */

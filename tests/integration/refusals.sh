@@ -121,7 +121,7 @@ with_data() {
     for text in "$@"; do
         expect_log worker "$text"
     done
-    expect [ ! -e "$case_dir/outputs" ]
+    expect [ ! -e "$case_dir/outputs/model/model.safetensors" ]
 }
 
 begin "missing data is named"
@@ -146,9 +146,9 @@ make_data "$case_dir/more" 1131
 cp "$case_dir/more/train-labels-idx1-ubyte" "$case_dir/data"
 with_data 3 "$case_dir/data/train-" "1130" "1131"
 
-begin "an output folder that cannot be made is named"
+begin "an output folder that cannot be made is named before training, not after it"
 echo "a file" >"$case_dir/file"
-run_program worker 1 "$worker" "${options[@]}" --output-dir "$case_dir/file/outputs"
+run_program worker 1 "$worker" "${endless[@]}" --output-dir "$case_dir/file/outputs"
 expect_log worker "$case_dir/file"
 expect [ "$(cat "$case_dir/file")" = "a file" ]
 
@@ -162,7 +162,7 @@ for signal in TERM INT; do
     is_running ps-0 || fail_log ps-0 "the ps ended with its worker"
     kill -"$signal" "${pids[ps-0]}"
     await_end ps-0 143
-    expect [ ! -e "$case_dir/none" ]
+    expect [ ! -e "$case_dir/none/model/model.safetensors" ]
 done
 
 begin "a ps that no worker has joined ends at once on SIGTERM"
