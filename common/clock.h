@@ -8,8 +8,8 @@
 uint64_t clock_monotonic_ms(void);
 double clock_monotonic_seconds(void);
 
-/* A number that rises with every start of a process under the same name, as far as the calendar does: nanoseconds
- * since 1970. */
+/* A number that rises with every start of a process under the same name, as far as the calendar does:
+ * nanoseconds since 1970. */
 uint64_t clock_incarnation(void);
 
 #endif

@@ -13,8 +13,7 @@ static uint64_t slice_limit(const job_config *job)
     uint64_t given = job->slice_bytes / sizeof(float);
     if (job->servers == 1)
         return given;
-    uint64_t pieces = (uint64_t)job->servers * PARTITION_SLICES_PER_SERVER;
-    uint64_t fair = (tensor_table_elements(&job->tensors) + pieces - 1) / pieces;
+    uint64_t fair = (tensor_table_elements(&job->tensors) + job->servers - 1) / job->servers;
     if (fair < BALANCED_SLICE_ELEMENTS_MIN)
         fair = BALANCED_SLICE_ELEMENTS_MIN;
     return fair < given ? fair : given;
