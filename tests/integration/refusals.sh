@@ -121,7 +121,7 @@ with_data() {
     for text in "$@"; do
         expect_log worker "$text"
     done
-    expect [ ! -e "$case_dir/outputs/model/model.safetensors" ]
+    expect [ ! -e "$case_dir/outputs" ]
 }
 
 begin "missing data is named"
