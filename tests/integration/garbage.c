@@ -79,6 +79,7 @@ static int connect_to(strangers *s)
     if (fd < 0)
         die(strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
         s->connections++;
         return fd;
@@ -104,10 +105,38 @@ static void send_random(int fd, size_t count)
     send_bytes(fd, bytes, count);
 }
 
+/* Complete: a ps drops who sends messages before it has read the ps's own part. */
 static void send_handshake(int fd)
 {
+    uint8_t answer[sizeof greeting + sizeof ready];
     send_bytes(fd, greeting, sizeof greeting);
     send_bytes(fd, ready, sizeof ready - 1);
+    recv(fd, answer, sizeof answer - 1, MSG_WAITALL);
+}
+
+/* A peer of ZMTP 1.0 or 2.0 must be dropped at its greeting: libzmq 4.3.4 aborts when the routing id of one
+ * comes while the socket is being closed. */
+static void check_old_peers_are_dropped(strangers *s)
+{
+    static const uint8_t greetings[][12] = {
+        {200, 0, 'o', 'l', 'd', 'e', 's', 't'},                  /* 1.0: a frame of 200 bytes, at once */
+        {0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1, 5 /* DEALER */}, /* 2.0 */
+    };
+    for (size_t i = 0; i < sizeof greetings / sizeof *greetings; i++) {
+        struct timeval patience = {.tv_sec = ANSWER_MS / 1000};
+        uint8_t answer[64];
+        ssize_t received;
+        int fd = connect_to(s);
+        if (fd < 0)
+            die("the ps takes no connection");
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        send_bytes(fd, greetings[i], sizeof greetings[i]);
+        while ((received = recv(fd, answer, sizeof answer, 0)) > 0)
+            ;
+        if (received < 0 && errno != ECONNRESET)
+            die("the ps talks to a peer of an old protocol");
+        close(fd);
+    }
 }
 
 static void random_bytes(int fd)
@@ -448,6 +477,7 @@ int main(int argc, char **argv)
     s.port = (uint16_t)port;
     member_init(&m, (uint16_t)port, (uint32_t)pixels);
     member_join(&m);
+    check_old_peers_are_dropped(&s);
     uint64_t rounds = 0;
     while (strangers_attack(&s)) {
         member_attacks(&m);
