@@ -133,6 +133,8 @@ static ps_status adopt_job(shard *s, const job_config *job, ps_error *error)
     if (status != PS_OK)
         return status;
     status = job_copy(job, &s->job);
+    if (status != PS_OK)
+        ps_fail(error, status, "ps/%u has no memory for the job's description", s->config.index);
     if (status == PS_OK)
         status = partition_init(&s->partition, &s->job, error);
     if (status != PS_OK)
@@ -170,15 +172,19 @@ fail:
     return status;
 }
 
-static ps_status find_member(shard *s, const wire_message *message, member **found, ps_error *error)
+static ps_status check_is_of_job(const job_config *job, const wire_message *message, ps_error *error)
 {
-    bool worker = message->role == WIRE_WORKER;
-    uint32_t count = worker ? s->job.workers : s->job.evaluators;
+    uint32_t count = message->role == WIRE_WORKER ? job->workers : job->evaluators;
     if (message->index >= count)
         return ps_fail(error, PS_EMISMATCH, "%s %u is not of this job, which has %u",
                        wire_role_name(message->role), message->index, count);
-    *found = worker ? &s->workers[message->index] : &s->evaluators[message->index];
     return PS_OK;
+}
+
+/* The sender of a message that check_is_of_job has passed. */
+static member *member_of(shard *s, const wire_message *message)
+{
+    return message->role == WIRE_WORKER ? &s->workers[message->index] : &s->evaluators[message->index];
 }
 
 /* A new incarnation takes the place of the one before it: what that one left half done is forgotten. What it
@@ -213,14 +219,14 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
     if (hello->receiver != s->config.index)
         return ps_fail(error, PS_EMISMATCH, "this is ps/%u, not ps/%u: the cluster specs differ",
                        s->config.index, hello->receiver);
-    ps_status status =
-        s->has_job ? job_difference(&s->job, hello->hello, error) : adopt_job(s, hello->hello, error);
+    ps_status status = s->has_job ? job_difference(&s->job, hello->hello, error) : PS_OK;
+    if (status == PS_OK)
+        status = check_is_of_job(hello->hello, hello, error);
+    if (status == PS_OK && !s->has_job)
+        status = adopt_job(s, hello->hello, error);
     if (status != PS_OK)
         return status;
-    member *m = NULL;
-    status = find_member(s, hello, &m, error);
-    if (status != PS_OK)
-        return status;
+    member *m = member_of(s, hello);
     if (m->joined && hello->incarnation < m->incarnation)
         return ps_fail(error, PS_EPEER, "%s %u has been replaced by a newer process under the same index",
                        wire_role_name(hello->role), hello->index);
@@ -389,9 +395,10 @@ static ps_status find_sender(shard *s, const wire_message *message, member **fou
     if (message->job != s->fingerprint)
         return ps_fail(error, PS_EMISMATCH, "%s is of another job than '%s'", wire_type_name(message->type),
                        s->job.name);
-    ps_status status = find_member(s, message, found, error);
+    ps_status status = check_is_of_job(&s->job, message, error);
     if (status != PS_OK)
         return status;
+    *found = member_of(s, message);
     if (!(*found)->joined || (*found)->incarnation != message->incarnation)
         return ps_fail(error, PS_EPEER, "%s of %s %u comes from a process that is not its current one",
                        wire_type_name(message->type), wire_role_name(message->role), message->index);

@@ -124,6 +124,18 @@ static void member_outside_the_job_is_refused(void **state)
     bench_close(&b);
 }
 
+static void first_hello_of_a_member_outside_its_own_job_brings_no_job(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 2, 100);
+    bench_refused(&b, bench_hello(&b, WIRE_WORKER, 2, 1), PS_EMISMATCH,
+                  "worker 2 is not of this job, which has 2");
+    b.job.schedule.learning_rate = 0.5; /* another job than the one refused */
+    bench_join(&b, WIRE_WORKER, 0);
+    bench_close(&b);
+}
+
 /* ---- who may speak ---- */
 
 static void request_without_hello_is_refused(void **state)
@@ -838,6 +850,7 @@ int main(void)
         cmocka_unit_test(job_beyond_the_memory_limit_is_refused),
         cmocka_unit_test(refused_job_leaves_room_for_a_right_one),
         cmocka_unit_test(member_outside_the_job_is_refused),
+        cmocka_unit_test(first_hello_of_a_member_outside_its_own_job_brings_no_job),
         cmocka_unit_test(request_without_hello_is_refused),
         cmocka_unit_test(process_that_was_replaced_is_fenced_off),
         cmocka_unit_test(answers_are_not_for_a_ps),
