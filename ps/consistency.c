@@ -87,6 +87,7 @@ void consistency_arrive(consistency *c, uint32_t worker, uint64_t step)
 {
     consistency_clock *clock = &c->clocks[worker];
     assert(step > clock->pushed && !clock->waiting);
+    clock->before = clock->pushed;
     clock->pushed = step;
     clock->waiting = true;
 }
@@ -95,7 +96,7 @@ void consistency_forget(consistency *c, uint32_t worker)
 {
     consistency_clock *clock = &c->clocks[worker];
     if (clock->waiting)
-        clock->pushed--;
+        clock->pushed = clock->before;
     clock->waiting = false;
 }
 

@@ -32,6 +32,7 @@ typedef enum {
 
 typedef struct {
     uint64_t pushed; /* last step pushed whole; 0: none */
+    uint64_t before; /* what `pushed` was before the gradient that waits: with backups, not one less */
     bool waiting;    /* `pushed` is not applied yet */
     bool finished;   /* pushes no more; nobody waits for it */
 } consistency_clock;

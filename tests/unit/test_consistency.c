@@ -205,6 +205,12 @@ static void with_backups_another_shard_may_be_one_step_ahead(void **state)
     play(sync3, "!1:2");
 }
 
+static void worker_restarted_one_step_ahead_pushes_the_step_between(void **state)
+{
+    (void)state;
+    play(backup3, "+1:2 x:1 +1:1 +0:1 a:1/0,1 +1:2");
+}
+
 static void last_workers_finish_though_fewer_than_the_backups_are_left(void **state)
 {
     (void)state;
@@ -287,6 +293,7 @@ int main(void)
         cmocka_unit_test(restarted_worker_pushes_its_step_again),
         cmocka_unit_test(backups_let_a_step_apply_without_the_slowest),
         cmocka_unit_test(with_backups_another_shard_may_be_one_step_ahead),
+        cmocka_unit_test(worker_restarted_one_step_ahead_pushes_the_step_between),
         cmocka_unit_test(last_workers_finish_though_fewer_than_the_backups_are_left),
         cmocka_unit_test(ssp_applies_on_arrival_and_holds_back_the_fast),
         cmocka_unit_test(ssp_does_not_wait_for_a_finished_worker),
