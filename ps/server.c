@@ -14,7 +14,7 @@ enum {
     RETRY_MS = 5,       /* poll while messages wait for room in a peer's queue */
     RECEIVE_BATCH = 64, /* messages taken in before answers are sent */
     DRAIN_MS = 5000,    /* for the last answers to leave */
-    FAREWELL_MS = 1000, /* after the job: workers whose last answer was lost may still ask */
+    FAREWELL_MS = 1000, /* after the job, however it ended: workers may still ask what became of it */
     RESOLVE_MS = 1000,  /* between attempts to listen on a name that does not resolve */
     RESOLVE_SAY_MS = 5000,
 };
@@ -133,25 +133,27 @@ static void log_summary(const shard *s)
              (unsigned long long)c->nonfinite_refused, (unsigned long long)c->messages_refused);
 }
 
-static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *error)
+static void answer_the_last(server *s, const volatile sig_atomic_t *stop)
 {
-    while (!shard_finished(s->shard)) {
-        if (*stop)
-            return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
-        turn(s);
-        ps_status failure = shard_failure(s->shard, error);
-        if (failure != PS_OK) {
-            send_all(s);
-            return failure;
-        }
-    }
     uint64_t end = clock_monotonic_ms() + FAREWELL_MS;
     while (clock_monotonic_ms() < end && !*stop) {
         receive_some(s);
         send_all(s);
         transport_poll(&s->socket, 1, RETRY_MS);
     }
-    return PS_OK;
+}
+
+static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *error)
+{
+    ps_status status = PS_OK;
+    while (status == PS_OK && !shard_finished(s->shard)) {
+        if (*stop)
+            return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
+        turn(s);
+        status = shard_failure(s->shard, error);
+    }
+    answer_the_last(s, stop);
+    return status;
 }
 
 /* Listens; waits for its own name to resolve. */

@@ -107,22 +107,28 @@ static ps_status declare(ps_client *client, const char *name, uint64_t elements,
     return ps_declare(client, &t, error);
 }
 
+/* Takes the options. */
+static ps_client *connect_with(const cluster_spec *cluster, ps_client_options *options)
+{
+    options->job.slice_bytes = JOB_SLICE_BYTES_MIN;
+    options->query_first_ms = 50;
+    ps_client *client;
+    ps_error error = {PS_OK, ""};
+    if (ps_connect(cluster, options, &client, &error) != PS_OK)
+        fail_msg("%s", error.text);
+    ps_client_options_fini(options);
+    assert_int_equal(declare(client, "w", ELEMENTS, NULL), PS_OK);
+    assert_int_equal(declare(client, "bias", 1, NULL), PS_OK);
+    return client;
+}
+
 static ps_client *connect_client(const cluster_spec *cluster, double rate, const volatile sig_atomic_t *stop)
 {
     ps_client_options options;
     ps_client_options_init(&options);
-    options.job.slice_bytes = JOB_SLICE_BYTES_MIN;
     options.job.schedule.learning_rate = rate;
     options.stop = stop;
-    options.query_first_ms = 50;
-    ps_client *client;
-    ps_error error = {PS_OK, ""};
-    if (ps_connect(cluster, &options, &client, &error) != PS_OK)
-        fail_msg("%s", error.text);
-    ps_client_options_fini(&options);
-    assert_int_equal(declare(client, "w", ELEMENTS, NULL), PS_OK);
-    assert_int_equal(declare(client, "bias", 1, NULL), PS_OK);
-    return client;
+    return connect_with(cluster, &options);
 }
 
 /* One worker of several; runs on a thread of its own, so it asserts nothing. */
@@ -481,6 +487,37 @@ static void server_answers_what_it_cannot_read_under_its_own_index(void **state)
     assert_int_equal(interrupt_server(&server), PS_EINTERRUPTED);
 }
 
+static void server_that_gave_up_says_so_to_a_worker_that_pushes_later(void **state)
+{
+    (void)state;
+    static float values[ELEMENTS], bias[1];
+    const float *gradients[] = {values, bias};
+    const ps_update update = {.step = 1, .examples = 1, .gradients = gradients};
+    test_server server;
+    cluster_task task;
+    start_server(&server, 0, &task);
+    ps_client *clients[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        const cluster_spec cluster = make_cluster(&task, 1, 2, i);
+        ps_client_options options;
+        ps_client_options_init(&options);
+        options.job.guard = GUARD_STOP;
+        clients[i] = connect_with(&cluster, &options);
+        assert_int_equal(ps_join(clients[i], LOOPBACK_PATIENCE_MS, NULL), PS_OK);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        ps_ticket ticket;
+        ps_error error;
+        values[0] = i == 0 ? NAN : 0;
+        assert_int_equal(ps_push(clients[i], &update, &ticket, NULL), PS_OK);
+        assert_says(ps_wait(clients[i], ticket, LOOPBACK_PATIENCE_MS, NULL, &error), PS_ENONFINITE, &error,
+                    "ps/0: the gradient of worker 0 for step 1 holds NaN or Inf");
+    }
+    ps_close(&clients[0]);
+    ps_close(&clients[1]);
+    assert_int_equal(end_server(&server), PS_ENONFINITE);
+}
+
 static void server_waits_for_its_name_until_it_is_stopped(void **state)
 {
     (void)state;
@@ -530,6 +567,7 @@ int main(void)
         cmocka_unit_test(worker_with_another_job_is_told_what_differs),
         cmocka_unit_test(finishing_with_a_ps_that_is_gone_times_out),
         cmocka_unit_test(server_answers_what_it_cannot_read_under_its_own_index),
+        cmocka_unit_test(server_that_gave_up_says_so_to_a_worker_that_pushes_later),
         cmocka_unit_test(server_waits_for_its_name_until_it_is_stopped),
         cmocka_unit_test(server_that_cannot_listen_ends),
     };
