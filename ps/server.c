@@ -2,6 +2,7 @@
 #include "ps/server.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "common/clock.h"
@@ -13,6 +14,7 @@ enum {
     TICK_MS = 500,
     RETRY_MS = 5,       /* poll while messages wait for room in a peer's queue */
     RECEIVE_BATCH = 64, /* messages taken in before answers are sent */
+    UNSENT_MAX = 64,    /* of one peer, beside what waits in its queue */
     DRAIN_MS = 5000,    /* for the last answers to leave */
     FAREWELL_MS = 1000, /* after the job, however it ended: workers may still ask what became of it */
     RESOLVE_MS = 1000,  /* between attempts to listen on a name that does not resolve */
@@ -44,20 +46,25 @@ static void drop_unsent(server *s)
     }
 }
 
+static bool is_same_route(const wire_route *a, const wire_route *b)
+{
+    return a->bytes == b->bytes && memcmp(a->id, b->id, a->bytes) == 0;
+}
+
+/* What finds no room here either is dropped: its peer, once it reads again, will ask again. */
 static void keep_unsent(server *s, const wire_route *to, wire_message **message)
 {
-    waiting *w = malloc(sizeof *w);
-    if (!w) { /* the worker will ask again */
+    uint32_t of_peer = 0;
+    waiting **tail = &s->unsent;
+    for (; *tail; tail = &(*tail)->next)
+        of_peer += is_same_route(&(*tail)->to, to);
+    waiting *w = of_peer < UNSENT_MAX ? malloc(sizeof *w) : NULL;
+    if (!w) {
         wire_destroy(message);
         return;
     }
-    w->next = NULL;
-    w->to = *to;
-    w->message = *message;
+    *w = (waiting){.to = *to, .message = *message};
     *message = NULL;
-    waiting **tail = &s->unsent;
-    while (*tail)
-        tail = &(*tail)->next;
     *tail = w;
 }
 

@@ -1,8 +1,8 @@
 /* server.h - the daemon's loop: feeds a shard from ZeroMQ and the clock until the job has finished.
  *
  * One thread: it receives, lets the shard think, and sends. A message that cannot leave because its peer's
- * queue is full waits here, so a slow worker delays itself alone; what may wait for one peer is bounded
- * by what that peer may have asked for (SHARD_REQUESTS_MAX). */
+ * queue is full waits here, so a slow worker delays itself alone. So may only a few for one peer: of one that
+ * asks without reading, the further answers are dropped. */
 #ifndef PENSTOCK_PS_SERVER_H
 #define PENSTOCK_PS_SERVER_H
 

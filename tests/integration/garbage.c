@@ -269,6 +269,7 @@ static bool strangers_attack(strangers *s)
 typedef struct {
     transport *transport;
     transport_socket *socket;
+    transport_socket *deaf; /* asks and asks, and never reads an answer */
     job_config job;
     partition partition;
     uint64_t fingerprint, incarnation, request;
@@ -345,13 +346,15 @@ static void member_init(member *m, uint16_t port, uint32_t pixels)
         partition_init(&m->partition, &m->job, &error) != PS_OK ||
         wire_job_fingerprint(&m->job, &m->fingerprint) != PS_OK ||
         transport_create(&m->transport, &error) != PS_OK ||
-        transport_connect(m->transport, "127.0.0.1", port, &m->socket, &error) != PS_OK)
+        transport_connect(m->transport, "127.0.0.1", port, &m->socket, &error) != PS_OK ||
+        transport_connect(m->transport, "127.0.0.1", port, &m->deaf, &error) != PS_OK)
         die("cannot set up");
 }
 
 static void member_fini(member *m)
 {
     transport_close(&m->socket, 0);
+    transport_close(&m->deaf, 0);
     transport_destroy(&m->transport);
     partition_fini(&m->partition);
     job_fini(&m->job);
@@ -456,11 +459,25 @@ static void ask_otherwise(member *m)
     submit(m, make(m, WIRE_WEIGHTS, 0));
 }
 
+/* Pulls that may be answered at once, each of all weights. */
+static void ask_without_listening(member *m)
+{
+    for (int i = 0; i < 200; i++) {
+        wire_message *pull = make(m, WIRE_PULL, m->partition.count);
+        pull->step = 0;
+        for (uint32_t k = 0; k < m->partition.count; k++)
+            pull->slices[k] = k;
+        transport_send(m->deaf, NULL, &pull);
+        wire_destroy(&pull);
+    }
+}
+
 static void member_attacks(member *m)
 {
     hello_otherwise(m);
     push_otherwise(m);
     ask_otherwise(m);
+    ask_without_listening(m);
     transport_poll(&m->socket, 1, 10);
     take_answers(m);
 }
