@@ -48,6 +48,38 @@ static const open_request *oldest_request(const shard *s)
     return oldest;
 }
 
+static void say_who_has_not_joined(const shard *s, unsigned long long seconds)
+{
+    worker_set missing = {0};
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        if (!s->workers[w].joined)
+            missing.workers[missing.count++] = (uint16_t)w;
+    if (missing.count == 0)
+        return;
+    char names[256];
+    describe_workers(s, &missing, names, sizeof names);
+    log_info("waiting for %s (%llu s)", names, seconds);
+}
+
+/* Once some workers have finished: who has not? */
+static void say_who_has_not_finished(const shard *s, unsigned long long seconds)
+{
+    worker_set at_work = {0};
+    uint32_t evaluators = 0;
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        if (!s->workers[w].finished)
+            at_work.workers[at_work.count++] = (uint16_t)w;
+    for (uint32_t i = 0; i < s->job.evaluators; i++)
+        evaluators += !s->evaluators[i].finished;
+    char names[256];
+    describe_workers(s, &at_work, names, sizeof names);
+    if (at_work.count > 0 && at_work.count < s->job.workers)
+        log_info("the end of the job waits for %s (%llu s)", names, seconds);
+    else if (at_work.count == 0 && evaluators > 0)
+        log_info("the end of the job waits for %u of %u evaluators (%llu s)", evaluators, s->job.evaluators,
+                 seconds);
+}
+
 static void say_who_is_missing(const shard *s, uint64_t now_ms)
 {
     unsigned long long seconds = (now_ms - s->created_ms) / 1000;
@@ -55,15 +87,8 @@ static void say_who_is_missing(const shard *s, uint64_t now_ms)
         log_info("no worker has joined yet (%llu s)", seconds);
         return;
     }
-    worker_set missing = {0};
-    for (uint32_t w = 0; w < s->job.workers; w++)
-        if (!s->workers[w].joined)
-            missing.workers[missing.count++] = (uint16_t)w;
-    if (missing.count) {
-        char names[256];
-        describe_workers(s, &missing, names, sizeof names);
-        log_info("waiting for %s (%llu s)", names, seconds);
-    }
+    say_who_has_not_joined(s, seconds);
+    say_who_has_not_finished(s, seconds);
 }
 
 void shard_tick(shard *s, uint64_t now_ms)

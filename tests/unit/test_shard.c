@@ -791,6 +791,32 @@ static void shard_says_whom_it_waits_for(void **state)
     bench_close(&b);
 }
 
+static void shard_says_whom_the_end_of_the_job_waits_for(void **state)
+{
+    (void)state;
+    shard_bench b;
+    log_capture c;
+    log_capture_begin(&c);
+    log_setup("test", LOG_INFO);
+    bench_open(&b, 1, 2, 100);
+    b.job.evaluators = 1;
+    tick(&b, 1);
+    bench_join(&b, WIRE_WORKER, 0);
+    bench_join(&b, WIRE_WORKER, 1);
+    tick(&b, SHARD_STALL_MS); /* they compute: nothing to say */
+    bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 1, 0, 0));
+    tick(&b, SHARD_STALL_MS);
+    bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 0, 0, 0));
+    tick(&b, SHARD_STALL_MS);
+    log_setup("test", LOG_OFF);
+    log_capture_pause(&c);
+    assert_true(log_capture_has(&c, "info    test  the end of the job waits for worker 0 (10 s)\n"));
+    assert_true(log_capture_has(&c, "info    test  the end of the job waits for 1 of 1 evaluators (15 s)\n"));
+    assert_false(log_capture_has(&c, "wait"));
+    log_capture_end(&c);
+    bench_close(&b);
+}
+
 /* ---- allocations ---- */
 
 /* Plays a job from HELLO to FINISH with only so many allocations. True if all went well; else the job must
@@ -885,6 +911,7 @@ int main(void)
         cmocka_unit_test(worker_that_found_it_elsewhere_is_left_out_here_too),
         cmocka_unit_test(stopping_guard_ends_the_job_for_everyone),
         cmocka_unit_test(shard_says_whom_it_waits_for),
+        cmocka_unit_test(shard_says_whom_the_end_of_the_job_waits_for),
         cmocka_unit_test(lack_of_memory_fails_the_job_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, silence, NULL);
