@@ -6,6 +6,7 @@
 #include "worker/session.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ typedef struct {
     uint64_t hello_at_ms; /* when HELLO is due again; 0: at once */
     uint32_t hello_after_ms;
     uint64_t step;
-    char waits_for[WIRE_TEXT_MAX + 1]; /* what its last PENDING said */
+    char waits_for[WIRE_TEXT_MAX + 1]; /* what it said to the last QUERY, if it was PENDING */
 } peer;
 
 struct session {
@@ -297,6 +298,7 @@ static wire_message *next_of_part(session *s, operation *op, part *p, uint64_t n
             p->since_ms = now_ms;
     } else if (p->state == PART_TO_QUERY) {
         m = stamp(s, wire_create(WIRE_QUERY, 0), number);
+        s->peers[p->server].waits_for[0] = '\0';
     }
     if (m) { /* else, out of memory, it is tried again */
         p->state = PART_SENT;
@@ -442,9 +444,8 @@ static void handle_answer(session *s, uint32_t server, operation *op, part *p, c
         p->state = PART_TO_SEND;
         break;
     case WIRE_PENDING:
-        memset(s->peers[server].waits_for, 0, sizeof s->peers[server].waits_for);
-        if (answer->text)
-            memcpy(s->peers[server].waits_for, answer->text, strlen(answer->text));
+        snprintf(s->peers[server].waits_for, sizeof s->peers[server].waits_for, "%s",
+                 answer->text ? answer->text : "");
         break;
     case WIRE_ERROR:
         ps_fail(&op->failure, answer->status < 0 ? answer->status : PS_EPROTOCOL, "ps/%u: %s", server,

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "tests/unit/job_sample.h"
+#include "tests/unit/log_capture.h"
 #include "tests/unit/torture.h"
 
 enum { FIRST_MS = 100, MAX_MS = 300, SERVERS = 2, ELEMENTS = 5000 };
@@ -454,6 +455,30 @@ static void unanswered_request_is_asked_about_ever_more_seldom(void **state)
     close_bench(&b);
 }
 
+static void reason_to_wait_is_forgotten_when_the_ps_gives_it_no_more(void **state)
+{
+    (void)state;
+    bench b;
+    log_capture c;
+    open_joined(&b);
+    submit(&b, WIRE_PULL, 1);
+    session_tick(b.session, 1000);
+    uint64_t request = take_request(&b, 0, 1000, WIRE_PULL);
+    assert_asks_at(&b, 1100, request);
+    give_text(&b, 0, WIRE_PENDING, request, PS_OK, "step 1 waits for worker 3");
+    log_capture_begin(&c);
+    log_setup("test", LOG_WARNING);
+    session_tick(b.session, 1000 + SESSION_STALL_MS);
+    assert_int_equal(take_request(&b, 0, 1000 + SESSION_STALL_MS, WIRE_QUERY), request);
+    session_tick(b.session, 1000 + 2 * SESSION_STALL_MS); /* the ps has died */
+    log_setup("test", LOG_OFF);
+    log_capture_pause(&c);
+    assert_true(log_capture_has(&c, "no answer from ps/0 for 5 s; step 1 waits for worker 3\n"));
+    assert_true(log_capture_has(&c, "no answer from ps/0 for 10 s; it does not respond\n"));
+    log_capture_end(&c);
+    close_bench(&b);
+}
+
 static void request_that_the_ps_does_not_know_is_sent_again(void **state)
 {
     (void)state;
@@ -630,6 +655,7 @@ int main(void)
         cmocka_unit_test(operation_is_finished_only_when_what_was_lent_is_back),
         cmocka_unit_test(outstanding_operations_are_bounded),
         cmocka_unit_test(unanswered_request_is_asked_about_ever_more_seldom),
+        cmocka_unit_test(reason_to_wait_is_forgotten_when_the_ps_gives_it_no_more),
         cmocka_unit_test(request_that_the_ps_does_not_know_is_sent_again),
         cmocka_unit_test(refusal_ends_the_operation_alone),
         cmocka_unit_test(refusal_without_status_or_reason_is_still_one),
