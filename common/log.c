@@ -49,6 +49,9 @@ __attribute__((format(printf, 2, 0))) static void emit(log_level level, const ch
         size_t room = sizeof line - used - 2;
         used += (size_t)length < room ? (size_t)length : room;
     }
+    for (size_t i = 0; i < used; i++)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            line[i] = '?';
     line[used++] = '\n';
     /* A log that cannot be written has nowhere to say so. */
     ssize_t ignored = write(STDERR_FILENO, line, used);

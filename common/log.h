@@ -3,6 +3,7 @@
  *   2026-11-22T19:47:49.123Z info  worker/1  joined ps/0 at 127.0.0.1:2222
  *
  * A line is formatted whole and written by a single write(2), so lines of several threads do not mix.
+ * Control characters in it are replaced by '?': what a peer said can forge no further line.
  * Thread-safe after log_setup; log_setup itself is called once, from main. */
 #ifndef PENSTOCK_COMMON_LOG_H
 #define PENSTOCK_COMMON_LOG_H

@@ -71,6 +71,19 @@ static void long_line_is_cut_and_still_ends(void **state)
     }
 }
 
+static void control_characters_forge_no_line(void **state)
+{
+    (void)state;
+    log_capture c;
+    log_capture_begin(&c);
+    log_setup("test", LOG_INFO);
+    log_info("a peer says: %s", "all well\n2026-01-01T00:00:00.000Z error   ps/0  gone\x1b[2J\x7f");
+    log_capture_pause(&c);
+    assert_true(
+        log_capture_has(&c, "a peer says: all well?2026-01-01T00:00:00.000Z error   ps/0  gone?[2J?\n"));
+    log_capture_end(&c);
+}
+
 static void long_process_name_is_cut(void **state)
 {
     (void)state;
@@ -142,6 +155,7 @@ int main(void)
         cmocka_unit_test(line_has_time_level_name_and_text_in_one_write),
         cmocka_unit_test(lines_below_the_level_are_dropped),
         cmocka_unit_test(long_line_is_cut_and_still_ends),
+        cmocka_unit_test(control_characters_forge_no_line),
         cmocka_unit_test(long_process_name_is_cut),
         cmocka_unit_test(lines_of_several_threads_do_not_mix),
         cmocka_unit_test(levels_are_read_by_name),
