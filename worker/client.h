@@ -35,8 +35,8 @@
  * resolve yet are handled inside.
  *
  * Errors: every function returns a ps_status and, where it takes a ps_error (which may be NULL), leaves one
- * line that names the thing and the reason. After PS_EMISMATCH, PS_EPEER, PS_ENONFINITE the job is over for
- * this client: close it. */
+ * line that names the thing and the reason. After PS_EMISMATCH, PS_EPEER, PS_ENONFINITE, or PS_ENOMEM of a ps,
+ * the job is over for this client, with all that is outstanding: close it. */
 #ifndef PENSTOCK_WORKER_CLIENT_H
 #define PENSTOCK_WORKER_CLIENT_H
 

@@ -420,6 +420,22 @@ static void handle_welcome(session *s, uint32_t server, const wire_message *welc
     log_info("joined ps/%u at step %llu", server, (unsigned long long)welcome->step);
 }
 
+/* A refusal after which no ps can do anything for this process. */
+static bool ends_job(ps_status status)
+{
+    return status == PS_EPEER || status == PS_EMISMATCH || status == PS_ENONFINITE || status == PS_ENOMEM;
+}
+
+static void handle_refusal(session *s, uint32_t server, operation *op, part *p, const wire_message *refusal)
+{
+    ps_status status = refusal->status < 0 ? refusal->status : PS_EPROTOCOL;
+    const char *why = refusal->text ? refusal->text : "refused without a reason";
+    ps_fail(&op->failure, status, "ps/%u: %s", server, why);
+    finish_part(op, p, refusal);
+    if (ends_job(status)) /* the other ps may wait for a step that never comes */
+        fail_session(s, server, status, why);
+}
+
 static void handle_answer(session *s, uint32_t server, operation *op, part *p, const wire_message *answer)
 {
     wire_type type = op->request.type;
@@ -448,9 +464,7 @@ static void handle_answer(session *s, uint32_t server, operation *op, part *p, c
                  answer->text ? answer->text : "");
         break;
     case WIRE_ERROR:
-        ps_fail(&op->failure, answer->status < 0 ? answer->status : PS_EPROTOCOL, "ps/%u: %s", server,
-                answer->text ? answer->text : "refused without a reason");
-        finish_part(op, p, answer);
+        handle_refusal(s, server, op, p, answer);
         break;
     default:
         break;

@@ -90,7 +90,8 @@ void session_tick(session *s, uint64_t now_ms);
 /* The next message for `server`, owned by the caller; NULL if none. */
 wire_message *session_next(session *s, uint32_t server, uint64_t now_ms);
 
-/* PS_OK, or why nothing more can be done: a ps refused HELLO or has lost its state. */
+/* PS_OK, or why nothing more can be done: a ps refused HELLO, has lost its state, or says that the job cannot
+ * go on. What is outstanding then may never be answered. */
 ps_status session_failure(const session *s, ps_error *error);
 
 #endif

@@ -509,16 +509,32 @@ static void refusal_ends_the_operation_alone(void **state)
     open_joined(&b);
     session_ticket ticket = submit(&b, WIRE_PULL, 0);
     uint64_t first = take_request(&b, 0, 0, WIRE_PULL), second = take_request(&b, 1, 0, WIRE_PULL);
-    give_text(&b, 0, WIRE_ERROR, first, PS_ENONFINITE, "the gradient of worker 1 holds NaN");
+    give_text(&b, 0, WIRE_ERROR, first, PS_ELIMIT, "worker 0 has 65 requests open");
     assert_false(session_answered(b.session, ticket));
     give(&b, 1, make_weights(&b, 1, second, 0));
     session_result result;
     ps_error error;
     assert_true(session_finished(b.session, ticket));
-    assert_int_equal(session_collect(b.session, ticket, &result, &error), PS_ENONFINITE);
-    assert_string_equal(error.text, "ps/0: the gradient of worker 1 holds NaN");
+    assert_int_equal(session_collect(b.session, ticket, &result, &error), PS_ELIMIT);
+    assert_string_equal(error.text, "ps/0: worker 0 has 65 requests open");
     assert_int_equal(session_failure(b.session, NULL), PS_OK);
     close_bench(&b);
+}
+
+static void refusal_that_ends_the_job_is_not_kept_back_by_a_ps_that_waits(void **state)
+{
+    (void)state;
+    const ps_status statuses[] = {PS_EPEER, PS_EMISMATCH, PS_ENONFINITE, PS_ENOMEM};
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        bench b;
+        open_joined(&b);
+        submit(&b, WIRE_PULL, 1);
+        give_text(&b, 0, WIRE_ERROR, take_request(&b, 0, 0, WIRE_PULL), statuses[i], "it is over");
+        ps_error error;
+        assert_int_equal(session_failure(b.session, &error), statuses[i]);
+        assert_string_equal(error.text, "ps/0: it is over");
+        close_bench(&b);
+    }
 }
 
 static void refusal_without_status_or_reason_is_still_one(void **state)
@@ -658,6 +674,7 @@ int main(void)
         cmocka_unit_test(reason_to_wait_is_forgotten_when_the_ps_gives_it_no_more),
         cmocka_unit_test(request_that_the_ps_does_not_know_is_sent_again),
         cmocka_unit_test(refusal_ends_the_operation_alone),
+        cmocka_unit_test(refusal_that_ends_the_job_is_not_kept_back_by_a_ps_that_waits),
         cmocka_unit_test(refusal_without_status_or_reason_is_still_one),
         cmocka_unit_test(answers_that_fit_no_open_request_are_ignored),
         cmocka_unit_test(answers_of_the_wrong_kind_are_ignored),
