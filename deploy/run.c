@@ -9,9 +9,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/status.h"
 #include "deploy/commands.h"
 #include "deploy/line_reader.h"
@@ -60,9 +60,7 @@ struct run {
 
 static int64_t now_in_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)clock_monotonic_ms();
 }
 
 static void complain(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -2,11 +2,10 @@
 #include "deploy/run_options.h"
 
 #include <argp.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "common/options.h"
 
 enum {
     DEFAULT_SERVERS = 2,
@@ -55,14 +54,13 @@ static const char documentation[] =
     "Example:\n"
     "  penstock run --ps 2 --workers 3 -- --data-folder mnist --epochs 10";
 
-/* Decimal digits only, at most `most`; argp_error ends the program. */
+/* argp_error ends the program. */
 static unsigned parse_count(struct argp_state *state, const char *option, const char *text, unsigned most)
 {
-    char *end = NULL;
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > most)
-        argp_error(state, "%s '%s' is not a whole number from 0 to %u", option, text, most);
+    uint64_t value = 0;
+    ps_error error;
+    if (option_unsigned(option, text, 0, most, &value, &error) != PS_OK)
+        argp_error(state, "%s", error.text);
     return (unsigned)value;
 }
 
@@ -79,10 +77,10 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     run_options *options = state->input;
     switch (key) {
     case KEY_SERVERS:
-        options->servers = parse_count(state, "--ps", argument, RUN_SERVERS_MAX);
+        options->servers = parse_count(state, "ps", argument, RUN_SERVERS_MAX);
         return 0;
     case KEY_WORKERS:
-        options->workers = parse_count(state, "--workers", argument, RUN_WORKERS_MAX);
+        options->workers = parse_count(state, "workers", argument, RUN_WORKERS_MAX);
         return 0;
     case KEY_CHIEF:
         options->chief = true;
@@ -97,7 +95,7 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         *(key == KEY_RUN_DIR ? &options->run_dir : &options->bin_dir) = argument;
         return 0;
     case KEY_GRACE:
-        options->grace_s = parse_count(state, "--grace", argument, RUN_GRACE_MAX_S);
+        options->grace_s = parse_count(state, "grace", argument, RUN_GRACE_MAX_S);
         return 0;
     case KEY_LOG_LEVEL: {
         log_level level;
