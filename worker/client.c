@@ -42,6 +42,8 @@ void ps_client_options_init(ps_client_options *options)
 {
     memset(options, 0, sizeof *options);
     job_init(&options->job);
+    options->job.servers = 0; /* until the cluster spec or the caller tells */
+    options->job.workers = 0;
     options->query_first_ms = 1000;
     options->query_max_ms = 30000;
 }
@@ -53,7 +55,7 @@ void ps_client_options_fini(ps_client_options *options)
 
 /* ---- connecting ---- */
 
-/* A number that the cluster spec may know and the job may state: they must agree, and one must be there. */
+/* The cluster's number where it is known, else what the job states. */
 static ps_status settle_number(const char *what, uint32_t in_cluster, uint32_t *in_job, ps_error *error)
 {
     if (in_cluster)

@@ -35,8 +35,8 @@
  * resolve yet are handled inside.
  *
  * Errors: every function returns a ps_status and, where it takes a ps_error (which may be NULL), leaves one
- * line that names the thing and the reason. After PS_EMISMATCH, PS_EPEER, PS_ENONFINITE, or PS_ENOMEM of a ps,
- * the job is over for this client, with all that is outstanding: close it. */
+ * line that names the thing and the reason. After PS_EMISMATCH, PS_EPEER, PS_ENONFINITE, or PS_ENOMEM of a
+ * ps, the job is over for this client, with all that is outstanding: close it. */
 #ifndef PENSTOCK_WORKER_CLIENT_H
 #define PENSTOCK_WORKER_CLIENT_H
 
@@ -86,13 +86,13 @@ typedef struct {
     bool nonfinite;          /* the gradient pushed held NaN or Inf; the guard's policy applies */
 } ps_result;
 
-/* Defaults: job_init, no stop flag, 1 s and 30 s. */
+/* Defaults: job_init with no numbers of ps and workers, no stop flag, 1 s and 30 s. */
 void ps_client_options_init(ps_client_options *options);
 void ps_client_options_fini(ps_client_options *options);
 
 /* Starts connecting to every ps; does not wait. `cluster` without `present`: a shard inside this process.
- * Both arguments are copied. PS_ECONFIG if the job's numbers and the cluster's disagree or are unknown;
- * PS_EIO; PS_ENOMEM. */
+ * Both arguments are copied. PS_ECONFIG if neither tells the number of ps or workers, or this worker is not
+ * among them; PS_EIO; PS_ENOMEM. */
 ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *options, ps_client **out,
                      ps_error *error);
 

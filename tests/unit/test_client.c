@@ -314,7 +314,6 @@ static void numbers_that_nobody_knows_are_asked_for(void **state)
     ps_client_options_init(&options);
     ps_client *client;
     ps_error error;
-    options.job.workers = 0;
     assert_says(ps_connect(&cluster, &options, &client, &error), PS_ECONFIG, &error,
                 "the cluster spec does not tell the number of workers; state it in the options");
     assert_null(client);
