@@ -55,7 +55,7 @@ ps_status evaluator_run(const worker_options *options, const cluster_spec *clust
 {
     fpmode_flush_denormals();
     setup s;
-    ps_status status = setup_init(&s, options, cluster, true, true, stop, error);
+    ps_status status = setup_init(&s, options, cluster, true, stop, error);
     if (status == PS_OK) {
         report r = {.fd = options->progress_fd};
         status = follow(&s, &r, stop, error);

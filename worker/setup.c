@@ -9,24 +9,21 @@
 
 enum { FINISH_MS = 30000 };
 
-static ps_status open_data(setup *s, const worker_options *o, bool needs_train, bool needs_test,
-                           ps_error *error)
+static ps_status open_data(setup *s, const worker_options *o, bool needs_test, ps_error *error)
 {
     if (!o->data_folder)
         return ps_fail(
             error, PS_EINVAL,
             "--data-folder is missing: the folder of the IDX files (deploy/fetch-mnist prints one)");
-    ps_status status = PS_OK;
-    if (needs_train)
-        status = dataset_open(o->data_folder, DATASET_TRAIN, 0, &s->train, error);
+    ps_status status = dataset_open(o->data_folder, DATASET_TRAIN, 0, &s->train, error);
     if (status == PS_OK && needs_test)
         status = dataset_open(o->data_folder, DATASET_TEST, 0, &s->test, error);
     if (status != PS_OK)
         return status;
-    if (s->train && s->test && dataset_features(s->train) != dataset_features(s->test))
+    if (s->test && dataset_features(s->train) != dataset_features(s->test))
         return ps_fail(error, PS_EFORMAT, "%s: training images have %u pixels, test images %u",
                        o->data_folder, dataset_features(s->train), dataset_features(s->test));
-    if (s->train && s->test && dataset_classes(s->test) > dataset_classes(s->train))
+    if (s->test && dataset_classes(s->test) > dataset_classes(s->train))
         return ps_fail(error, PS_EFORMAT, "%s: the test set has labels up to %u, the training set up to %u",
                        o->data_folder, dataset_classes(s->test) - 1, dataset_classes(s->train) - 1);
     return PS_OK;
@@ -34,10 +31,9 @@ static ps_status open_data(setup *s, const worker_options *o, bool needs_train, 
 
 static ps_status make_model(setup *s, const worker_options *o, ps_error *error)
 {
-    const dataset *known = s->train ? s->train : s->test;
     s->config = o->model;
-    s->config.inputs = dataset_features(known);
-    s->config.classes = dataset_classes(known);
+    s->config.inputs = dataset_features(s->train);
+    s->config.classes = dataset_classes(s->train);
     uint32_t rows = o->batch_size > EVALUATION_BATCH ? o->batch_size : EVALUATION_BATCH;
     ps_status status = backend_cpu_create(o->threads, &s->backend, error);
     if (status == PS_OK)
@@ -85,11 +81,11 @@ float **setup_tensor_pointers(const setup *s, float *flat)
     return pointers;
 }
 
-ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster, bool needs_train,
-                     bool needs_test, const volatile sig_atomic_t *stop, ps_error *error)
+ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster, bool needs_test,
+                     const volatile sig_atomic_t *stop, ps_error *error)
 {
     memset(s, 0, sizeof *s);
-    ps_status status = open_data(s, options, needs_train, needs_test, error);
+    ps_status status = open_data(s, options, needs_test, error);
     if (status == PS_OK)
         status = make_model(s, options, error);
     if (status == PS_OK)

@@ -12,8 +12,8 @@
 #include "worker/options.h"
 
 typedef struct {
-    dataset *train; /* NULL for an evaluator */
-    dataset *test;  /* NULL for a worker that never evaluates */
+    dataset *train;
+    dataset *test; /* NULL for a worker that never evaluates */
     mlp_config config;
     backend *backend;
     mlp *model;
@@ -23,10 +23,10 @@ typedef struct {
     float **tensor_weights; /* per tensor, into `weights` */
 } setup;
 
-/* Opens the data, makes the model and joins the job. `needs_train`, `needs_test`: which parts of the data.
- * setup_fini is due in any case. */
-ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster, bool needs_train,
-                     bool needs_test, const volatile sig_atomic_t *stop, ps_error *error);
+/* Opens the data, makes the model and joins the job. `needs_test`: the test set too. setup_fini is due in any
+ * case. PS_EINVAL without a data folder; else what the data, the model and the client fail with. */
+ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster, bool needs_test,
+                     const volatile sig_atomic_t *stop, ps_error *error);
 void setup_fini(setup *s);
 
 /* Tells every ps that this process has done its part. That a ps does not answer any more is only a warning:

@@ -59,7 +59,7 @@ typedef struct {
 static ps_status init(trainer *t, const volatile sig_atomic_t *stop, ps_error *error)
 {
     const worker_options *o = t->options;
-    ps_status status = setup_init(&t->setup, o, t->cluster, true, t->chief, stop, error);
+    ps_status status = setup_init(&t->setup, o, t->cluster, t->chief, stop, error);
     if (status == PS_OK && t->chief)
         status = model_file_prepare(o->output_folder, t->model_path, sizeof t->model_path, error);
     if (status != PS_OK)
