@@ -462,7 +462,7 @@ static void ask_otherwise(member *m)
 /* Pulls that may be answered at once, each of all weights. */
 static void ask_without_listening(member *m)
 {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 50; i++) {
         wire_message *pull = make(m, WIRE_PULL, m->partition.count);
         pull->step = 0;
         for (uint32_t k = 0; k < m->partition.count; k++)

@@ -6,7 +6,8 @@
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
 
-GROWTH_MAX_KIB=65536
+# Some 300 answers to a member that does not read them may wait, each with weights of 300 KiB of its own.
+GROWTH_MAX_KIB=131072
 
 make_data "$scratch/data" 1130
 # The job that garbage.c knows: 12 x 12 pixels, and all else as by default but for the slices.
