@@ -1,9 +1,9 @@
-/* bench_training.c - what does a cluster cost? MNIST images/s of a synchronous cluster on this host, beside the
- * same arithmetic without any server.
+/* bench_training.c - what does a cluster cost? MNIST images/s of a synchronous cluster on this host, beside
+ * the same arithmetic without any server.
  *
- * The floor: as many independent processes as there are workers, each gathering batches, computing gradients and
- * applying plain SGD to weights of its own, all at once on the same cores. Cluster and floor take turns; a
- * row is the median of the turns, its ratio the median of the turns' ratios. Run it on an idle host:
+ * The floor: as many independent processes as there are workers, each gathering batches, computing gradients
+ * and applying plain SGD to weights of its own, all at once on the same cores. Cluster and floor take turns;
+ * a row is the median of the turns, its ratio the median of the turns' ratios. Run it on an idle host:
  *
  *     build/release/tests/bench_training build/release/deploy/penstock "$(deploy/fetch-mnist)" [PS [WORKERS]]
  */
@@ -191,11 +191,12 @@ static double cluster_images_per_second(const bench *b, uint32_t batch, uint64_t
     if (!mkdtemp(folder))
         fail("no temporary folder");
     char command[4096];
-    snprintf(command, sizeof command,
-             "'%s' run --ps %u --workers %u --run-dir %s/run -- --data-folder '%s' --batch-size %u --steps %llu "
-             "--evaluate-every 0 2>%s/errors",
-             b->launcher, b->servers, b->workers, folder, b->data_folder, batch, (unsigned long long)steps,
-             folder);
+    snprintf(
+        command, sizeof command,
+        "'%s' run --ps %u --workers %u --run-dir %s/run -- --data-folder '%s' --batch-size %u --steps %llu "
+        "--evaluate-every 0 2>%s/errors",
+        b->launcher, b->servers, b->workers, folder, b->data_folder, batch, (unsigned long long)steps,
+        folder);
     FILE *output = popen(command, "r");
     if (!output)
         fail("cannot start the launcher");
