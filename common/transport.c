@@ -100,8 +100,9 @@ static transport_socket *open_socket(transport *t, int type, ps_error *error)
     if (s->router) {
         set_int(s->socket, ZMQ_ROUTER_MANDATORY, 1);
         set_int(s->socket, ZMQ_BACKLOG, BACKLOG);
-        /* Only with a domain, which without a handler means nothing else, are peers of ZMTP 1.0 and 2.0 dropped
-         * at their greeting. libzmq 4.3.4 aborts when the routing id of one comes while the socket closes. */
+        /* Only with a domain, which without a handler means nothing else, are peers of ZMTP 1.0 and 2.0
+         * dropped at their greeting. libzmq 4.3.4 aborts when the routing id of one comes while the socket
+         * closes. */
         zmq_setsockopt(s->socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN, strlen(ZAP_DOMAIN));
     } else {
         set_int(s->socket, ZMQ_IMMEDIATE, 1);
