@@ -22,6 +22,7 @@ enum {
     KEY_RUN_DIR,
     KEY_BIN_DIR,
     KEY_GRACE,
+    KEY_PIN,
     KEY_LOG_LEVEL,
 };
 
@@ -40,6 +41,10 @@ static const struct argp_option option_list[] = {
     {"bin-dir", KEY_BIN_DIR, "DIR", 0,
      "Where penstock-ps and penstock-worker lie (beside this program, or in PATH)", 2},
     {"grace", KEY_GRACE, "SECONDS", 0, "Time to end after a signal before processes are killed (10)", 2},
+    {"pin", KEY_PIN, "WHEN", 0,
+     "Keep each process on one processor: auto (where processors are too few and can have the same number of "
+     "workers each), yes or no",
+     2},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "Of all processes: debug, info, warning, error or off", 2},
     {"quiet", 'q', NULL, 0, "Show no progress, only the result and errors", 2},
     {0},
@@ -97,6 +102,12 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     case KEY_GRACE:
         options->grace_s = parse_count(state, "grace", argument, RUN_GRACE_MAX_S);
         return 0;
+    case KEY_PIN: {
+        ps_error error;
+        if (pin_policy_parse(argument, &options->pin, &error))
+            argp_error(state, "%s", error.text);
+        return 0;
+    }
     case KEY_LOG_LEVEL: {
         log_level level;
         ps_error error;

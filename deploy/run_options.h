@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "deploy/placement.h"
+
 enum {
     RUN_SERVERS_MAX = 64,
     RUN_WORKERS_MAX = 256,
@@ -18,6 +20,7 @@ typedef struct {
     bool evaluator; /* one evaluator in addition */
     bool quiet;
     unsigned grace_s;
+    pin_policy pin;
     const char *run_dir;   /* NULL: a new folder under runs/ */
     const char *bin_dir;   /* NULL: look in the usual places */
     const char *log_level; /* NULL: the daemons' own default */

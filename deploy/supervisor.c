@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -80,6 +81,15 @@ static void restore_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static void pin_to(int processor, int failure_fd)
+{
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET((size_t)processor, &only);
+    if (sched_setaffinity(0, sizeof only, &only) != 0)
+        give_up(failure_fd, "sched_setaffinity");
+}
+
 static _Noreturn void become(const process_spec *spec, const guard *g, pid_t parent, int failure_fd)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
@@ -90,6 +100,8 @@ static _Noreturn void become(const process_spec *spec, const guard *g, pid_t par
     if (setsid() < 0)
         give_up(failure_fd, "setsid");
     guard_watch(g, getpid());
+    if (spec->processor)
+        pin_to(*spec->processor, failure_fd);
 
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "deploy/placement.h"
 #include "deploy/ports.h"
 #include "deploy/programs.h"
 #include "deploy/tf_config.h"
@@ -30,6 +31,8 @@ typedef struct {
     bool alone; /* one worker without a cluster */
     uint16_t ports[TF_CONFIG_ROLES][TASKS_MAX];
     local_cluster cluster;
+    size_t processor_count; /* 0: processes are not pinned */
+    int processors[PLACEMENT_PROCESSORS_MAX];
 } launch;
 
 extern char **environ;
@@ -168,6 +171,32 @@ static char **make_arguments(const task *each, launch *l, int passed, char numbe
     return list;
 }
 
+/* Do the training options ask for several threads per worker? */
+static bool is_threaded(const run_options *options)
+{
+    for (size_t i = 0; i < options->training_count; i++)
+        if (strncmp(options->training[i], "--threads", strlen("--threads")) == 0)
+            return true;
+    return false;
+}
+
+static void place(launch *l)
+{
+    const run_options *o = l->options;
+    l->processor_count = placement_processors(l->processors);
+    if (!placement_pins(o->pin, l->processor_count, o->workers + o->chief, o->servers, is_threaded(o)))
+        l->processor_count = 0;
+}
+
+/* Where `each` is to run, or NULL: a trainer on the processor of its rank, a ps on that of its number. */
+static const int *processor_of(const task *each, const launch *l)
+{
+    if (l->processor_count == 0 || each->role == ROLE_EVALUATOR)
+        return NULL;
+    size_t rank = each->index + (each->role == ROLE_WORKER && l->options->chief);
+    return &l->processors[rank % l->processor_count];
+}
+
 static ps_status start_one(task *each, launch *l, const run_folder *folder, supervisor *s, ps_error *error)
 {
     char entry[TF_CONFIG_BYTES];
@@ -198,6 +227,7 @@ static ps_status start_one(task *each, launch *l, const run_folder *folder, supe
         .log_fd = log_fd,
         .passed = &passed,
         .passed_count = passed >= 0,
+        .processor = processor_of(each, l),
     };
     status = supervisor_start(s, &spec, error);
 
@@ -227,6 +257,8 @@ ps_status tasks_start(tasks *t, const run_options *options, supervisor *s, ps_er
     add_tasks(t, ROLE_CHIEF, options->chief);
     add_tasks(t, ROLE_WORKER, options->workers);
     add_tasks(t, ROLE_EVALUATOR, options->evaluator);
+
+    place(l);
 
     ps_status status = find_programs(l, error);
     if (status == PS_OK)

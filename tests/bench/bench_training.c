@@ -7,6 +7,7 @@
  *
  *     build/release/tests/bench_training build/release/deploy/penstock "$(deploy/fetch-mnist)" [PS [WORKERS]]
  */
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "common/clock.h"
 #include "common/fpmode.h"
 #include "common/random.h"
+#include "deploy/placement.h"
 #include "ps/optimizer.h"
 #include "worker/blas_select.h"
 #include "worker/dataset.h"
@@ -121,10 +123,25 @@ static void lone_steps(lone_worker *w, const sampler *order, uint32_t rank, uint
     }
 }
 
+/* The launcher pins the cluster's processes where processors are few; the floor gets the same. */
+static void pin_alike(const bench *b, uint32_t rank)
+{
+    int processors[PLACEMENT_PROCESSORS_MAX];
+    size_t count = placement_processors(processors);
+    if (!placement_pins(PIN_AUTO, count, b->workers, b->servers, false))
+        return;
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET((size_t)processors[rank % count], &only);
+    if (sched_setaffinity(0, sizeof only, &only) != 0)
+        fail("cannot pin a process of the floor");
+}
+
 /* One process of the floor: says it is ready, waits for the start, works, says how long it took. */
 static void lone_process(const bench *b, uint32_t batch, uint64_t steps, uint32_t rank, int ready, int start,
                          int result)
 {
+    pin_alike(b, rank);
     lone_worker w;
     lone_init(&w, b->data_folder, batch);
     sampler order = {.seed = 1, .rows = dataset_rows(w.data), .workers = b->workers, .batch = batch};
