@@ -18,9 +18,10 @@ extern "C" {
 
 enum {
     CLUSTER_ROLES = 4,
-    CLUSTER_ADDRESS_MAX = 300,  /* bytes: a DNS name of 253, brackets, port */
-    CLUSTER_TASKS_MAX = 1024,   /* per job, and the largest index + 1 */
-    CLUSTER_TEXT_MAX = 1 << 20, /* bytes of JSON accepted */
+    CLUSTER_ADDRESS_MAX = 300,         /* bytes: a DNS name of 253, brackets, port */
+    CLUSTER_TASKS_MAX = 1024,          /* per job, and the largest index + 1 */
+    CLUSTER_DESCRIPTION_MAX = 2 << 20, /* bytes that cluster_describe can need */
+    CLUSTER_TEXT_MAX = 1 << 20,        /* bytes of JSON accepted */
 };
 
 typedef enum { ROLE_PS, ROLE_WORKER, ROLE_CHIEF, ROLE_EVALUATOR } cluster_role;

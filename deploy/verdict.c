@@ -1,6 +1,7 @@
 /* verdict.c - see verdict.h. */
 #include "deploy/verdict.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -34,13 +35,23 @@ void verdict_describe(const process_end *end, char *text, size_t bytes)
     }
 }
 
+/* Signals by which a program ends through a fault of its own, also while it is being asked to end. */
+static bool is_crash(int code)
+{
+    static const int crashes[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSYS, SIGTRAP};
+    for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
+        if (code == SIGNAL_EXIT_BASE + crashes[i])
+            return true;
+    return false;
+}
+
 static blame judge(const process_end *end)
 {
     /* Killed by the signal sent, or an exit code that says so: any code above 128 but that of lost peers. */
     int code = verdict_exit_code(end);
     if (code == PS_EXIT_PEER_LOST)
         return LOST_PEERS;
-    return end->asked && code > SIGNAL_EXIT_BASE ? DID_AS_ASKED : OWN_FAULT;
+    return end->asked && code > SIGNAL_EXIT_BASE && !is_crash(code) ? DID_AS_ASKED : OWN_FAULT;
 }
 
 size_t verdict_first_cause(const process_end *ends, size_t count)

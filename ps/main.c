@@ -131,7 +131,7 @@ int main(int argc, char **argv)
         return ps_status_exit_code(status);
     }
     if (o.cluster.check_config) {
-        char text[8192];
+        static char text[CLUSTER_DESCRIPTION_MAX];
         cluster_describe(&cluster, text, sizeof text);
         fputs(text, stdout);
     } else {

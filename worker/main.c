@@ -42,7 +42,7 @@ int main(int argc, char **argv)
     if (o.cluster.check_config) {
         if (warning.text[0])
             log_warning("%s", warning.text);
-        char text[8192];
+        static char text[CLUSTER_DESCRIPTION_MAX];
         cluster_describe(&cluster, text, sizeof text);
         fputs(text, stdout);
     } else {

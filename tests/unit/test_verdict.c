@@ -72,6 +72,17 @@ static void ending_as_asked_is_blamed_last(void **state)
     assert_int_equal(verdict_first_cause(ends, 2), 0);
 }
 
+static void crash_is_a_fault_of_its_own_even_when_asked_to_end(void **state)
+{
+    (void)state;
+    const process_end ends[] = {
+        {.ended = true, .wait_status = EXITED(138), .order = 1, .asked = false},
+        {.ended = true, .wait_status = EXITED(143), .order = 2, .asked = true},
+        {.ended = true, .wait_status = KILLED(SIGSEGV), .order = 3, .asked = true},
+    };
+    assert_int_equal(verdict_first_cause(ends, 3), 2);
+}
+
 static void unasked_signal_is_a_fault_of_its_own(void **state)
 {
     (void)state;
@@ -91,6 +102,7 @@ int main(void)
         cmocka_unit_test(first_of_equal_failures_is_blamed),
         cmocka_unit_test(lost_peers_are_a_consequence_even_if_noticed_first),
         cmocka_unit_test(ending_as_asked_is_blamed_last),
+        cmocka_unit_test(crash_is_a_fault_of_its_own_even_when_asked_to_end),
         cmocka_unit_test(unasked_signal_is_a_fault_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
