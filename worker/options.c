@@ -137,7 +137,8 @@ static ps_status parse_hidden(const char *text, mlp_config *model, ps_error *err
     return PS_OK;
 }
 
-/* One of the article's two options. The second layer implies a first. */
+/* One of the two options that Azure Machine Learning's TensorFlow tutorial uses. The second layer implies a
+ * first. */
 static ps_status parse_layer(const char *name, uint32_t layer, const char *text, mlp_config *model,
                              ps_error *error)
 {

@@ -23,15 +23,15 @@ reaches() {
         fail_log run "${accuracy:-no} % accuracy instead of at least $wanted %"
 }
 
-article=(--batch-size 50 --learning-rate 0.01)
+classic=(--batch-size 50 --learning-rate 0.01)
 
 begin "synchronous, with momentum: 96 %"
 reaches 96 --optimizer momentum --learning-rate 0.03
 
-begin "asynchronous, with the article's parameters: 90 %"
-reaches 90 "${article[@]}" --mode async
+begin "asynchronous, with the classic parameters: 90 %"
+reaches 90 "${classic[@]}" --mode async
 
-begin "stale by at most 4 steps, with the article's parameters: 90 %"
-reaches 90 "${article[@]}" --mode ssp --staleness 4
+begin "stale by at most 4 steps, with the classic parameters: 90 %"
+reaches 90 "${classic[@]}" --mode ssp --staleness 4
 
 finish

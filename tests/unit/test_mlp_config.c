@@ -8,7 +8,7 @@
 
 #include "tests/unit/unit.h"
 
-static const mlp_config article = {
+static const mlp_config classic = {
     .inputs = 784,
     .hidden = {300, 100},
     .hidden_count = 2,
@@ -33,20 +33,20 @@ static void assert_refused(const mlp_config *config, const char *text)
 static void impossible_shapes_are_refused_by_name(void **state)
 {
     (void)state;
-    assert_int_equal(mlp_check(&article, NULL), PS_OK);
-    mlp_config c = article;
+    assert_int_equal(mlp_check(&classic, NULL), PS_OK);
+    mlp_config c = classic;
     c.inputs = 0;
     assert_refused(&c, "the model has 0 inputs; choose 1 to 1048576");
-    c = article;
+    c = classic;
     c.classes = 1;
     assert_refused(&c, "the model has 1 classes; choose 2 to 1048576");
-    c = article;
+    c = classic;
     c.hidden[1] = MLP_WIDTH_MAX + 1;
     assert_refused(&c, "hidden layer 2 has 1048577 units; choose 1 to 1048576");
-    c = article;
+    c = classic;
     c.hidden_count = MLP_LAYERS_MAX;
     assert_refused(&c, "the model has 64 hidden layers; choose at most 63");
-    c = article;
+    c = classic;
     c.activation = (activation_kind)99;
     assert_refused(&c, "there is no activation number 99");
 }
@@ -55,7 +55,7 @@ static void tensors_are_declared_layer_by_layer(void **state)
 {
     (void)state;
     tensor_table table = {0};
-    assert_int_equal(mlp_declare(&article, &table, NULL), PS_OK);
+    assert_int_equal(mlp_declare(&classic, &table, NULL), PS_OK);
     static const char *names[] = {"dense1/kernel", "dense1/bias",   "dense2/kernel",
                                   "dense2/bias",   "output/kernel", "output/bias"};
     static const uint64_t shapes[][2] = {{784, 300}, {300, 0}, {300, 100}, {100, 0}, {100, 10}, {10, 0}};
@@ -84,7 +84,7 @@ static const cJSON *member(const cJSON *object, const char *name)
 static void the_description_is_json_with_every_field(void **state)
 {
     (void)state;
-    char *text = mlp_describe(&article);
+    char *text = mlp_describe(&classic);
     assert_non_null(text);
     const char *end;
     cJSON *json = cJSON_ParseWithOpts(text, &end, 1);
@@ -112,7 +112,7 @@ static void the_description_is_json_with_every_field(void **state)
 static void a_model_without_hidden_layers_is_described_too(void **state)
 {
     (void)state;
-    mlp_config c = article;
+    mlp_config c = classic;
     c.hidden_count = 0;
     char *text = mlp_describe(&c);
     assert_string_equal(text, "{\"model\":\"mlp\",\"inputs\":784,\"hidden\":[],\"classes\":10,"
