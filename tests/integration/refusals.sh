@@ -64,7 +64,7 @@ declare -A names=(
         learning-rate-power weight-decay clip-value clip-norm decay-rate end-learning-rate decay-power job-name
         workers evaluators slice-kib threads join-timeout progress-fd log-level cluster task strict check-config
         help version"
-    [launcher]="ps workers chief evaluator run-dir bin-dir grace log-level quiet help version"
+    [launcher]="ps workers chief evaluator run-dir bin-dir grace pin log-level quiet help version"
 )
 for program in ps worker launcher; do
     command=("${!program}")
