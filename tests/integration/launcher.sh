@@ -173,7 +173,6 @@ begin "a server that crashes is blamed, not the worker that lost it"
 mode ps-1 crash
 mode worker-0 follows ps-1 138
 mode worker-1 follows ps-1 138
-: >"$case_dir/fake/ps-1.pid"
 launch --workers 2
 expect_code 139
 expect says err "ps-1 failed with signal 11"
