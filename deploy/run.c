@@ -29,7 +29,6 @@ enum {
     PRINT_EVERY_MS = 5000,        /* progress where no terminal is */
     PRINT_QUIET_EVERY_MS = 30000, /* the same when nothing has changed */
     SHOWN_LOG_LINES = 10,
-    SIGNAL_EXIT_BASE = 128,
 };
 
 typedef struct run run;

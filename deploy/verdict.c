@@ -8,8 +8,6 @@
 
 #include "common/status.h"
 
-enum { SIGNAL_EXIT_BASE = 128 };
-
 /* Lower is more to blame. */
 typedef enum { OWN_FAULT, LOST_PEERS, DID_AS_ASKED } blame;
 

@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* A signal n ends a program, for a shell, with this exit code + n. */
+enum { SIGNAL_EXIT_BASE = 128 };
+
 /* How one process ended, as wait(2) told. */
 typedef struct {
     bool ended;
