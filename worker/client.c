@@ -16,9 +16,16 @@ enum {
     WAIT_SLICE_MS = 100, /* how long a wait sleeps before it looks at the stop flag and the session's clock */
     DRAIN_MS = 2000,
     RELEASE_MS = 100,
-    SAY_MS = 5000,     /* how often ps_join says whom it waits for */
+    SAY_MS = 5000, /* how often ps_join says whom it waits for */
+    ALIGNMENT = 64,
     RESOLVE_MS = 1000, /* ... and how long it asks then which names resolve */
 };
+
+/* Memory given out by ps_allocate. */
+typedef struct allocation {
+    struct allocation *next;
+    void *memory;
+} allocation;
 
 struct ps_client {
     job_config job;
@@ -36,6 +43,7 @@ struct ps_client {
     struct {
         bool outstanding, nonfinite;
     } requests[SESSION_OPERATIONS_MAX]; /* by ticket */
+    allocation *allocations;
 };
 
 void ps_client_options_init(ps_client_options *options)
@@ -46,6 +54,7 @@ void ps_client_options_init(ps_client_options *options)
     options->job.workers = 0;
     options->query_first_ms = 1000;
     options->query_max_ms = 30000;
+    options->share_memory = true;
 }
 
 void ps_client_options_fini(ps_client_options *options)
@@ -120,6 +129,23 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
     }
     *out = c;
     return PS_OK;
+}
+
+void *ps_allocate(ps_client *c, size_t bytes)
+{
+    if (bytes > SIZE_MAX - ALIGNMENT)
+        return NULL;
+    allocation *a = malloc(sizeof *a);
+    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    void *memory = a ? aligned_alloc(ALIGNMENT, rounded ? rounded : ALIGNMENT) : NULL;
+    if (!memory) {
+        free(a);
+        return NULL;
+    }
+    memset(memory, 0, rounded);
+    *a = (allocation){.next = c->allocations, .memory = memory};
+    c->allocations = a;
+    return memory;
 }
 
 ps_status ps_declare(ps_client *c, const tensor *t, ps_error *error)
@@ -408,6 +434,12 @@ void ps_close(ps_client **client)
     session_destroy(&c->session);
     partition_fini(&c->partition);
     job_fini(&c->job);
+    while (c->allocations) {
+        allocation *a = c->allocations;
+        c->allocations = a->next;
+        free(a->memory);
+        free(a);
+    }
     free(c->unsent);
     free(c);
 }

@@ -29,6 +29,9 @@
  *
  * (tests/unit/test_client.c compiles and runs this.)
  *
+ * Memory: gradients and weights may lie anywhere. What lies in memory from ps_allocate is shared with those
+ * ps that run on this host, and is not sent to them at all.
+ *
  * Threads: a client belongs to one thread at a time; different clients may be used on different threads. The
  * client has one more thread, ZeroMQ's, which reads lent gradients. Nothing but ps_join, ps_wait,
  * ps_finish and ps_close blocks. Lost and repeated messages, reconnection and names that do not
@@ -42,6 +45,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/cluster.h"
@@ -64,6 +68,8 @@ typedef struct {
     const volatile sig_atomic_t *stop;
     /* An unanswered request is asked about after this time, then after twice as long, and so on. */
     uint32_t query_first_ms, query_max_ms;
+    /* Share memory with ps on this host. What cannot be shared goes through the socket. */
+    bool share_memory;
 } ps_client_options;
 
 /* Names an outstanding push or pull until ps_wait has collected it. */
@@ -86,7 +92,7 @@ typedef struct {
     bool nonfinite;          /* the gradient pushed held NaN or Inf; the guard's policy applies */
 } ps_result;
 
-/* Defaults: job_init with no numbers of ps and workers, no stop flag, 1 s and 30 s. */
+/* Defaults: job_init with no numbers of ps and workers, no stop flag, 1 s and 30 s, shared memory. */
 void ps_client_options_init(ps_client_options *options);
 void ps_client_options_fini(ps_client_options *options);
 
@@ -95,6 +101,9 @@ void ps_client_options_fini(ps_client_options *options);
  * among them; PS_EIO; PS_ENOMEM. */
 ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *options, ps_client **out,
                      ps_error *error);
+
+/* `bytes` of zeroed memory, aligned to 64, the caller's until ps_close. NULL if there is none. */
+void *ps_allocate(ps_client *client, size_t bytes);
 
 /* Adds a tensor to the job. Not after ps_join (PS_ESTATE). PS_ECONFIG as tensor_table_add. */
 ps_status ps_declare(ps_client *client, const tensor *t, ps_error *error);
