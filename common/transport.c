@@ -10,6 +10,9 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "common/attachments.h"
+#include "common/log.h"
+
 /* ZeroMQ's queues hand a buffer over to its I/O thread, which ThreadSanitizer cannot see; so it is told. */
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
@@ -33,9 +36,12 @@ enum {
 
 struct transport {
     void *context;
+    pool *own;           /* what others may map; NULL: nothing is shared */
+    attachments *others; /* NULL likewise */
 };
 
 struct transport_socket {
+    transport *transport;
     void *socket;
     bool router;
 };
@@ -66,8 +72,23 @@ void transport_destroy(transport **t)
         return;
     while (zmq_ctx_term((*t)->context) != 0 && errno == EINTR)
         ;
+    attachments_destroy(&(*t)->others);
     free(*t);
     *t = NULL;
+}
+
+ps_status transport_share(transport *t, pool *own)
+{
+    ps_status status = t->others ? PS_OK : attachments_create(&t->others);
+    if (status == PS_OK)
+        t->own = own;
+    return status;
+}
+
+void transport_sweep(transport *t)
+{
+    if (t->others)
+        attachments_sweep(t->others);
 }
 
 static void set_int(void *socket, int option, int value)
@@ -84,6 +105,7 @@ static transport_socket *open_socket(transport *t, int type, ps_error *error)
         ps_fail(error, PS_ENOMEM, "out of memory for a socket");
         return NULL;
     }
+    s->transport = t;
     s->router = type == ZMQ_ROUTER;
     s->socket = zmq_socket(t->context, type);
     if (!s->socket) {
@@ -252,26 +274,62 @@ static int send_buffer(void *socket, buffer *b, int flags)
 /* Once the first frame of a message is taken, ZeroMQ takes the rest, or drops it all if the peer is gone. */
 static ps_status send_frames(transport_socket *s, const wire_route *to, wire_message *m, buffer *header)
 {
-    uint32_t payloads = m->has_payload ? m->slice_count : 0;
-    int more = payloads ? ZMQ_SNDMORE : 0;
+    uint32_t frames = wire_frames(m);
+    int more = frames ? ZMQ_SNDMORE : 0;
     if (s->router && zmq_send(s->socket, to->id, to->bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
         buffer_unref(&header);
         return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
     }
     if (send_buffer(s->socket, header, more) < 0)
         return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
-    for (uint32_t i = 0; i < payloads; i++) {
+    for (uint32_t i = 0; frames > 0; i++) {
+        if (m->places[i].segment)
+            continue;
         buffer *payload = m->payloads[i];
         m->payloads[i] = NULL;
-        if (send_buffer(s->socket, payload, i + 1 < payloads ? ZMQ_SNDMORE : 0) < 0)
+        if (send_buffer(s->socket, payload, --frames ? ZMQ_SNDMORE : 0) < 0)
             return PS_EPEER;
     }
     return PS_OK;
 }
 
+/* The number of a segment in the message, 1 and up, added if it is not there; 0 if there is no room. */
+static uint32_t number_segment(wire_message *m, const segment_name *name)
+{
+    uint32_t i = 0;
+    while (i < m->segment_count && (m->segments[i].fd != name->fd || m->segments[i].pid != name->pid))
+        i++;
+    if (i == WIRE_SEGMENTS_MAX)
+        return 0;
+    if (i == m->segment_count)
+        m->segments[m->segment_count++] = *name;
+    return i + 1;
+}
+
+/* Finds the places of payloads that need not be sent, or the segment that the receiver is to try. */
+static void refer_to_memory(pool *own, wire_message *m)
+{
+    segment_name name;
+    m->segment_count = 0;
+    if (m->type == WIRE_HELLO || m->type == WIRE_WELCOME) {
+        if (pool_sample(own, &name))
+            m->segments[m->segment_count++] = name;
+        return;
+    }
+    for (uint32_t i = 0; m->has_payload && i < m->slice_count; i++) {
+        wire_place *place = &m->places[i];
+        *place = (wire_place){0};
+        const buffer *b = m->payloads[i];
+        if (m->by_reference && pool_locate(own, buffer_bytes(b), buffer_size(b), &name, &place->offset))
+            place->segment = number_segment(m, &name);
+    }
+}
+
 ps_status transport_send(transport_socket *s, const wire_route *to, wire_message **message)
 {
     buffer *header;
+    if (s->transport->own)
+        refer_to_memory(s->transport->own, *message);
     ps_status status = wire_encode(*message, &header);
     if (status == PS_OK)
         status = send_frames(s, to, *message, header);
@@ -372,11 +430,33 @@ static ps_status decode_frames(frame_set *frames, wire_message **message, ps_err
                                    frames->payload_bytes, count, message, error);
     if (status != PS_OK)
         return status;
-    for (uint32_t i = 0; i < count; i++) {
-        (*message)->payloads[i] = frames->payloads[i];
-        frames->payloads[i] = NULL;
+    wire_message *m = *message;
+    for (uint32_t i = 0, frame = 0; frame < count; i++) {
+        if (m->places[i].segment)
+            continue;
+        m->payloads[i] = frames->payloads[frame];
+        frames->payloads[frame++] = NULL;
     }
     return PS_OK;
+}
+
+/* Puts buffers over the sender's memory where the message refers to it. What cannot be had stays NULL. */
+static void map_payloads(attachments *others, wire_message *m)
+{
+    m->readable = m->segment_count > 0;
+    for (uint32_t i = 0; i < m->segment_count; i++) {
+        ps_error error = {PS_OK, ""};
+        if (attachments_add(others, &m->segments[i], &error) == PS_OK)
+            continue;
+        m->readable = false;
+        log_debug("%s of %s %u: %s", wire_type_name(m->type), wire_role_name(m->role), m->index, error.text);
+    }
+    for (uint32_t i = 0; m->readable && m->has_payload && i < m->slice_count; i++) {
+        const wire_place *place = &m->places[i];
+        if (place->segment)
+            m->payloads[i] = attachments_buffer(others, &m->segments[place->segment - 1], place->offset,
+                                                m->payload_bytes[i]);
+    }
 }
 
 /* Reads the routing id that a ROUTER puts before each message. */
@@ -403,6 +483,8 @@ transport_event transport_receive(transport_socket *s, wire_route *from, wire_me
     }
     receive_payloads(s->socket, &frames);
     ps_status status = decode_frames(&frames, message, error);
+    if (status == PS_OK && s->transport->others)
+        map_payloads(s->transport->others, *message);
     uint32_t held = frames.payload_count < WIRE_SLICES_MAX ? frames.payload_count : WIRE_SLICES_MAX;
     for (uint32_t i = 0; i < held; i++)
         buffer_unref(&frames.payloads[i]);

@@ -7,6 +7,11 @@
  * Payload frames of a message are handed to ZeroMQ by reference: its I/O thread drops the references.
  * Received frames become buffers that own the ZeroMQ message, all but small ones that are not aligned.
  *
+ * Between processes on one host, payloads need not be sent at all: once transport_share has been called, and
+ * where a message allows it (wire_message.by_reference), a payload that lies in shared memory travels as its
+ * place there, and arrives as a buffer over the sender's memory. Such a buffer is what the sender makes of
+ * it: whoever lends it must leave it alone until the receiver is known to be done with it.
+ *
  * Sockets belong to the thread that uses them. ZMTP heartbeats stay off: libzmq 4.3.4 aborts when they
  * meet a stalled peer. */
 #ifndef PENSTOCK_COMMON_TRANSPORT_H
@@ -16,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/pool.h"
 #include "common/status.h"
 #include "common/wire.h"
 
@@ -31,7 +37,15 @@ typedef struct transport_socket transport_socket;
  * mapped and unmapped for every message. */
 ps_status transport_create(transport **out, ps_error *error);
 
-/* All sockets must be closed. Nulls the pointer. */
+/* From now on HELLO and WELCOME bring a segment of `own` (borrowed) for the receiver to try, messages that
+ * allow it refer to payloads in it by place, and those that come may refer to memory of others. PS_ENOMEM. */
+ps_status transport_share(transport *t, pool *own);
+
+/* Lets go of the memory of processes that have ended. To be called now and then, by the thread that receives.
+ */
+void transport_sweep(transport *t);
+
+/* All sockets must be closed, and the buffers of received messages given back. Nulls the pointer. */
 void transport_destroy(transport **t);
 
 /* Listens on `host`:`port`; host NULL: all interfaces, IPv6 and IPv4. Of a name, every address that is this
@@ -59,7 +73,7 @@ ps_status transport_send(transport_socket *s, const wire_route *to, wire_message
 
 typedef enum {
     TRANSPORT_NOTHING, /* no message waits */
-    TRANSPORT_MESSAGE, /* `message` is there */
+    TRANSPORT_MESSAGE, /* `message` is there; payloads in memory that cannot be mapped are NULL */
     TRANSPORT_REFUSED, /* one came that does not decode; `error` says why */
 } transport_event;
 

@@ -11,7 +11,7 @@
 
 /* The wire's types and roles are the schema's, under names that read well in C. */
 static_assert((int)WIRE_HELLO == PENSTOCK__MESSAGE_TYPE__HELLO, "schema and wire.h disagree");
-static_assert((int)WIRE_QUERY == PENSTOCK__MESSAGE_TYPE__QUERY, "schema and wire.h disagree");
+static_assert((int)WIRE_SETTLE == PENSTOCK__MESSAGE_TYPE__SETTLE, "schema and wire.h disagree");
 static_assert((int)WIRE_WELCOME == PENSTOCK__MESSAGE_TYPE__WELCOME, "schema and wire.h disagree");
 static_assert((int)WIRE_ERROR == PENSTOCK__MESSAGE_TYPE__ERROR, "schema and wire.h disagree");
 static_assert((int)WIRE_EVALUATOR == PENSTOCK__ROLE__EVALUATOR, "schema and wire.h disagree");
@@ -39,14 +39,17 @@ const char *wire_role_name(wire_role role)
 
 wire_message *wire_create(wire_type type, uint32_t slice_count)
 {
-    /* One block: the message, then the payload pointers, then the slice numbers. */
-    wire_message *m = calloc(1, sizeof *m + slice_count * (sizeof(buffer *) + sizeof(uint32_t)));
+    /* One block: the message, then places, payload pointers, slice numbers and lengths. */
+    wire_message *m =
+        calloc(1, sizeof *m + slice_count * (sizeof(wire_place) + sizeof(buffer *) + 2 * sizeof(uint32_t)));
     if (!m)
         return NULL;
     m->type = type;
     m->slice_count = slice_count;
-    m->payloads = (buffer **)(m + 1);
+    m->places = (wire_place *)(m + 1);
+    m->payloads = (buffer **)(m->places + slice_count);
     m->slices = (uint32_t *)(m->payloads + slice_count);
+    m->payload_bytes = m->slices + slice_count;
     return m;
 }
 
@@ -72,10 +75,62 @@ void wire_set_text(wire_message *m, const char *text)
     m->text = strndup(text, WIRE_TEXT_MAX);
 }
 
+uint32_t wire_frames(const wire_message *m)
+{
+    uint32_t frames = 0;
+    for (uint32_t i = 0; m->has_payload && i < m->slice_count; i++)
+        frames += m->places[i].segment == 0;
+    return frames;
+}
+
+/* The lists of a header that hold an entry per slice or segment; it points into them while it is packed. */
+typedef struct {
+    uint32_t slice_bytes[WIRE_SLICES_MAX];
+    uint32_t slice_segments[WIRE_SLICES_MAX];
+    uint64_t slice_offsets[WIRE_SLICES_MAX];
+    Penstock__Segment segments[WIRE_SEGMENTS_MAX];
+    Penstock__Segment *segment_list[WIRE_SEGMENTS_MAX];
+} header_lists;
+
+static void list_segments(const wire_message *m, header_lists *lists, Penstock__Header *h)
+{
+    for (uint32_t i = 0; i < m->segment_count; i++) {
+        const segment_name *from = &m->segments[i];
+        Penstock__Segment *to = &lists->segments[i];
+        penstock__segment__init(to);
+        to->pid = from->pid;
+        to->fd = from->fd;
+        to->bytes = from->bytes;
+        to->token_low = from->token[0];
+        to->token_high = from->token[1];
+        lists->segment_list[i] = to;
+    }
+    h->n_segment = m->segment_count;
+    h->segment = lists->segment_list;
+}
+
+static void list_payloads(const wire_message *m, header_lists *lists, Penstock__Header *h)
+{
+    for (uint32_t i = 0; i < m->slice_count; i++)
+        lists->slice_bytes[i] = (uint32_t)buffer_size(m->payloads[i]);
+    h->n_slice_bytes = m->slice_count;
+    h->slice_bytes = lists->slice_bytes;
+    if (m->segment_count == 0)
+        return;
+    for (uint32_t i = 0; i < m->slice_count; i++) {
+        lists->slice_segments[i] = m->places[i].segment;
+        lists->slice_offsets[i] = m->places[i].offset;
+    }
+    h->n_slice_segment = m->slice_count;
+    h->slice_segment = lists->slice_segments;
+    h->n_slice_offset = m->slice_count;
+    h->slice_offset = lists->slice_offsets;
+}
+
 ps_status wire_encode(const wire_message *m, buffer **header)
 {
     *header = NULL;
-    uint32_t payload_bytes[WIRE_SLICES_MAX];
+    header_lists lists;
     Penstock__Header h;
     penstock__header__init(&h);
     h.protocol = WIRE_PROTOCOL;
@@ -98,12 +153,11 @@ ps_status wire_encode(const wire_message *m, buffer **header)
         h.text = m->text;
     h.n_slice = m->slice_count;
     h.slice = m->slices;
-    if (m->has_payload) {
-        for (uint32_t i = 0; i < m->slice_count; i++)
-            payload_bytes[i] = (uint32_t)buffer_size(m->payloads[i]);
-        h.n_slice_bytes = m->slice_count;
-        h.slice_bytes = payload_bytes;
-    }
+    h.settled = m->settled;
+    h.reads_memory = m->reads_memory;
+    list_segments(m, &lists, &h);
+    if (m->has_payload)
+        list_payloads(m, &lists, &h);
     if (m->hello) {
         h.hello = wire_job_to_proto(m->hello);
         if (!h.hello)
@@ -120,7 +174,7 @@ ps_status wire_encode(const wire_message *m, buffer **header)
 
 static bool is_request(int type)
 {
-    return type >= WIRE_HELLO && type <= WIRE_QUERY;
+    return type >= WIRE_HELLO && type <= WIRE_SETTLE;
 }
 
 static bool carries_slices(int type)
@@ -143,6 +197,53 @@ static bool payload_allowed(const Penstock__Header *h)
     }
 }
 
+/* Offsets are judged here against the lengths that the segments claim, and those when they are mapped. */
+static ps_status check_segments(const Penstock__Header *h, size_t payloads, ps_error *error)
+{
+    const char *type = wire_type_name((wire_type)h->type);
+    size_t expected = h->n_slice_segment ? payloads : 0;
+    if (h->n_segment > WIRE_SEGMENTS_MAX)
+        return ps_fail(error, PS_EPROTOCOL, "%s names %zu segments; at most %d are allowed", type,
+                       h->n_segment, WIRE_SEGMENTS_MAX);
+    if (h->n_slice_segment != expected || h->n_slice_offset != expected)
+        return ps_fail(error, PS_EPROTOCOL, "%s of %zu payloads has %zu segment numbers and %zu offsets",
+                       type, payloads, h->n_slice_segment, h->n_slice_offset);
+    for (size_t i = 0; i < expected; i++) {
+        uint32_t number = h->slice_segment[i];
+        if (number == 0)
+            continue;
+        if (number > h->n_segment)
+            return ps_fail(error, PS_EPROTOCOL, "%s: slice %u lies in segment %u of %zu", type, h->slice[i],
+                           number, h->n_segment);
+        uint64_t bytes = h->segment[number - 1]->bytes, offset = h->slice_offset[i];
+        if (offset % sizeof(float) || offset > bytes || bytes - offset < h->slice_bytes[i])
+            return ps_fail(error, PS_EPROTOCOL, "%s: slice %u, %u bytes at %llu, is not in a segment of %llu",
+                           type, h->slice[i], h->slice_bytes[i], (unsigned long long)offset,
+                           (unsigned long long)bytes);
+    }
+    return PS_OK;
+}
+
+/* The frames that came are the payloads that lie in no segment. */
+static ps_status check_frames(const Penstock__Header *h, const size_t *frame_bytes, uint32_t frame_count,
+                              ps_error *error)
+{
+    const char *type = wire_type_name((wire_type)h->type);
+    uint32_t expected = 0;
+    for (size_t i = 0; i < h->n_slice_bytes; i++) {
+        if (h->n_slice_segment && h->slice_segment[i])
+            continue;
+        if (expected < frame_count && h->slice_bytes[i] != frame_bytes[expected])
+            return ps_fail(error, PS_EPROTOCOL, "%s: the frame of slice %u has %zu bytes, its header says %u",
+                           type, h->slice[i], frame_bytes[expected], h->slice_bytes[i]);
+        expected++;
+    }
+    if (frame_count != expected)
+        return ps_fail(error, PS_EPROTOCOL, "%s of %zu slices and %u examples has %u frames, not %u", type,
+                       h->n_slice, h->examples, frame_count, expected);
+    return PS_OK;
+}
+
 static ps_status check_slices(const Penstock__Header *h, const size_t *frame_bytes, uint32_t frame_count,
                               ps_error *error)
 {
@@ -157,20 +258,17 @@ static ps_status check_slices(const Penstock__Header *h, const size_t *frame_byt
             return ps_fail(error, PS_EPROTOCOL, "%s: slice %u follows slice %u; numbers must rise", type,
                            h->slice[i], h->slice[i - 1]);
 
-    size_t expected_frames = payload_allowed(h) ? h->n_slice : 0;
-    if (h->n_slice_bytes != expected_frames || frame_count != expected_frames)
+    size_t payloads = payload_allowed(h) ? h->n_slice : 0;
+    if (h->n_slice_bytes != payloads)
         return ps_fail(error, PS_EPROTOCOL,
-                       "%s of %zu slices and %u examples has %zu frame lengths and %u frames, not %zu", type,
-                       h->n_slice, h->examples, h->n_slice_bytes, frame_count, expected_frames);
-    for (size_t i = 0; i < expected_frames; i++) {
-        if (h->slice_bytes[i] != frame_bytes[i])
-            return ps_fail(error, PS_EPROTOCOL, "%s: the frame of slice %u has %zu bytes, its header says %u",
-                           type, h->slice[i], frame_bytes[i], h->slice_bytes[i]);
-        if (frame_bytes[i] == 0 || frame_bytes[i] > WIRE_FRAME_MAX || frame_bytes[i] % sizeof(float))
-            return ps_fail(error, PS_EPROTOCOL, "%s: a frame of %zu bytes is no slice of float32", type,
-                           frame_bytes[i]);
-    }
-    return PS_OK;
+                       "%s of %zu slices and %u examples has %zu payload lengths, not %zu", type, h->n_slice,
+                       h->examples, h->n_slice_bytes, payloads);
+    for (size_t i = 0; i < payloads; i++)
+        if (h->slice_bytes[i] == 0 || h->slice_bytes[i] > WIRE_FRAME_MAX || h->slice_bytes[i] % sizeof(float))
+            return ps_fail(error, PS_EPROTOCOL, "%s: a payload of %u bytes is no slice of float32", type,
+                           h->slice_bytes[i]);
+    ps_status status = check_segments(h, payloads, error);
+    return status == PS_OK ? check_frames(h, frame_bytes, frame_count, error) : status;
 }
 
 static ps_status check_header(const Penstock__Header *h, ps_error *error)
@@ -221,7 +319,21 @@ static ps_status message_from_header(const Penstock__Header *h, wire_message **o
     m->examples_total = h->examples_total;
     m->job_finished = h->job_finished;
     m->status = (ps_status)h->status;
+    m->settled = h->settled;
+    m->reads_memory = h->reads_memory;
     m->has_payload = h->n_slice_bytes > 0;
+    if (m->has_payload)
+        memcpy(m->payload_bytes, h->slice_bytes, h->n_slice_bytes * sizeof *m->payload_bytes);
+    for (size_t i = 0; i < h->n_slice_segment; i++)
+        m->places[i] = (wire_place){.segment = h->slice_segment[i], .offset = h->slice_offset[i]};
+    m->segment_count = (uint32_t)h->n_segment;
+    for (size_t i = 0; i < h->n_segment; i++) {
+        const Penstock__Segment *from = h->segment[i];
+        m->segments[i] = (segment_name){.pid = from->pid,
+                                        .fd = from->fd,
+                                        .bytes = from->bytes,
+                                        .token = {from->token_low, from->token_high}};
+    }
     if (h->n_slice)
         memcpy(m->slices, h->slice, h->n_slice * sizeof *m->slices);
     if (h->text[0])

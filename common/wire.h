@@ -13,6 +13,7 @@
 
 #include "common/buffer.h"
 #include "common/job.h"
+#include "common/segment.h"
 #include "common/status.h"
 
 enum {
@@ -21,6 +22,7 @@ enum {
     WIRE_HEADER_MAX = 4 << 20,    /* bytes; a HELLO with a full tensor table fits */
     WIRE_UNPACKED_MAX = 32 << 20, /* bytes that unpacking one header may allocate */
     WIRE_TEXT_MAX = 511,
+    WIRE_SEGMENTS_MAX = 8, /* in one message */
     WIRE_ROUTE_MAX = 32,
 };
 /* Bytes of a frame: the largest slice. */
@@ -33,6 +35,7 @@ typedef enum {
     WIRE_PULL = 4,
     WIRE_FINISH = 5,
     WIRE_QUERY = 6,
+    WIRE_SETTLE = 7,
     WIRE_WELCOME = 16,
     WIRE_WEIGHTS = 17,
     WIRE_ACK = 18,
@@ -53,6 +56,12 @@ typedef struct {
     uint8_t id[WIRE_ROUTE_MAX];
 } wire_route;
 
+/* Where a payload lies. */
+typedef struct {
+    uint32_t segment; /* 0: in a frame of its own; else 1 + index into the message's segments */
+    uint64_t offset;  /* bytes into that segment */
+} wire_place;
+
 /* Field meanings: proto/penstock.proto. */
 typedef struct {
     wire_type type;
@@ -70,13 +79,23 @@ typedef struct {
     uint64_t examples_total;
     bool job_finished;
     ps_status status;
+    uint64_t settled;
+    bool reads_memory;
     char *text;        /* owned, or NULL */
     job_config *hello; /* owned; HELLO only */
 
     uint32_t slice_count;
     bool has_payload;
-    uint32_t *slices;  /* (slice_count), rising */
-    buffer **payloads; /* (slice_count) references, NULL entries until attached */
+    uint32_t *slices;        /* (slice_count), rising */
+    buffer **payloads;       /* (slice_count) references, NULL entries until attached */
+    wire_place *places;      /* (slice_count) */
+    uint32_t *payload_bytes; /* (slice_count) as the header tells them; only of received messages */
+    uint32_t segment_count;
+    segment_name segments[WIRE_SEGMENTS_MAX];
+
+    /* Not on the wire, but between a core and the transport. */
+    bool by_reference; /* to be sent: payloads in memory that the receiver can map need not be sent */
+    bool readable;     /* received: it names segments, and all of them have been mapped */
 } wire_message;
 
 /* A message with room for `slice_count` slices (<= WIRE_SLICES_MAX), all else zero. NULL if out of
@@ -89,12 +108,17 @@ void wire_destroy(wire_message **m);
 /* Copies `text`, cut at WIRE_TEXT_MAX. Out of memory leaves the message without a text. */
 void wire_set_text(wire_message *m, const char *text);
 
-/* The header frame of `m`. The payload frames are m->payloads as they are. PS_ENOMEM, with a NULL header. */
+/* Number of payloads that travel as frames. */
+uint32_t wire_frames(const wire_message *m);
+
+/* The header frame of `m`. The payload frames are those m->payloads that are in no segment, as they are.
+ * PS_ENOMEM, with a NULL header. */
 ps_status wire_encode(const wire_message *m, buffer **header);
 
 /* Judges a header and the sizes of the payload frames that came with it. On success `out` has
- * slice_count NULL payloads to be filled by the caller, in order, if has_payload. PS_EPROTOCOL names
- * the rule that is broken; PS_ELIMIT; PS_ENOMEM. A HELLO's job has passed job_check. */
+ * slice_count NULL payloads to be filled by the caller if has_payload: those whose place is no segment from
+ * the frames, in order. PS_EPROTOCOL names the rule that is broken; PS_ELIMIT; PS_ENOMEM. A HELLO's job has
+ * passed job_check. */
 ps_status wire_decode(const void *header, size_t header_bytes, const size_t *frame_bytes,
                       uint32_t frame_count, wire_message **out, ps_error *error);
 

@@ -19,10 +19,11 @@ typedef struct {
     log_level level;
     int listen_fd;
     bool bind_given;
+    bool share_memory;
     uint64_t memory_max_bytes; /* 0: half of what the host has */
 } ps_options;
 
-enum { KEY_LISTEN_FD = 256, KEY_BIND_GIVEN, KEY_MEMORY_LIMIT, KEY_LOG_LEVEL };
+enum { KEY_LISTEN_FD = 256, KEY_BIND_GIVEN, KEY_MEMORY_LIMIT, KEY_NO_SHARED_MEMORY, KEY_LOG_LEVEL };
 
 static const struct argp_option options[] = {
     {"bind-given", KEY_BIND_GIVEN, 0, 0,
@@ -30,6 +31,8 @@ static const struct argp_option options[] = {
     {"listen-fd", KEY_LISTEN_FD, "N", 0, "Use the inherited, listening socket N instead of the port", 0},
     {"memory-limit", KEY_MEMORY_LIMIT, "MIB", 0,
      "Refuse a job whose shard needs more (default: half of the host's memory)", 0},
+    {"no-shared-memory", KEY_NO_SHARED_MEMORY, 0, 0,
+     "Take gradients and give weights through the socket alone, also of workers on this host", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
     {0},
 };
@@ -45,6 +48,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_BIND_GIVEN:
         o->bind_given = true;
+        return 0;
+    case KEY_NO_SHARED_MEMORY:
+        o->share_memory = false;
         return 0;
     case KEY_LISTEN_FD:
         option_unsigned("listen-fd", argument, 3, INT32_MAX, &number, &error);
@@ -99,6 +105,7 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
         .port = self->port,
         .listen_fd = o->listen_fd,
         .stop = stop_on_signals(),
+        .share_memory = o->share_memory,
         .shard =
             {
                 .index = cluster->index,
@@ -113,7 +120,8 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
 
 int main(int argc, char **argv)
 {
-    ps_options o = {.level = LOG_INFO, .listen_fd = -1, .memory_max_bytes = half_of_memory()};
+    ps_options o = {
+        .level = LOG_INFO, .listen_fd = -1, .share_memory = true, .memory_max_bytes = half_of_memory()};
     argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     log_setup("ps", o.level);

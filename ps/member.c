@@ -41,6 +41,7 @@ void member_drop_requests(member *m)
 {
     while (m->requests)
         member_close(m, &m->requests);
+    member_settle(m, UINT64_MAX);
 }
 
 open_request *member_find(const member *m, uint64_t request)
@@ -51,12 +52,17 @@ open_request *member_find(const member *m, uint64_t request)
     return r;
 }
 
+/* Backward ends with the layer that the next forward begins with: its weights are to leave first. */
+static bool goes_before(const wire_message *a, const wire_message *b)
+{
+    return a->step == b->step && a->slice_count > 0 && b->slice_count > 0 && a->slices[0] < b->slices[0];
+}
+
 ps_status member_open(member *m, wire_message **message, const wire_route *from, uint64_t now_ms)
 {
     open_request *r = malloc(sizeof *r);
     if (!r)
         return PS_ENOMEM;
-    r->next = NULL;
     r->message = *message;
     r->from = *from;
     r->since_ms = now_ms;
@@ -64,10 +70,11 @@ ps_status member_open(member *m, wire_message **message, const wire_route *from,
     for (uint32_t i = 0; i < r->message->slice_count; i++)
         buffer_unref(&r->message->payloads[i]);
 
-    open_request **tail = &m->requests;
-    while (*tail)
-        tail = &(*tail)->next;
-    *tail = r;
+    open_request **place = &m->requests;
+    while (*place && !goes_before(r->message, (*place)->message))
+        place = &(*place)->next;
+    r->next = *place;
+    *place = r;
     m->request_count++;
     return PS_OK;
 }
@@ -79,4 +86,55 @@ void member_close(member *m, open_request **link)
     m->request_count--;
     wire_destroy(&r->message);
     free(r);
+}
+
+/* ---- answers on their way ---- */
+
+ps_status member_note_answer(member *m, const wire_message *answer)
+{
+    uint32_t lent_count = answer->by_reference ? answer->slice_count : 0;
+    unsettled_answer *a = malloc(sizeof *a + lent_count * sizeof(buffer *));
+    if (!a)
+        return PS_ENOMEM;
+    a->request = answer->request;
+    a->bytes = 0;
+    a->lent_count = lent_count;
+    for (uint32_t i = 0; i < answer->slice_count; i++)
+        a->bytes += buffer_size(answer->payloads[i]);
+    for (uint32_t i = 0; i < lent_count; i++)
+        a->lent[i] = buffer_ref(answer->payloads[i]);
+    a->next = m->unsettled;
+    m->unsettled = a;
+    m->unsettled_bytes += a->bytes;
+    return PS_OK;
+}
+
+static void settle(member *m, unsettled_answer **link)
+{
+    unsettled_answer *a = *link;
+    *link = a->next;
+    m->unsettled_bytes -= a->bytes;
+    for (uint32_t i = 0; i < a->lent_count; i++)
+        buffer_unref(&a->lent[i]);
+    free(a);
+}
+
+void member_settle(member *m, uint64_t settled)
+{
+    for (unsettled_answer **link = &m->unsettled; *link;) {
+        if ((*link)->request < settled)
+            settle(m, link);
+        else
+            link = &(*link)->next;
+    }
+}
+
+void member_settle_one(member *m, uint64_t request)
+{
+    for (unsettled_answer **link = &m->unsettled; *link; link = &(*link)->next) {
+        if ((*link)->request == request) {
+            settle(m, link);
+            return;
+        }
+    }
 }

@@ -15,6 +15,15 @@ typedef struct open_request {
     uint64_t since_ms;
 } open_request;
 
+/* An answer that brought weights and that the member has not yet said to have taken. */
+typedef struct unsettled_answer {
+    struct unsettled_answer *next;
+    uint64_t request;
+    uint64_t bytes;
+    uint32_t lent_count;
+    buffer *lent[]; /* what it reads in our memory; none if the weights were sent */
+} unsettled_answer;
+
 /* The gradient of one step, as its parts come in. */
 typedef struct {
     uint64_t step;     /* 0: none */
@@ -31,8 +40,11 @@ typedef struct {
     uint64_t incarnation;
     member_push push;
     uint64_t late_step;     /* last step whose gradient came after the step had been applied */
-    open_request *requests; /* oldest first */
+    bool readable;          /* its memory can be read here */
+    open_request *requests; /* by step, then by first slice; else oldest first */
     uint32_t request_count;
+    unsettled_answer *unsettled;
+    uint64_t unsettled_bytes;
 } member;
 
 /* Room for gradients of `slices` slices (0 for an evaluator). PS_ENOMEM. */
@@ -42,7 +54,7 @@ void member_fini(member *m, uint32_t slices);
 /* Forgets the gradient being collected, or held for its step. */
 void member_drop_push(member *m, uint32_t slices);
 
-/* Forgets every open request. */
+/* Forgets every open request and unsettled answer. */
 void member_drop_requests(member *m);
 
 /* The open request of that number, or NULL. */
@@ -50,6 +62,15 @@ open_request *member_find(const member *m, uint64_t request);
 
 /* Opens a request; takes the message and drops its payloads. PS_ENOMEM leaves it with the caller. */
 ps_status member_open(member *m, wire_message **message, const wire_route *from, uint64_t now_ms);
+
+/* Notes that weights have been sent, or lent, in answer to a request. PS_ENOMEM. */
+ps_status member_note_answer(member *m, const wire_message *answer);
+
+/* The member has taken the answers to all requests below `settled`. */
+void member_settle(member *m, uint64_t settled);
+
+/* It has not, and will not, take the answer to this request: it asks again. */
+void member_settle_one(member *m, uint64_t request);
 
 /* Takes `*link`, a place in m->requests, out of the list and frees it. */
 void member_close(member *m, open_request **link);

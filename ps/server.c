@@ -12,6 +12,7 @@
 
 enum {
     TICK_MS = 500,
+    SWEEP_MS = 1000,    /* between looks for memory of processes that have ended */
     RETRY_MS = 5,       /* poll while messages wait for room in a peer's queue */
     RECEIVE_BATCH = 64, /* messages taken in before answers are sent */
     UNSENT_MAX = 64,    /* of one peer, beside what waits in its queue */
@@ -31,8 +32,10 @@ typedef struct waiting {
 typedef struct {
     transport *transport;
     transport_socket *socket;
+    pool *pool;
     shard *shard;
     waiting *unsent;
+    uint64_t swept_ms;
     uint32_t index; /* of this ps */
 } server;
 
@@ -68,6 +71,15 @@ static void keep_unsent(server *s, const wire_route *to, wire_message **message)
     *tail = w;
 }
 
+/* What is for a peer that has messages waiting waits behind them. */
+static bool has_unsent(const server *s, const wire_route *to)
+{
+    const waiting *w = s->unsent;
+    while (w && !is_same_route(&w->to, to))
+        w = w->next;
+    return w != NULL;
+}
+
 static void send_all(server *s)
 {
     waiting **place = &s->unsent;
@@ -84,7 +96,7 @@ static void send_all(server *s)
     wire_message *m;
     while ((m = shard_next(s->shard, &to))) {
         /* PS_EPEER: that connection is gone; its owner will ask again over a new one. */
-        if (transport_send(s->socket, &to, &m) == PS_ESTATE)
+        if (has_unsent(s, &to) || transport_send(s->socket, &to, &m) == PS_ESTATE)
             keep_unsent(s, &to, &m);
     }
 }
@@ -125,7 +137,12 @@ static void receive_some(server *s)
 
 static void turn(server *s)
 {
-    shard_tick(s->shard, clock_monotonic_ms());
+    uint64_t now = clock_monotonic_ms();
+    shard_tick(s->shard, now);
+    if (now - s->swept_ms >= SWEEP_MS) {
+        transport_sweep(s->transport);
+        s->swept_ms = now;
+    }
     receive_some(s);
     send_all(s);
     transport_poll(&s->socket, 1, s->unsent ? RETRY_MS : TICK_MS);
@@ -189,12 +206,18 @@ ps_status server_run(const server_config *config, ps_error *error)
 {
     server s = {.index = config->shard.index};
     fpmode_flush_denormals();
-    ps_status status = shard_create(&config->shard, &s.shard);
+    ps_status status = pool_create(config->share_memory, &s.pool);
+    shard_config core = config->shard;
+    core.pool = s.pool;
+    if (status == PS_OK)
+        status = shard_create(&core, &s.shard);
     if (status != PS_OK) {
         ps_fail(error, status, "out of memory for a shard");
         goto done;
     }
     status = transport_create(&s.transport, error);
+    if (status == PS_OK && config->share_memory)
+        status = transport_share(s.transport, s.pool);
     if (status == PS_OK)
         status = listen_on(&s, config, error);
     if (status != PS_OK)
@@ -207,7 +230,10 @@ done:
     drop_unsent(&s);
     if (s.socket)
         transport_close(&s.socket, status == PS_EINTERRUPTED ? 0 : DRAIN_MS);
-    transport_destroy(&s.transport);
+    /* The shard holds gradients that lie in memory the transport has mapped; the transport, weights of the
+     * pool. */
     shard_destroy(&s.shard);
+    transport_destroy(&s.transport);
+    pool_destroy(&s.pool);
     return status;
 }

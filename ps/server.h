@@ -7,6 +7,7 @@
 #define PENSTOCK_PS_SERVER_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/status.h"
@@ -15,8 +16,9 @@
 typedef struct {
     const char *host; /* to listen on; NULL: all interfaces */
     uint16_t port;
-    int listen_fd; /* a bound, listening socket to use instead; -1: none */
-    shard_config shard;
+    int listen_fd;                     /* a bound, listening socket to use instead; -1: none */
+    bool share_memory;                 /* with workers on this host */
+    shard_config shard;                /* its pool is made here */
     const volatile sig_atomic_t *stop; /* non-zero: end */
 } server_config;
 

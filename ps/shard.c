@@ -19,7 +19,13 @@ ps_status shard_create(const shard_config *config, shard **out)
         return PS_ENOMEM;
     s->config = *config;
     s->outbox_tail = &s->outbox;
-    return PS_OK;
+    if (s->config.pool)
+        return PS_OK;
+    ps_status status = pool_create(false, &s->own_pool);
+    s->config.pool = s->own_pool;
+    if (status != PS_OK)
+        shard_destroy(out);
+    return status;
 }
 
 static void drop_job(shard *s)
@@ -52,6 +58,7 @@ void shard_destroy(shard **handle)
     wire_route to;
     while ((m = shard_next(s, &to)))
         wire_destroy(&m);
+    pool_destroy(&s->own_pool);
     free(s);
 }
 
@@ -152,7 +159,7 @@ static ps_status adopt_job(shard *s, const job_config *job, ps_error *error)
     if (status == PS_OK)
         status = consistency_init(&s->consistency, &s->job);
     if (status == PS_OK)
-        status = store_create(&s->job, &s->partition, s->config.index, &s->store);
+        status = store_create(&s->job, &s->partition, s->config.index, s->config.pool, &s->store);
     if (status == PS_OK)
         status = create_members(s);
     if (status != PS_OK) {
@@ -181,8 +188,7 @@ static ps_status check_is_of_job(const job_config *job, const wire_message *mess
     return PS_OK;
 }
 
-/* The sender of a message that check_is_of_job has passed. */
-static member *member_of(shard *s, const wire_message *message)
+member *shard_member_of(const shard *s, const wire_message *message)
 {
     return message->role == WIRE_WORKER ? &s->workers[message->index] : &s->evaluators[message->index];
 }
@@ -202,6 +208,7 @@ static void replace_incarnation(shard *s, member *m, const wire_message *hello)
     }
     m->joined = true;
     m->incarnation = hello->incarnation;
+    m->readable = hello->readable;
 }
 
 /* The step after which a member goes on. */
@@ -226,7 +233,7 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
         status = adopt_job(s, hello->hello, error);
     if (status != PS_OK)
         return status;
-    member *m = member_of(s, hello);
+    member *m = shard_member_of(s, hello);
     if (m->joined && hello->incarnation < m->incarnation)
         return ps_fail(error, PS_EPEER, "%s %u has been replaced by a newer process under the same index",
                        wire_role_name(hello->role), hello->index);
@@ -234,13 +241,24 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
         replace_incarnation(s, m, hello);
 
     wire_message *welcome = wire_create(WIRE_WELCOME, 0);
-    if (welcome)
+    if (welcome) {
         welcome->step = last_step(s, hello);
+        welcome->reads_memory = m->readable;
+    }
     shard_send_answer(s, welcome, hello, from);
     return PS_OK;
 }
 
 /* ---- requests of members ---- */
+
+/* Payloads in memory that could not be mapped are not. */
+static bool has_its_payloads(const wire_message *message)
+{
+    for (uint32_t i = 0; message->has_payload && i < message->slice_count; i++)
+        if (!message->payloads[i])
+            return false;
+    return true;
+}
 
 static ps_status check_slices_are_ours(const shard *s, const wire_message *message, ps_error *error)
 {
@@ -378,10 +396,13 @@ static void handle_query(shard *s, member *m, const wire_message *query, const w
 {
     open_request *r = member_find(m, query->request);
     if (!r) {
-        shard_send_plain(s, WIRE_RESEND, query, from, NULL);
+        shard_send_resend(s, query, from);
         return;
     }
     r->from = *from; /* the connection it came by may be gone */
+    shard_answer_member(s, m);
+    if (member_find(m, query->request) != r)
+        return;
     char text[WIRE_TEXT_MAX + 1];
     shard_describe_wait(s, r->message, text, sizeof text);
     shard_send_plain(s, WIRE_PENDING, query, from, text);
@@ -398,7 +419,7 @@ static ps_status find_sender(shard *s, const wire_message *message, member **fou
     ps_status status = check_is_of_job(&s->job, message, error);
     if (status != PS_OK)
         return status;
-    *found = member_of(s, message);
+    *found = shard_member_of(s, message);
     if (!(*found)->joined || (*found)->incarnation != message->incarnation)
         return ps_fail(error, PS_EPEER, "%s of %s %u comes from a process that is not its current one",
                        wire_type_name(message->type), wire_role_name(message->role), message->index);
@@ -414,10 +435,14 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
         status = shard_failure(s, error);
     if (status != PS_OK)
         return status;
+    member_settle(m, (*message)->settled);
     if ((*message)->type == WIRE_QUERY) {
         handle_query(s, m, *message, from);
         return PS_OK;
     }
+    shard_answer_member(s, m); /* what has been settled may have made room */
+    if ((*message)->type == WIRE_SETTLE)
+        return PS_OK;
     open_request *known = member_find(m, (*message)->request);
     if (known) { /* sent again while it waits */
         known->from = *from;
@@ -426,6 +451,12 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
     if (m->request_count >= SHARD_REQUESTS_MAX + s->slice_count)
         return ps_fail(error, PS_ELIMIT, "%s %u has %u requests open; no more are taken",
                        wire_role_name((*message)->role), (*message)->index, m->request_count);
+    if (!has_its_payloads(*message)) {
+        m->readable = false;
+        shard_send_resend(s, *message, from);
+        return PS_OK;
+    }
+    member_settle_one(m, (*message)->request);
     status = check_slices_are_ours(s, *message, error);
     if (status != PS_OK)
         return status;

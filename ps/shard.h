@@ -14,12 +14,16 @@
 #include <stdint.h>
 
 #include "common/cluster.h"
+#include "common/pool.h"
 #include "common/status.h"
 #include "common/wire.h"
 
 enum {
     SHARD_REQUESTS_MAX = 64, /* requests of one member that may wait at a time, unless slices demand more */
-    SHARD_STALL_MS = 5000,   /* how often the shard says what it waits for */
+    /* Bytes of weights that may be on their way to one member: what it has taken it says with its next
+     * request, or in between (SETTLE). One answer may be larger. */
+    SHARD_WINDOW_BYTES = 16 << 20,
+    SHARD_STALL_MS = 5000, /* how often the shard says what it waits for */
 };
 
 typedef struct {
@@ -28,6 +32,7 @@ typedef struct {
     /* What the cluster spec says, to be held against the job; 0 where it does not know. */
     uint32_t servers, workers;
     uint64_t memory_max_bytes; /* a job that needs more is refused; 0: no limit */
+    pool *pool;                /* where weights are kept, borrowed; NULL: in memory of the shard's own */
 } shard_config;
 
 typedef struct {

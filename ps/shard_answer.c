@@ -52,6 +52,14 @@ void shard_send_plain(shard *s, wire_type type, const wire_message *request, con
     shard_send_answer(s, m, request, to);
 }
 
+void shard_send_resend(shard *s, const wire_message *request, const wire_route *to)
+{
+    wire_message *m = wire_create(WIRE_RESEND, 0);
+    if (m)
+        m->reads_memory = shard_member_of(s, request)->readable;
+    shard_send_answer(s, m, request, to);
+}
+
 void shard_send_error(shard *s, const wire_message *request, const wire_route *to, const ps_error *why)
 {
     wire_message *m = wire_create(WIRE_ERROR, 0);
@@ -67,10 +75,14 @@ static void send_weights(shard *s, const wire_message *request, const wire_route
     wire_message *m = wire_create(WIRE_WEIGHTS, request->slice_count);
     if (m) {
         m->has_payload = request->slice_count > 0;
+        m->by_reference = request->reads_memory;
+        m->request = request->request;
         for (uint32_t i = 0; i < request->slice_count; i++) {
             m->slices[i] = request->slices[i];
             m->payloads[i] = buffer_ref(store_weights(s->store, s->partition.slices[m->slices[i]].ordinal));
         }
+        if (member_note_answer(shard_member_of(s, request), m) != PS_OK)
+            wire_destroy(&m);
     }
     shard_send_answer(s, m, request, to);
 }
@@ -141,12 +153,24 @@ static bool may_answer(const shard *s, const wire_message *request)
     return consistency_may_answer(&s->consistency, shard_awaited_step(s, request));
 }
 
-static void answer_member(shard *s, member *m)
+/* Is there room on the way to this member? A slow one delays itself alone. */
+static bool has_room(const shard *s, const member *m, const wire_message *request)
+{
+    bool weights = request->type == WIRE_PUSH_PULL || request->type == WIRE_PULL;
+    if (!weights || m->unsettled_bytes == 0 || s->failure.status != PS_OK)
+        return true;
+    uint64_t bytes = m->unsettled_bytes;
+    for (uint32_t i = 0; i < request->slice_count; i++)
+        bytes += s->partition.slices[request->slices[i]].count * sizeof(float);
+    return bytes <= SHARD_WINDOW_BYTES;
+}
+
+void shard_answer_member(shard *s, member *m)
 {
     open_request **link = &m->requests;
     while (*link) {
         open_request *r = *link;
-        if (!may_answer(s, r->message)) {
+        if (!may_answer(s, r->message) || !has_room(s, m, r->message)) {
             link = &r->next;
             continue;
         }
@@ -158,16 +182,16 @@ static void answer_member(shard *s, member *m)
 void shard_answer_all(shard *s)
 {
     for (uint32_t i = 0; i < s->job.workers; i++)
-        answer_member(s, &s->workers[i]);
+        shard_answer_member(s, &s->workers[i]);
     for (uint32_t i = 0; i < s->job.evaluators; i++)
-        answer_member(s, &s->evaluators[i]);
+        shard_answer_member(s, &s->evaluators[i]);
 }
 
 /* Answers now or, if it must wait, keeps the request. */
 void shard_answer_or_open(shard *s, member *m, wire_message **message, const wire_route *from,
                           uint64_t now_ms)
 {
-    if (may_answer(s, *message))
+    if (may_answer(s, *message) && has_room(s, m, *message))
         shard_answer(s, *message, from);
     else if (member_open(m, message, from, now_ms) != PS_OK)
         shard_fail_out_of_memory(s);

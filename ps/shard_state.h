@@ -21,6 +21,7 @@ typedef struct outgoing {
 
 struct shard {
     shard_config config;
+    pool *own_pool;   /* NULL: config.pool is someone else's */
     ps_error failure; /* status PS_OK while the job can go on */
     shard_counters counters;
     outgoing *outbox, **outbox_tail;
@@ -39,6 +40,11 @@ struct shard {
     store_gradient *gradients; /* (job.workers) scratch */
 };
 
+/* ---- shard.c ---- */
+
+/* The sender of a message that is of this job. */
+member *shard_member_of(const shard *s, const wire_message *message);
+
 /* ---- shard_answer.c ---- */
 
 /* The job cannot go on; the first reason counts. */
@@ -53,6 +59,9 @@ void shard_send_plain(shard *s, wire_type type, const wire_message *request, con
                       const char *text);
 void shard_send_error(shard *s, const wire_message *request, const wire_route *to, const ps_error *why);
 
+/* The request is not here; says also whether the member's memory can be read. */
+void shard_send_resend(shard *s, const wire_message *request, const wire_route *to);
+
 /* Sends what the request asks for: weights or ACK. */
 void shard_answer(shard *s, const wire_message *request, const wire_route *to);
 
@@ -60,7 +69,8 @@ void shard_answer(shard *s, const wire_message *request, const wire_route *to);
 void shard_answer_or_open(shard *s, member *m, wire_message **message, const wire_route *from,
                           uint64_t now_ms);
 
-/* Answers every open request that may be answered by now. */
+/* Answers every open request, of one or of all, that may be answered by now. */
+void shard_answer_member(shard *s, member *m);
 void shard_answer_all(shard *s);
 
 /* The step that a request has to wait for. */

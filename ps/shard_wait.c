@@ -33,8 +33,12 @@ void shard_describe_wait(const shard *s, const wire_message *request, char *text
     if (!consistency_may_answer(&s->consistency, step))
         consistency_missing(&s->consistency, step, &missing);
     describe_workers(s, &missing, names, sizeof names);
+    bool push = request->type == WIRE_PUSH_PULL || request->type == WIRE_PUSH;
+    bool whole = !push || consistency_settled(&s->consistency, request->index, request->step);
     snprintf(text, bytes, "step %llu waits for %s", (unsigned long long)step,
-             missing.count ? names : "the rest of its gradient");
+             missing.count ? names
+             : whole       ? "weights sent before to be taken"
+                           : "the rest of its gradient");
 }
 
 static const open_request *oldest_request(const shard *s)

@@ -16,6 +16,7 @@ typedef struct {
 
 struct store {
     const job_config *job;
+    pool *memory;
     uint64_t updates;
     uint32_t count;
     optimizer_gradient *gradients; /* (workers) scratch */
@@ -28,11 +29,11 @@ uint64_t store_bytes(const job_config *job, const partition *p, uint32_t server)
     return partition_server_elements(p, server) * sizeof(float) * copies;
 }
 
-static ps_status slice_init(stored_slice *stored, const job_config *job, const slice *cut)
+static ps_status slice_init(stored_slice *stored, const job_config *job, pool *memory, const slice *cut)
 {
     const tensor *t = &job->tensors.tensors[cut->tensor];
     stored->count = cut->count;
-    stored->current = buffer_alloc(cut->count * sizeof(float));
+    stored->current = pool_take(memory, cut->count * sizeof(float));
     if (!stored->current)
         return PS_ENOMEM;
     float *weights = buffer_data(stored->current);
@@ -46,7 +47,7 @@ static ps_status slice_init(stored_slice *stored, const job_config *job, const s
     return PS_OK;
 }
 
-ps_status store_create(const job_config *job, const partition *p, uint32_t server, store **out)
+ps_status store_create(const job_config *job, const partition *p, uint32_t server, pool *memory, store **out)
 {
     uint32_t count = partition_server_count(p, server);
     store *s = calloc(1, sizeof *s + count * sizeof s->slices[0]);
@@ -54,6 +55,7 @@ ps_status store_create(const job_config *job, const partition *p, uint32_t serve
     if (!s)
         return PS_ENOMEM;
     s->job = job;
+    s->memory = memory;
     s->count = count;
     ps_status status = PS_OK;
     s->gradients = calloc(job->workers, sizeof *s->gradients);
@@ -61,7 +63,7 @@ ps_status store_create(const job_config *job, const partition *p, uint32_t serve
         status = PS_ENOMEM;
     const uint32_t *numbers = p->server_slices + p->server_first[server];
     for (uint32_t i = 0; i < count && status == PS_OK; i++)
-        status = slice_init(&s->slices[i], job, &p->slices[numbers[i]]);
+        status = slice_init(&s->slices[i], job, memory, &p->slices[numbers[i]]);
     if (status != PS_OK)
         store_destroy(&s);
     *out = s;
@@ -102,7 +104,7 @@ static ps_status prepare_next(store *s)
             stored->previous = NULL;
             continue;
         }
-        stored->next = buffer_alloc(stored->count * sizeof(float));
+        stored->next = pool_take(s->memory, stored->count * sizeof(float));
         if (!stored->next)
             return PS_ENOMEM;
     }

@@ -13,14 +13,16 @@
 
 #include "common/buffer.h"
 #include "common/partition.h"
+#include "common/pool.h"
 
 typedef struct store store;
 
 /* Bytes that store_create would allocate for `server`, weights in two versions and slots. */
 uint64_t store_bytes(const job_config *job, const partition *p, uint32_t server);
 
-/* Allocates and initialises the slices of `server`. `job` and `p` are borrowed. PS_ENOMEM. */
-ps_status store_create(const job_config *job, const partition *p, uint32_t server, store **out);
+/* Allocates and initialises the slices of `server`. `job`, `p` and `memory`, where weights are kept, are
+ * borrowed. PS_ENOMEM. */
+ps_status store_create(const job_config *job, const partition *p, uint32_t server, pool *memory, store **out);
 void store_destroy(store **s);
 
 /* The current version of a slice, borrowed; take a reference to keep it. */

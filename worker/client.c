@@ -9,6 +9,7 @@
 #include "common/gradient.h"
 #include "common/log.h"
 #include "common/partition.h"
+#include "common/pool.h"
 #include "worker/session.h"
 #include "worker/uplink.h"
 
@@ -16,15 +17,14 @@ enum {
     WAIT_SLICE_MS = 100, /* how long a wait sleeps before it looks at the stop flag and the session's clock */
     DRAIN_MS = 2000,
     RELEASE_MS = 100,
-    SAY_MS = 5000, /* how often ps_join says whom it waits for */
-    ALIGNMENT = 64,
+    SAY_MS = 5000,     /* how often ps_join says whom it waits for */
     RESOLVE_MS = 1000, /* ... and how long it asks then which names resolve */
 };
 
 /* Memory given out by ps_allocate. */
 typedef struct allocation {
     struct allocation *next;
-    void *memory;
+    buffer *memory;
 } allocation;
 
 struct ps_client {
@@ -43,6 +43,7 @@ struct ps_client {
     struct {
         bool outstanding, nonfinite;
     } requests[SESSION_OPERATIONS_MAX]; /* by ticket */
+    pool *memory;
     allocation *allocations;
 };
 
@@ -112,7 +113,11 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
     c->role = evaluator ? WIRE_EVALUATOR : WIRE_WORKER;
     c->index = evaluator ? cluster->index : cluster->rank;
 
-    ps_status status = job_copy(&options->job, &c->job);
+    ps_status status = pool_create(options->share_memory && cluster->present, &c->memory);
+    if (status != PS_OK)
+        ps_fail(error, status, "out of memory for a client");
+    if (status == PS_OK)
+        status = job_copy(&options->job, &c->job);
     if (status == PS_OK)
         status = settle_numbers(cluster, &c->job, error);
     if (status == PS_OK) {
@@ -121,8 +126,10 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
             status = ps_fail(error, PS_ENOMEM, "out of memory for %u ps", c->job.servers);
     }
     if (status == PS_OK)
-        status = cluster->present ? uplink_zmq_create(cluster, c->job.servers, &c->uplink, error)
-                                  : uplink_embedded_create(&c->uplink, error);
+        status = cluster->present
+                     ? uplink_zmq_create(cluster, c->job.servers, options->share_memory ? c->memory : NULL,
+                                         &c->uplink, error)
+                     : uplink_embedded_create(&c->uplink, error);
     if (status != PS_OK) {
         ps_close(&c);
         return status;
@@ -133,19 +140,16 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
 
 void *ps_allocate(ps_client *c, size_t bytes)
 {
-    if (bytes > SIZE_MAX - ALIGNMENT)
-        return NULL;
     allocation *a = malloc(sizeof *a);
-    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    void *memory = a ? aligned_alloc(ALIGNMENT, rounded ? rounded : ALIGNMENT) : NULL;
+    buffer *memory = a ? pool_take(c->memory, bytes) : NULL;
     if (!memory) {
         free(a);
         return NULL;
     }
-    memset(memory, 0, rounded);
+    memset(buffer_data(memory), 0, bytes);
     *a = (allocation){.next = c->allocations, .memory = memory};
     c->allocations = a;
-    return memory;
+    return buffer_data(memory);
 }
 
 ps_status ps_declare(ps_client *c, const tensor *t, ps_error *error)
@@ -437,9 +441,10 @@ void ps_close(ps_client **client)
     while (c->allocations) {
         allocation *a = c->allocations;
         c->allocations = a->next;
-        free(a->memory);
+        buffer_unref(&a->memory);
         free(a);
     }
+    pool_destroy(&c->memory);
     free(c->unsent);
     free(c);
 }

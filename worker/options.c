@@ -64,6 +64,7 @@ enum {
     KEY_SLICE,
     KEY_THREADS,
     KEY_JOIN,
+    KEY_NO_SHARED_MEMORY,
     KEY_PROGRESS,
     KEY_LEVEL,
 };
@@ -108,6 +109,8 @@ static const struct argp_option options[] = {
     {"evaluators", KEY_EVALUATORS, "N", 0, "Evaluators to wait for, where TF_CONFIG does not tell", 0},
     {"slice-kib", KEY_SLICE, "N", 0, "Largest slice of a tensor (1024)", 0},
     {"threads", KEY_THREADS, "N", 0, "OpenBLAS threads of this worker (1)", 0},
+    {"no-shared-memory", KEY_NO_SHARED_MEMORY, 0, 0,
+     "Push and pull through the socket alone, also with ps on this host", 0},
     {"join-timeout", KEY_JOIN, "SECONDS", 0, "Give up if not every ps has answered (keep trying)", 0},
     {"progress-fd", KEY_PROGRESS, "N", 0, "Write one JSON object per event to this descriptor", 0},
     {"log-level", KEY_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
@@ -289,6 +292,9 @@ static error_t parse_process_option(int key, const char *text, worker_options *o
     case KEY_THREADS:
         parse_number("threads", text, 1, 1024, &o->threads, error);
         return 0;
+    case KEY_NO_SHARED_MEMORY:
+        o->share_memory = false;
+        return 0;
     case KEY_JOIN:
         parse_number("join-timeout", text, 1, 1000000, &number, error);
         o->join_timeout_ms = number * 1000;
@@ -352,6 +358,7 @@ void worker_options_parse(worker_options *o, int argc, char **argv)
         .evaluate_every = 1,
         .threads = 1,
         .join_timeout_ms = PS_FOREVER,
+        .share_memory = true,
         .progress_fd = -1,
     };
     job_init(&o->job);

@@ -43,6 +43,7 @@ typedef struct {
     uint64_t hello_at_ms; /* when HELLO is due again; 0: at once */
     uint32_t hello_after_ms;
     uint64_t step;
+    bool reads_ours, read_by_us;       /* it can map our memory, we its */
     char waits_for[WIRE_TEXT_MAX + 1]; /* what it said to the last QUERY, if it was PENDING */
 } peer;
 
@@ -221,6 +222,19 @@ ps_status session_collect(session *s, session_ticket ticket, session_result *res
 
 /* ---- sending ---- */
 
+/* The lowest number of a request without an answer. */
+static uint64_t lowest_unanswered(const session *s)
+{
+    uint64_t lowest = s->next_request;
+    for (int i = 0; i < SESSION_OPERATIONS_MAX; i++) {
+        const operation *op = &s->operations[i];
+        for (uint32_t k = 0; op->used && k < op->part_count && op->first_request + k < lowest; k++)
+            if (op->parts[k].state != PART_DONE)
+                lowest = op->first_request + k;
+    }
+    return lowest;
+}
+
 static wire_message *stamp(const session *s, wire_message *m, uint64_t request)
 {
     if (!m)
@@ -230,6 +244,7 @@ static wire_message *stamp(const session *s, wire_message *m, uint64_t request)
     m->index = s->config.index;
     m->incarnation = s->config.incarnation;
     m->request = request;
+    m->settled = lowest_unanswered(s);
     return m;
 }
 
@@ -259,6 +274,10 @@ static wire_message *make_part(session *s, operation *op, const part *p, uint64_
     bool push = request->type == WIRE_PUSH || request->type == WIRE_PUSH_PULL;
     m->step = request->step;
     m->after_finish = request->after_finish;
+    m->reads_memory = s->peers[p->server].read_by_us;
+    /* A PUSH in synchronous mode is acknowledged before the shard has read it. */
+    bool read_when_answered = request->type != WIRE_PUSH || s->config.job->mode != CONSISTENCY_SYNC;
+    m->by_reference = s->peers[p->server].reads_ours && read_when_answered;
     m->nonfinite = request->nonfinite;
     m->examples = push ? request->examples : 0;
     m->clip_factor = push ? request->clip_factor : 0.0f;
@@ -380,7 +399,7 @@ static bool weights_fit(const session *s, const part *p, const wire_message *ans
     if (answer->slice_count != p->count || !answer->has_payload)
         return false;
     for (uint32_t i = 0; i < p->count; i++)
-        if (answer->slices[i] != numbers[i] ||
+        if (answer->slices[i] != numbers[i] || !answer->payloads[i] ||
             buffer_size(answer->payloads[i]) != map->slices[numbers[i]].count * sizeof(float))
             return false;
     return true;
@@ -416,8 +435,11 @@ static void handle_welcome(session *s, uint32_t server, const wire_message *welc
     from->welcomed = true;
     from->incarnation = welcome->incarnation;
     from->step = welcome->step;
+    from->reads_ours = welcome->reads_memory;
+    from->read_by_us = welcome->readable;
     s->unwelcomed--;
-    log_info("joined ps/%u at step %llu", server, (unsigned long long)welcome->step);
+    log_info("joined ps/%u at step %llu%s", server, (unsigned long long)welcome->step,
+             from->reads_ours && from->read_by_us ? ", sharing memory" : "");
 }
 
 /* A refusal after which no ps can do anything for this process. */
@@ -442,6 +464,11 @@ static void handle_answer(session *s, uint32_t server, operation *op, part *p, c
     bool wants_weights = type == WIRE_PUSH_PULL || type == WIRE_PULL;
     switch (answer->type) {
     case WIRE_WEIGHTS:
+        if (answer->segment_count > 0 && !answer->readable) { /* once more, through the socket */
+            s->peers[server].read_by_us = false;
+            p->state = PART_TO_SEND;
+            return;
+        }
         if (!wants_weights || !weights_fit(s, p, answer)) {
             log_warning("ps/%u answered with other slices than were asked for; ignored", server);
             return;
@@ -458,6 +485,7 @@ static void handle_answer(session *s, uint32_t server, operation *op, part *p, c
             log_debug("ps/%u has lost request %llu; sending it again", server,
                       (unsigned long long)answer->request);
         p->state = PART_TO_SEND;
+        s->peers[server].reads_ours &= answer->reads_memory;
         break;
     case WIRE_PENDING:
         snprintf(s->peers[server].waits_for, sizeof s->peers[server].waits_for, "%s",

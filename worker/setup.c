@@ -61,6 +61,7 @@ static ps_status join(setup *s, const worker_options *o, const cluster_spec *clu
     if (status != PS_OK)
         return ps_fail(error, status, "out of memory for the job");
     options.stop = stop;
+    options.share_memory = o->share_memory;
     status = ps_connect(cluster, &options, &s->client, error);
     ps_client_options_fini(&options);
     if (status == PS_OK)
@@ -92,7 +93,7 @@ ps_status setup_init(setup *s, const worker_options *options, const cluster_spec
         status = join(s, options, cluster, stop, error);
     if (status != PS_OK)
         return status;
-    s->weights = calloc(s->parameters, sizeof *s->weights);
+    s->weights = ps_allocate(s->client, s->parameters * sizeof *s->weights);
     s->tensor_weights = s->weights ? setup_tensor_pointers(s, s->weights) : NULL;
     if (!s->tensor_weights)
         return ps_fail(error, PS_ENOMEM, "out of memory for %llu parameters",
@@ -127,7 +128,6 @@ void setup_fini(setup *s)
         s->backend->ops->destroy(s->backend);
     dataset_close(&s->train);
     dataset_close(&s->test);
-    free(s->weights);
     free(s->tensor_weights);
     memset(s, 0, sizeof *s);
 }

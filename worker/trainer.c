@@ -81,7 +81,7 @@ static ps_status init(trainer *t, const volatile sig_atomic_t *stop, ps_error *e
     t->batch.rows = calloc(o->batch_size, sizeof *t->batch.rows);
     t->batch.labels = calloc(o->batch_size, sizeof *t->batch.labels);
     t->batch.features = calloc((size_t)o->batch_size * t->setup.config.inputs, sizeof *t->batch.features);
-    t->gradients = calloc(t->setup.parameters, sizeof *t->gradients);
+    t->gradients = ps_allocate(t->setup.client, t->setup.parameters * sizeof *t->gradients);
     t->tensor_gradients = t->gradients ? setup_tensor_pointers(&t->setup, t->gradients) : NULL;
     if (!t->batch.rows || !t->batch.labels || !t->batch.features || !t->tensor_gradients)
         return ps_fail(error, PS_ENOMEM, "out of memory for a batch of %u rows", o->batch_size);
@@ -94,7 +94,6 @@ static void fini(trainer *t)
     free(t->batch.rows);
     free(t->batch.labels);
     free(t->batch.features);
-    free(t->gradients);
     free(t->tensor_gradients);
 }
 

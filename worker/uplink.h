@@ -11,6 +11,7 @@
 #include "common/address.h"
 #include "common/cluster.h"
 #include "common/job.h"
+#include "common/pool.h"
 #include "common/status.h"
 #include "common/transport.h"
 #include "common/wire.h"
@@ -43,8 +44,10 @@ struct uplink {
     const uplink_ops *ops;
 };
 
-/* A DEALER to every ps of the cluster, which must know all of them. PS_ENOMEM, PS_EIO. */
-ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, uplink **out, ps_error *error);
+/* A DEALER to every ps of the cluster, which must know all of them. What lies in `shared` (borrowed; may be
+ * NULL) is shared with ps on this host. PS_ENOMEM, PS_EIO. */
+ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, pool *shared, uplink **out,
+                            ps_error *error);
 
 /* One shard in this process, for training without a cluster. PS_ENOMEM. */
 ps_status uplink_embedded_create(uplink **out, ps_error *error);

@@ -67,7 +67,8 @@ static const uplink_ops zmq_ops = {
     .destroy = zmq_destroy,
 };
 
-ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, uplink **out, ps_error *error)
+ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, pool *shared, uplink **out,
+                            ps_error *error)
 {
     *out = NULL;
     uplink_zmq *l = calloc(1, sizeof *l + servers * sizeof(transport_socket *));
@@ -80,6 +81,8 @@ ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, uplin
     l->base.ops = &zmq_ops;
     l->servers = servers;
     ps_status status = transport_create(&l->transport, error);
+    if (status == PS_OK && shared && transport_share(l->transport, shared) != PS_OK)
+        status = ps_fail(error, PS_ENOMEM, "out of memory for shared memory");
     for (uint32_t i = 0; i < servers && status == PS_OK; i++) {
         const cluster_task *task = cluster_find(cluster, ROLE_PS, i);
         if (!task) {

@@ -7,6 +7,9 @@
 #include "tests/unit/job_sample.h"
 #include "tests/unit/torture.h"
 
+/* Of all tests: what one gives back the next may take. */
+static pool *memory;
+
 typedef struct {
     job_config job;
     partition map;
@@ -18,7 +21,7 @@ static void open_bench(bench *b, uint64_t elements)
 {
     job_sample(&b->job, 1, 2, elements);
     assert_int_equal(partition_init(&b->map, &b->job, NULL), PS_OK);
-    assert_int_equal(store_create(&b->job, &b->map, 0, &b->store), PS_OK);
+    assert_int_equal(store_create(&b->job, &b->map, 0, memory, &b->store), PS_OK);
 }
 
 static void close_bench(bench *b)
@@ -71,7 +74,7 @@ static void initial_values_are_those_of_the_tensor_wherever_it_is_cut(void **sta
     uint64_t seen = 0;
     for (uint32_t server = 0; server < 3; server++) {
         store *s;
-        assert_int_equal(store_create(&job, &map, server, &s), PS_OK);
+        assert_int_equal(store_create(&job, &map, server, memory, &s), PS_OK);
         for (uint32_t i = 0; i < partition_server_count(&map, server); i++) {
             const slice *cut = &map.slices[map.server_slices[map.server_first[server] + i]];
             assert_int_equal(buffer_size(store_weights(s, i)), cut->count * sizeof(float));
@@ -215,7 +218,7 @@ static void creation_survives_each_failing_allocation(void **state)
         assert_true(allowed < 50);
         store *s;
         torture_begin(allowed);
-        status = store_create(&b.job, &b.map, 0, &s);
+        status = store_create(&b.job, &b.map, 0, memory, &s);
         torture_end();
         assert_int_equal(status == PS_OK, s != NULL);
         store_destroy(&s);
@@ -237,6 +240,19 @@ static void bytes_count_two_versions_and_the_slots(void **state)
     close_bench(&b);
 }
 
+static int make_memory(void **state)
+{
+    (void)state;
+    return pool_create(false, &memory) == PS_OK ? 0 : -1;
+}
+
+static int drop_memory(void **state)
+{
+    (void)state;
+    pool_destroy(&memory);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,5 +266,5 @@ int main(void)
         cmocka_unit_test(creation_survives_each_failing_allocation),
         cmocka_unit_test(bytes_count_two_versions_and_the_slots),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_memory, drop_memory);
 }

@@ -10,8 +10,8 @@
 #include "tests/unit/job_sample.h"
 #include "tests/unit/torture.h"
 
-static const wire_type requests[] = {WIRE_HELLO, WIRE_PUSH_PULL, WIRE_PUSH,
-                                     WIRE_PULL,  WIRE_FINISH,    WIRE_QUERY};
+static const wire_type requests[] = {WIRE_HELLO,  WIRE_PUSH_PULL, WIRE_PUSH,  WIRE_PULL,
+                                     WIRE_FINISH, WIRE_QUERY,     WIRE_SETTLE};
 static const wire_type answers[] = {WIRE_WELCOME, WIRE_WEIGHTS, WIRE_ACK,
                                     WIRE_PENDING, WIRE_RESEND,  WIRE_ERROR};
 enum { REQUESTS = sizeof requests / sizeof *requests, ANSWERS = sizeof answers / sizeof *answers };
@@ -48,6 +48,8 @@ static wire_message *full_message(wire_type type, bool from_worker)
     m->examples_total = UINT64_MAX - 5;
     m->job_finished = true;
     m->status = PS_EPEER;
+    m->settled = UINT64_MAX - 9;
+    m->reads_memory = true;
     wire_set_text(m, "worker 1 is late");
     if (type == WIRE_HELLO)
         m->hello = new_job();
@@ -87,6 +89,8 @@ static void assert_same_message(const wire_message *a, const wire_message *b)
     assert_true(a->examples_total == b->examples_total);
     assert_int_equal(a->job_finished, b->job_finished);
     assert_int_equal(a->status, b->status);
+    assert_true(a->settled == b->settled);
+    assert_int_equal(a->reads_memory, b->reads_memory);
     assert_string_equal(a->text ? a->text : "", b->text ? b->text : "");
     assert_int_equal(!a->hello, !b->hello);
     if (a->hello)
@@ -198,12 +202,47 @@ static void destroying_drops_payload_references(void **state)
     buffer_unref(&b);
 }
 
+static void payloads_in_segments_travel_as_their_places(void **state)
+{
+    (void)state;
+    wire_message *m = full_message(WIRE_PUSH, true), *decoded;
+    m->segment_count = 2;
+    m->segments[0] = (segment_name){.pid = 17, .fd = 3, .bytes = 8192, .token = {1, UINT64_MAX}};
+    m->segments[1] = (segment_name){.pid = 17, .fd = 4, .bytes = 1 << 20, .token = {2, 3}};
+    m->places[0] = (wire_place){.segment = 2, .offset = (1 << 20) - 4}; /* its last 4 bytes */
+    m->places[2] = (wire_place){.segment = 1, .offset = 4096};
+    assert_int_equal(wire_frames(m), 1);
+    buffer *header;
+    assert_int_equal(wire_encode(m, &header), PS_OK);
+    const size_t frame_bytes[] = {8}; /* of the second slice, which lies in no segment */
+    ps_error error = {PS_OK, ""};
+    if (wire_decode(buffer_bytes(header), buffer_size(header), frame_bytes, 1, &decoded, &error) != PS_OK)
+        fail_msg("%s", error.text);
+    assert_same_message(m, decoded);
+    assert_int_equal(decoded->segment_count, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(decoded->segments[i].pid, 17);
+        assert_int_equal(decoded->segments[i].fd, 3 + i);
+        assert_true(decoded->segments[i].bytes == m->segments[i].bytes);
+        assert_memory_equal(decoded->segments[i].token, m->segments[i].token, sizeof m->segments[i].token);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(decoded->places[i].segment, m->places[i].segment);
+        assert_true(decoded->places[i].offset == m->places[i].offset);
+        assert_int_equal(decoded->payload_bytes[i], 4 * (i + 1));
+    }
+    assert_int_equal(wire_frames(decoded), 1);
+    buffer_unref(&header);
+    wire_destroy(&decoded);
+    wire_destroy(&m);
+}
+
 static void types_and_roles_have_names(void **state)
 {
     (void)state;
     assert_string_equal(wire_type_name(WIRE_PUSH_PULL), "PUSH_PULL");
     assert_string_equal(wire_type_name(WIRE_ERROR), "ERROR");
-    assert_string_equal(wire_type_name((wire_type)7), "?");
+    assert_string_equal(wire_type_name((wire_type)8), "?");
     assert_string_equal(wire_role_name(WIRE_PS), "ps");
     assert_string_equal(wire_role_name(WIRE_WORKER), "worker");
     assert_string_equal(wire_role_name(WIRE_EVALUATOR), "evaluator");
@@ -290,8 +329,8 @@ static void unknown_types_and_roles_are_refused(void **state)
     Penstock__Header h = push_header();
     h.type = PENSTOCK__MESSAGE_TYPE__MESSAGE_NONE;
     assert_refused(&h, 2, "message type 0 is unknown");
-    h.type = (Penstock__MessageType)7;
-    assert_refused(&h, 2, "message type 7 is unknown");
+    h.type = (Penstock__MessageType)8;
+    assert_refused(&h, 2, "message type 8 is unknown");
     h.type = (Penstock__MessageType)-1;
     assert_refused(&h, 2, "message type -1 is unknown");
     h = push_header();
@@ -417,18 +456,18 @@ static void frames_must_be_as_many_as_the_slices(void **state)
 {
     (void)state;
     Penstock__Header h = push_header();
-    assert_refused(&h, 1, "PUSH of 2 slices and 10 examples has 2 frame lengths and 1 frames, not 2");
-    assert_refused(&h, 3, "PUSH of 2 slices and 10 examples has 2 frame lengths and 3 frames, not 2");
+    assert_refused(&h, 1, "PUSH of 2 slices and 10 examples has 1 frames, not 2");
+    assert_refused(&h, 3, "PUSH of 2 slices and 10 examples has 3 frames, not 2");
     h.n_slice_bytes = 1;
-    assert_refused(&h, 2, "PUSH of 2 slices and 10 examples has 1 frame lengths and 2 frames, not 2");
+    assert_refused(&h, 2, "PUSH of 2 slices and 10 examples has 1 payload lengths, not 2");
     h = push_header();
     h.examples = 0;
-    assert_refused(&h, 2, "PUSH of 2 slices and 0 examples has 2 frame lengths and 2 frames, not 0");
+    assert_refused(&h, 2, "PUSH of 2 slices and 0 examples has 2 payload lengths, not 0");
     h = push_header();
     h.type = PENSTOCK__MESSAGE_TYPE__PULL;
-    assert_refused(&h, 2, "PULL of 2 slices and 10 examples has 2 frame lengths and 2 frames, not 0");
+    assert_refused(&h, 2, "PULL of 2 slices and 10 examples has 2 payload lengths, not 0");
     h = plain_header(PENSTOCK__MESSAGE_TYPE__ACK);
-    assert_refused(&h, 1, "ACK of 0 slices and 0 examples has 0 frame lengths and 1 frames, not 0");
+    assert_refused(&h, 1, "ACK of 0 slices and 0 examples has 1 frames, not 0");
 }
 
 static void frames_must_be_as_long_as_the_header_says(void **state)
@@ -446,10 +485,10 @@ static void frames_must_hold_floats(void **state)
         size_t bytes;
         const char *why;
     } spoilt[] = {
-        {0, "PUSH: a frame of 0 bytes is no slice of float32"},
-        {1, "PUSH: a frame of 1 bytes is no slice of float32"},
-        {10, "PUSH: a frame of 10 bytes is no slice of float32"},
-        {WIRE_FRAME_MAX + 4, "PUSH: a frame of 67108868 bytes is no slice of float32"},
+        {0, "PUSH: a payload of 0 bytes is no slice of float32"},
+        {1, "PUSH: a payload of 1 bytes is no slice of float32"},
+        {10, "PUSH: a payload of 10 bytes is no slice of float32"},
+        {WIRE_FRAME_MAX + 4, "PUSH: a payload of 67108868 bytes is no slice of float32"},
     };
     for (size_t i = 0; i < sizeof spoilt / sizeof *spoilt; i++) {
         Penstock__Header h = push_header();
@@ -469,6 +508,42 @@ static void assert_job_refused(const Penstock__Job *job, ps_status status, const
     ps_error error = {PS_OK, ""};
     assert_int_equal(decode_header(&h, NULL, 0, &error), status);
     assert_string_equal(error.text, why);
+}
+
+static void places_outside_their_segments_are_refused(void **state)
+{
+    (void)state;
+    Penstock__Segment only;
+    penstock__segment__init(&only);
+    only.bytes = 4096 + 16;
+    Penstock__Segment *segments[WIRE_SEGMENTS_MAX + 1];
+    for (int i = 0; i <= WIRE_SEGMENTS_MAX; i++)
+        segments[i] = &only;
+    uint32_t numbers[] = {1, 1};
+    uint64_t offsets[] = {4096, 4104};
+    Penstock__Header h = push_header();
+    h.n_segment = 1;
+    h.segment = segments;
+    h.n_slice_segment = h.n_slice_offset = 2;
+    h.slice_segment = numbers;
+    h.slice_offset = offsets;
+    assert_int_equal(decode_header(&h, NULL, 0, NULL), PS_OK);
+    assert_refused(&h, 2, "PUSH of 2 slices and 10 examples has 2 frames, not 0");
+    offsets[1] = 4108;
+    assert_refused(&h, 0, "PUSH: slice 4, 8 bytes at 4108, is not in a segment of 4112");
+    offsets[1] = UINT64_MAX - 3;
+    assert_refused(&h, 0, "PUSH: slice 4, 8 bytes at 18446744073709551612, is not in a segment of 4112");
+    offsets[1] = 4098;
+    assert_refused(&h, 0, "PUSH: slice 4, 8 bytes at 4098, is not in a segment of 4112");
+    offsets[1] = 4104;
+    numbers[1] = 2;
+    assert_refused(&h, 0, "PUSH: slice 4 lies in segment 2 of 1");
+    numbers[1] = 1;
+    h.n_slice_offset = 1;
+    assert_refused(&h, 0, "PUSH of 2 payloads has 2 segment numbers and 1 offsets");
+    h.n_slice_offset = 2;
+    h.n_segment = WIRE_SEGMENTS_MAX + 1;
+    assert_refused(&h, 0, "PUSH names 9 segments; at most 8 are allowed");
 }
 
 static void job_with_missing_or_overlong_parts_is_refused(void **state)
@@ -575,6 +650,8 @@ static void header_cut_anywhere_is_no_other_message(void **state)
 {
     (void)state;
     wire_message *m = full_message(WIRE_HELLO, true);
+    m->settled = 0; /* so that the job is the end, without which it is no HELLO */
+    m->reads_memory = false;
     buffer *header;
     assert_int_equal(wire_encode(m, &header), PS_OK);
     for (size_t bytes = 1; bytes < buffer_size(header); bytes++) {
@@ -708,6 +785,8 @@ static const char stored_push_pull[] =
 static wire_message *stored_message(wire_type type)
 {
     wire_message *m = full_message(type, true);
+    m->settled = 0; /* of a later version */
+    m->reads_memory = false;
     if (type == WIRE_PUSH_PULL) {
         m->clip_factor = 0.5f;
         m->index = 2;
@@ -898,6 +977,7 @@ int main(void)
         cmocka_unit_test(message_takes_as_many_slices_as_the_limit),
         cmocka_unit_test(text_is_cut_at_its_limit),
         cmocka_unit_test(destroying_drops_payload_references),
+        cmocka_unit_test(payloads_in_segments_travel_as_their_places),
         cmocka_unit_test(types_and_roles_have_names),
         cmocka_unit_test(sound_push_is_the_basis_of_the_refusals),
         cmocka_unit_test(foreign_protocol_versions_are_refused),
@@ -913,6 +993,7 @@ int main(void)
         cmocka_unit_test(frames_must_be_as_many_as_the_slices),
         cmocka_unit_test(frames_must_be_as_long_as_the_header_says),
         cmocka_unit_test(frames_must_hold_floats),
+        cmocka_unit_test(places_outside_their_segments_are_refused),
         cmocka_unit_test(job_with_missing_or_overlong_parts_is_refused),
         cmocka_unit_test(job_that_breaks_a_rule_of_jobs_is_refused),
         cmocka_unit_test(tensor_named_twice_is_refused),
