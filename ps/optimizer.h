@@ -2,9 +2,10 @@
  *
  * One fused pass over a slice. For each element, in float32 and in this order:
  *   1. reduce   g = g0 * weight0; then g += gi * weighti, in the order given
- *   2. clip     g into [-clip_value, clip_value], if that is not 0
- *   3. decay    g += weight_decay * w, if that is not 0 (adamw: not here but in 4)
- *   4. update   with lr the learning rate, w' the next weight, slots in the order named, t the update:
+ *   2. guard    g = 0, if it is NaN or Inf
+ *   3. clip     g into [-clip_value, clip_value], if that is not 0
+ *   4. decay    g += weight_decay * w, if that is not 0 (adamw: not here but in 5)
+ *   5. update   with lr the learning rate, w' the next weight, slots in the order named, t the update:
  *
  *   sgd        w' = w - lr g
  *   momentum   v = momentum v + g; w' = w - lr v                    (Polyak 1964, as in PyTorch)
@@ -25,6 +26,12 @@
  * schedule does not rescale the weights when it changes lr; without l1 and l2 it is adagrad. An element that
  * has seen no gradient (N = 0) keeps its weight.
  *
+ * So a gradient that holds NaN or Inf never reaches weights or slots, and costs no pass of its own to be
+ * found. Its element is treated as if no worker had a gradient for it in this step, whatever the others say:
+ * velocities and moments decay and still move the weight, weight decay acts, sums of squares stay (adagrad,
+ * ftrl) or decay. All other elements are untouched by it. What is finite may still be so large that its
+ * square overflows a slot.
+ *
  * The pass is cut into blocks that stay in the first-level cache, so every byte of weights, slots and
  * gradients crosses the memory bus once. Bits depend on the inputs alone: not on how a slice is cut, nor on
  * whether it is updated in place. Plain sgd with one gradient of weight 1 is w - lr * g, exactly.
@@ -34,6 +41,7 @@
 #ifndef PENSTOCK_PS_OPTIMIZER_H
 #define PENSTOCK_PS_OPTIMIZER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/job.h"
@@ -68,7 +76,8 @@ void optimizer_init_slot(const optimizer_config *config, uint32_t slot, const fl
 /* Bytes of memory that one update touches per parameter with `workers` gradients, for the books. */
 uint32_t optimizer_bytes_touched(const optimizer_config *config, uint32_t workers);
 
-/* Applies one step. Cannot fail: the config has passed job_check. */
-void optimizer_apply(const optimizer_config *config, const optimizer_step *step);
+/* Applies one step. Cannot fail: the config has passed job_check. False if some element's reduced gradient
+ * was NaN or Inf and has been taken for 0. */
+bool optimizer_apply(const optimizer_config *config, const optimizer_step *step);
 
 #endif

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#include "common/gradient.h"
 #include "common/log.h"
 #include "ps/schedule.h"
 #include "ps/shard_state.h"
@@ -92,10 +91,13 @@ static void apply_ready(shard *s)
     while (s->failure.status == PS_OK && consistency_ready(&s->consistency, &step, &contributors)) {
         uint32_t count = collect_gradients(s, &contributors);
         float rate = (float)schedule_rate(&s->job.schedule, step);
-        if (count > 0 && store_apply(s->store, s->gradients, count, rate) != PS_OK) {
+        bool finite = true;
+        if (count > 0 && store_apply(s->store, s->gradients, count, rate, &finite) != PS_OK) {
             shard_fail_out_of_memory(s);
             break;
         }
+        if (!finite)
+            shard_guard_applied(s, step, &contributors);
         consistency_applied(&s->consistency, step, &contributors);
         s->counters.steps_applied++;
         for (uint32_t i = 0; i < contributors.count; i++)
@@ -307,28 +309,8 @@ static void collect_part(shard *s, member_push *push, const wire_message *messag
             continue;
         push->named[cut->ordinal] = true;
         push->received++;
-        if (!message->has_payload)
-            continue;
-        push->slices[cut->ordinal] = buffer_ref(message->payloads[i]);
-        if (!gradient_is_finite(buffer_bytes(message->payloads[i]), cut->count))
-            push->nonfinite = true;
-    }
-}
-
-/* A gradient with NaN or Inf in it: no part of it is used. */
-static void guard_nonfinite(shard *s, uint32_t worker)
-{
-    member_push *push = &s->workers[worker].push;
-    s->counters.nonfinite_refused++;
-    push->examples = 0;
-    if (s->job.guard == GUARD_STOP) {
-        ps_error why;
-        ps_fail(&why, PS_ENONFINITE, "the gradient of worker %u for step %llu holds NaN or Inf", worker,
-                (unsigned long long)push->step);
-        shard_fail_job(s, &why);
-    } else {
-        log_warning("step %llu: the gradient of worker %u holds NaN or Inf and is left out",
-                    (unsigned long long)push->step, worker);
+        if (message->has_payload)
+            push->slices[cut->ordinal] = buffer_ref(message->payloads[i]);
     }
 }
 
@@ -372,7 +354,7 @@ static ps_status handle_push(shard *s, member *m, wire_message **message, const 
     }
     consistency_arrive(&s->consistency, push->index, push->step);
     if (m->push.nonfinite)
-        guard_nonfinite(s, push->index);
+        shard_guard_flagged(s, push->index);
     if (member_open(m, message, from, now_ms) != PS_OK)
         shard_fail_out_of_memory(s);
     apply_ready(s);

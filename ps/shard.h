@@ -40,7 +40,7 @@ typedef struct {
     uint64_t examples_applied;
     uint64_t repeats;           /* pushes seen before, answered without being applied again */
     uint64_t late_gradients;    /* dropped: came after their step (backup workers) */
-    uint64_t nonfinite_refused; /* contributions left out by the guard */
+    uint64_t nonfinite_refused; /* contributions left out by the guard, whole or where they held NaN or Inf */
     uint64_t messages_refused;  /* answered by ERROR */
 } shard_counters;
 

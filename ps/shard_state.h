@@ -1,6 +1,7 @@
-/* shard_state.h - a shard's state, and what its three sources share. Private to ps/shard*.c:
+/* shard_state.h - a shard's state, and what its four sources share. Private to ps/shard*.c:
  *
  *   shard.c         takes messages in: members, jobs, gradients, updates
+ *   shard_guard.c   deals with gradients that hold NaN or Inf
  *   shard_answer.c  sends answers, now or when they may leave
  *   shard_wait.c    says who waits for whom
  */
@@ -78,6 +79,16 @@ uint64_t shard_awaited_step(const shard *s, const wire_message *request);
 
 /* The workers that have not finished, but for the sender of `request`. */
 void shard_others_at_work(const shard *s, const wire_message *request, worker_set *others);
+
+/* ---- shard_guard.c ---- */
+
+/* Deals with the gradient, whole by now, of a worker that said itself that it holds NaN or Inf: it is left
+ * out, or the job fails. */
+void shard_guard_flagged(shard *s, uint32_t worker);
+
+/* Deals with an update that found NaN or Inf in spite of what its contributors said (store_apply): finds out
+ * whose they are. Their gradients are still held. */
+void shard_guard_applied(shard *s, uint64_t step, const worker_set *contributors);
 
 /* ---- shard_wait.c ---- */
 

@@ -111,10 +111,12 @@ static ps_status prepare_next(store *s)
     return PS_OK;
 }
 
-ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count, float learning_rate)
+ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count, float learning_rate,
+                      bool *finite)
 {
     if (prepare_next(s) != PS_OK)
         return PS_ENOMEM;
+    *finite = true;
     s->updates++;
     for (uint32_t i = 0; i < s->count; i++) {
         stored_slice *stored = &s->slices[i];
@@ -133,7 +135,7 @@ ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count,
             .learning_rate = learning_rate,
             .update = s->updates,
         };
-        optimizer_apply(&s->job->optimizer, &step);
+        *finite &= optimizer_apply(&s->job->optimizer, &step);
         buffer_unref(&stored->previous);
         stored->previous = stored->current;
         stored->current = stored->next;

@@ -9,6 +9,7 @@
 #ifndef PENSTOCK_PS_STORE_H
 #define PENSTOCK_PS_STORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buffer.h"
@@ -34,7 +35,9 @@ typedef struct {
     float weight; /* as optimizer_gradient.weight */
 } store_gradient;
 
-/* Replaces every slice by its next version. PS_ENOMEM before anything is changed. */
-ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count, float learning_rate);
+/* Replaces every slice by its next version. `finite`: false if some element's reduced gradient was NaN or Inf
+ * and has been taken for 0 (ps/optimizer.h). PS_ENOMEM before anything is changed. */
+ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count, float learning_rate,
+                      bool *finite);
 
 #endif

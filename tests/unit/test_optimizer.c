@@ -66,8 +66,8 @@ static void share_gradients(const fixture *f, uint64_t first, uint32_t workers, 
         shares[w] = (optimizer_gradient){f->gradients[w] + first, weights[workers - 1][w]};
 }
 
-/* Elements [first, first + count), in place or from weights to next. */
-static void apply_range(fixture *f, const optimizer_config *config, uint64_t first, uint64_t count,
+/* Elements [first, first + count), in place or from weights to next. True if all gradients were finite. */
+static bool apply_range(fixture *f, const optimizer_config *config, uint64_t first, uint64_t count,
                         uint32_t workers, float rate, uint64_t update, bool in_place)
 {
     optimizer_gradient shares[WORKERS_MAX];
@@ -81,12 +81,12 @@ static void apply_range(fixture *f, const optimizer_config *config, uint64_t fir
                            .update = update};
     for (uint32_t s = 0; s < optimizer_slots(config); s++)
         step.slots[s] = f->slots[s] + first;
-    optimizer_apply(config, &step);
+    return optimizer_apply(config, &step);
 }
 
-static void apply(fixture *f, const optimizer_config *config, uint32_t workers, float rate, uint64_t update)
+static bool apply(fixture *f, const optimizer_config *config, uint32_t workers, float rate, uint64_t update)
 {
-    apply_range(f, config, 0, f->count, workers, rate, update, true);
+    return apply_range(f, config, 0, f->count, workers, rate, update, true);
 }
 
 static optimizer_config config_of(optimizer_kind kind)
@@ -444,17 +444,87 @@ static void elements_around_a_piece_are_left_alone(void **state)
     }
 }
 
+/* ------------------------------------------------------------------ gradients that are not finite */
+
+/* Around the edges of vectors and blocks. */
+static const uint32_t struck[] = {0,    1,    7,    8,    31,          500,        1023,
+                                  1024, 1025, 2047, 2048, LARGEST - 2, LARGEST - 1};
+enum { STRUCK = sizeof struck / sizeof *struck };
+
+/* Of some elements, the gradient of one worker or another is no number; in `zeroed`, it is 0 for all. */
+static void strike(fixture *f, fixture *zeroed, uint32_t workers)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY, -NAN};
+    for (uint32_t k = 0; k < STRUCK; k++) {
+        f->gradients[k % workers][struck[k]] = bad[k % 4];
+        for (uint32_t w = 0; w < workers; w++)
+            zeroed->gradients[w][struck[k]] = 0;
+    }
+}
+
+static void assert_nonfinite_counts_as_zero(const optimizer_config *config, uint32_t workers)
+{
+    fixture *f = fixture_create(config, LARGEST), *zeroed = fixture_create(config, LARGEST);
+    for (uint32_t t = 1; t <= 12; t++) {
+        bool hit = t % 3 == 2;
+        fixture_draw_gradients(f, t, workers);
+        fixture_draw_gradients(zeroed, t, workers);
+        if (hit)
+            strike(f, zeroed, workers);
+        assert_int_equal(apply(f, config, workers, 0.1f, t), !hit);
+        assert_true(apply(zeroed, config, workers, 0.1f, t));
+        assert_same_state(f, zeroed, config);
+    }
+    for (uint64_t i = 0; i < LARGEST; i++) {
+        assert_true(isfinite(f->weights[i]));
+        for (uint32_t s = 0; s < optimizer_slots(config); s++)
+            assert_true(isfinite(f->slots[s][i]));
+    }
+    free(f);
+    free(zeroed);
+}
+
+static void nan_or_inf_in_a_gradient_counts_as_zero_for_its_element_alone(void **state)
+{
+    (void)state;
+    for (int kind = OPTIMIZER_SGD; kind <= OPTIMIZER_FTRL; kind++)
+        for (uint32_t workers = 1; workers <= WORKERS_MAX; workers++) {
+            optimizer_config plain = config_of((optimizer_kind)kind), busy = busy_config(kind);
+            assert_nonfinite_counts_as_zero(&plain, workers);
+            assert_nonfinite_counts_as_zero(&busy, workers);
+        }
+}
+
+static void infinities_that_cancel_and_sums_that_overflow_count_as_zero_too(void **state)
+{
+    (void)state;
+    const float first[] = {INFINITY, FLT_MAX, -FLT_MAX, FLT_MAX, 1};
+    const float second[] = {-INFINITY, FLT_MAX, -FLT_MAX, -FLT_MAX, 2};
+    const optimizer_gradient shares[] = {{first, 1}, {second, 1}};
+    const float expected[] = {5, 5, 5, 5, 2};
+    optimizer_config config = config_of(OPTIMIZER_SGD);
+    float weights[5] = {5, 5, 5, 5, 5};
+    assert_false(optimizer_apply(&config, &(optimizer_step){.weights = weights,
+                                                            .next = weights,
+                                                            .gradients = shares,
+                                                            .gradient_count = 2,
+                                                            .count = 5,
+                                                            .learning_rate = 1,
+                                                            .update = 1}));
+    assert_same_bits(weights, expected, 5);
+}
+
 /* ------------------------------------------------------------------ edges */
 
-static void clipping_holds_the_reduced_gradient_and_lets_nan_through(void **state)
+static void clipping_holds_the_reduced_gradient(void **state)
 {
     (void)state;
     optimizer_config config = config_of(OPTIMIZER_SGD);
     config.clip_value = 0.5;
     float weights[9] = {0};
-    const float first[] = {3, -3, 0.25f, -0.25f, INFINITY, -INFINITY, NAN, 0.5f, 2};
+    const float first[] = {3, -3, 0.25f, -0.25f, FLT_MAX, -FLT_MAX, INFINITY, 0.5f, 2};
     const float second[] = {1, -1, 0.25f, -0.25f, 0, 0, 0, 0.5f, -2};
-    const float expected[] = {-0.5f, 0.5f, -0.25f, 0.25f, -0.5f, 0.5f, NAN, -0.5f, 0};
+    const float expected[] = {-0.5f, 0.5f, -0.25f, 0.25f, -0.5f, 0.5f, 0, -0.5f, 0};
     const optimizer_gradient shares[] = {{first, 0.5f}, {second, 0.5f}};
     optimizer_apply(&config, &(optimizer_step){.weights = weights,
                                                .next = weights,
@@ -464,7 +534,7 @@ static void clipping_holds_the_reduced_gradient_and_lets_nan_through(void **stat
                                                .learning_rate = 1,
                                                .update = 1});
     for (int i = 0; i < 9; i++)
-        assert_true(isnan(expected[i]) ? isnan(weights[i]) : weights[i] == expected[i]);
+        assert_true(weights[i] == expected[i]);
 }
 
 static void clipping_comes_before_weight_decay(void **state)
@@ -596,7 +666,9 @@ int main(void)
         cmocka_unit_test(slice_cut_in_pieces_gives_the_bits_of_the_whole),
         cmocka_unit_test(bits_are_the_same_on_every_machine),
         cmocka_unit_test(elements_around_a_piece_are_left_alone),
-        cmocka_unit_test(clipping_holds_the_reduced_gradient_and_lets_nan_through),
+        cmocka_unit_test(nan_or_inf_in_a_gradient_counts_as_zero_for_its_element_alone),
+        cmocka_unit_test(infinities_that_cancel_and_sums_that_overflow_count_as_zero_too),
+        cmocka_unit_test(clipping_holds_the_reduced_gradient),
         cmocka_unit_test(clipping_comes_before_weight_decay),
         cmocka_unit_test(slots_and_bytes_are_as_documented),
         cmocka_unit_test(slots_start_at_zero_or_at_the_initial_accumulator),

@@ -1,6 +1,7 @@
 /* The server's core, ps/shard, driven by hand-made messages. */
 #include "ps/shard.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "common/log.h"
@@ -700,14 +701,30 @@ static void evaluator_pulls_but_may_not_push(void **state)
 
 /* ---- gradients that are not finite ---- */
 
-static void skipping_guard_leaves_out_what_is_not_finite(void **state)
+/* A push of `value` everywhere whose worker says that it is not finite. */
+static wire_message *flagged_push(shard_bench *b, uint32_t worker, uint64_t step, float value)
+{
+    wire_message *m = bench_push(b, WIRE_PUSH_PULL, worker, step, 10, value);
+    m->nonfinite = true;
+    return m;
+}
+
+/* A push of `value` everywhere but in element 33, whose worker does not say what that is. */
+static wire_message *lying_push(shard_bench *b, uint32_t worker, uint64_t step, float value, float bad)
+{
+    wire_message *m = bench_push(b, WIRE_PUSH_PULL, worker, step, 10, value);
+    ((float *)buffer_data(m->payloads[0]))[33] = bad;
+    return m;
+}
+
+static void gradient_that_its_worker_flags_is_left_out_whole(void **state)
 {
     (void)state;
-    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    static const float values[] = {NAN, INFINITY, 1 /* what is bad lies on another shard */};
     for (int i = 0; i < 3; i++) {
         shard_bench b;
         bench_open_joined(&b, 2);
-        bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, bad[i]));
+        bench_send(&b, flagged_push(&b, 0, 1, values[i]));
         bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 1, 1, 10, 4));
         bench_expect_weights(&b, 1, 1, -4);
         bench_expect_weights(&b, 2, 1, -4);
@@ -717,44 +734,101 @@ static void skipping_guard_leaves_out_what_is_not_finite(void **state)
     }
 }
 
-static void worker_that_found_it_elsewhere_is_left_out_here_too(void **state)
+static void worker_that_does_not_flag_spoils_no_weight_and_is_named(void **state)
 {
     (void)state;
-    shard_bench b;
-    bench_open_joined(&b, 2);
-    wire_message *m = bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 1);
-    m->nonfinite = true;
-    bench_send(&b, m);
-    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 1, 1, 10, 4));
-    bench_expect_weights(&b, 1, 1, -4);
-    bench_expect_weights(&b, 2, 1, -4);
-    bench_close(&b);
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 3; i++) {
+        shard_bench b;
+        log_capture log;
+        char line[1024];
+        bench_open_joined(&b, 3);
+        bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 3));
+        bench_send(&b, lying_push(&b, 1, 1, 6, bad[i]));
+        log_capture_begin(&log);
+        log_setup("ps/0", LOG_WARNING);
+        bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 2, 1, 20, 3));
+        log_setup("test", LOG_OFF);
+        log_capture_pause(&log);
+        assert_true(log_capture_next(&log, line, sizeof line));
+        assert_non_null(strstr(line, "step 1: the gradient of worker 1 holds NaN or Inf and does not say so; "
+                                     "elements concerned count as 0 for all"));
+        assert_false(log_capture_next(&log, line, sizeof line));
+        log_capture_end(&log);
+        for (uint64_t request = 1; request <= 3; request++) {
+            wire_message *m = bench_take(&b, WIRE_WEIGHTS, request);
+            const float *values = buffer_bytes(m->payloads[0]);
+            for (int k = 0; k < 100; k++)
+                assert_true(values[k] == (k == 33 ? 0 : -3.75f));
+            wire_destroy(&m);
+        }
+        assert_int_equal(shard_count(b.shard)->nonfinite_refused, 1);
+        assert_int_equal(shard_count(b.shard)->examples_applied, 40);
+        assert_int_equal(shard_failure(b.shard, NULL), PS_OK);
+        bench_send(&b, bench_push(&b, WIRE_PUSH, 0, 2, 10, 1));
+        assert_int_equal(shard_count(b.shard)->nonfinite_refused, 1);
+        bench_close(&b);
+    }
 }
 
 static void stopping_guard_ends_the_job_for_everyone(void **state)
 {
     (void)state;
     static const char why[] = "the gradient of worker 1 for step 1 holds NaN or Inf";
-    shard_bench b;
-    bench_open(&b, 1, 3, 100);
-    b.job.guard = GUARD_STOP;
-    for (uint32_t w = 0; w < 3; w++)
-        bench_join(&b, WIRE_WORKER, w);
-    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 1));
-    assert_int_equal(shard_failure(b.shard, NULL), PS_OK);
-    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 1, 1, 10, NAN));
-    for (uint64_t request = 1; request <= 2; request++) {
-        wire_message *m = bench_take(&b, WIRE_ERROR, request);
-        assert_int_equal(m->status, PS_ENONFINITE);
-        assert_string_equal(m->text, why);
-        wire_destroy(&m);
+    for (int flagged = 0; flagged < 2; flagged++) {
+        shard_bench b;
+        bench_open(&b, 1, 3, 100);
+        b.job.guard = GUARD_STOP;
+        for (uint32_t w = 0; w < 3; w++)
+            bench_join(&b, WIRE_WORKER, w);
+        bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 1));
+        if (!flagged)
+            bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 2, 1, 10, 1));
+        assert_int_equal(shard_failure(b.shard, NULL), PS_OK);
+        bench_send(&b, flagged ? flagged_push(&b, 1, 1, NAN) : lying_push(&b, 1, 1, 1, NAN));
+        for (uint32_t answer = 1; answer <= (flagged ? 2 : 3); answer++) {
+            static const uint64_t in_order_of_workers[2][3] = {{1, 3, 2}, {1, 2, 0}};
+            wire_message *m = bench_take(&b, WIRE_ERROR, in_order_of_workers[flagged][answer - 1]);
+            assert_int_equal(m->status, PS_ENONFINITE);
+            assert_string_equal(m->text, why);
+            wire_destroy(&m);
+        }
+        ps_error error = {PS_OK, ""};
+        assert_int_equal(shard_failure(b.shard, &error), PS_ENONFINITE);
+        assert_string_equal(error.text, why);
+        bench_refused(&b, bench_push(&b, WIRE_PUSH_PULL, 2, 2, 10, 1), PS_ENONFINITE, why);
+        assert_int_equal(shard_count(b.shard)->steps_applied, flagged ? 0 : 1);
+        assert_int_equal(shard_count(b.shard)->nonfinite_refused, 1);
+        bench_close(&b);
     }
-    ps_error error = {PS_OK, ""};
-    assert_int_equal(shard_failure(b.shard, &error), PS_ENONFINITE);
-    assert_string_equal(error.text, why);
-    bench_refused(&b, bench_push(&b, WIRE_PUSH_PULL, 2, 1, 10, 1), PS_ENONFINITE, why);
-    assert_int_equal(shard_count(b.shard)->steps_applied, 0);
-    bench_close(&b);
+}
+
+/* Shares add up to one but for rounding; with ten equal ones that is enough. */
+enum { OVERFLOWING = 10 };
+
+static void sum_that_overflows_is_nobodys_fault_but_stops_a_stopping_guard(void **state)
+{
+    (void)state;
+    static const char why[] = "the sum of the gradients of step 1 overflows";
+    for (int guard = GUARD_SKIP; guard <= GUARD_STOP; guard++) {
+        shard_bench b;
+        bench_open(&b, 1, OVERFLOWING, 100);
+        b.job.guard = (guard_policy)guard;
+        for (uint32_t w = 0; w < OVERFLOWING; w++)
+            bench_join(&b, WIRE_WORKER, w);
+        for (uint32_t w = 0; w < OVERFLOWING; w++)
+            bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, w, 1, 10, FLT_MAX));
+        ps_error error = {PS_OK, ""};
+        if (guard == GUARD_SKIP) {
+            bench_expect_weights(&b, 1, 1, 0);
+            assert_int_equal(shard_failure(b.shard, &error), PS_OK);
+        } else {
+            assert_int_equal(shard_failure(b.shard, &error), PS_ENONFINITE);
+            assert_string_equal(error.text, why);
+        }
+        assert_int_equal(shard_count(b.shard)->nonfinite_refused, 0);
+        bench_close(&b);
+    }
 }
 
 /* ---- what it says while it waits ---- */
@@ -907,9 +981,10 @@ int main(void)
         cmocka_unit_test(finish_of_the_last_missing_worker_lets_the_step_apply),
         cmocka_unit_test(final_pull_waits_for_all_other_workers),
         cmocka_unit_test(evaluator_pulls_but_may_not_push),
-        cmocka_unit_test(skipping_guard_leaves_out_what_is_not_finite),
-        cmocka_unit_test(worker_that_found_it_elsewhere_is_left_out_here_too),
+        cmocka_unit_test(gradient_that_its_worker_flags_is_left_out_whole),
+        cmocka_unit_test(worker_that_does_not_flag_spoils_no_weight_and_is_named),
         cmocka_unit_test(stopping_guard_ends_the_job_for_everyone),
+        cmocka_unit_test(sum_that_overflows_is_nobodys_fault_but_stops_a_stopping_guard),
         cmocka_unit_test(shard_says_whom_it_waits_for),
         cmocka_unit_test(shard_says_whom_the_end_of_the_job_waits_for),
         cmocka_unit_test(lack_of_memory_fails_the_job_and_nothing_else),

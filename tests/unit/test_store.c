@@ -1,6 +1,7 @@
 /* The floats of a shard, ps/store: versions stay whole while someone reads them. */
 #include "ps/store.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "common/random.h"
@@ -46,7 +47,9 @@ static ps_status apply(bench *b, float value)
             values[k] = value;
     }
     store_gradient gradient = {.slices = slices, .weight = 1};
-    ps_status status = store_apply(b->store, &gradient, 1, 1);
+    bool finite;
+    ps_status status = store_apply(b->store, &gradient, 1, 1, &finite);
+    assert_true(status != PS_OK || finite == (bool)isfinite(value));
     for (uint32_t i = 0; i < count; i++)
         buffer_unref(&slices[i]);
     return status;
@@ -115,12 +118,37 @@ static void gradients_are_weighted_and_summed(void **state)
     buffer *one = buffer_wrap(first, sizeof first, NULL, NULL);
     buffer *two = buffer_wrap(second, sizeof second, NULL, NULL);
     const store_gradient gradients[] = {{&one, 0.75f}, {&two, 0.25f}};
-    assert_int_equal(store_apply(b.store, gradients, 2, 2), PS_OK);
+    bool finite;
+    assert_int_equal(store_apply(b.store, gradients, 2, 2, &finite), PS_OK);
+    assert_true(finite);
     const float *weights = buffer_bytes(store_weights(b.store, 0));
     assert_true(weights[0] == -2 * (0.75f * 1 + 0.25f * 10));
     assert_true(weights[1] == -2 * (0.75f * 2 + 0.25f * 20));
     buffer_unref(&one);
     buffer_unref(&two);
+    close_bench(&b);
+}
+
+static void gradient_that_is_not_finite_in_any_slice_is_reported(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, 3000);
+    float values[3][1024] = {{0}};
+    values[1][77] = NAN;
+    buffer *slices[3];
+    for (uint32_t i = 0; i < 3; i++)
+        slices[i] = buffer_wrap(values[i], buffer_size(store_weights(b.store, i)), NULL, NULL);
+    const store_gradient share = {.slices = slices, .weight = 1};
+    bool finite = true;
+    assert_int_equal(store_apply(b.store, &share, 1, 1, &finite), PS_OK);
+    assert_false(finite);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_holds(store_weights(b.store, i), 0);
+        buffer_unref(&slices[i]);
+    }
+    assert_int_equal(apply(&b, 3), PS_OK); /* which says that all is well again */
+    assert_holds(store_weights(b.store, 1), -3);
     close_bench(&b);
 }
 
@@ -170,7 +198,8 @@ static void update_allocates_only_for_slices_that_are_read(void **state)
     const store_gradient share = {.slices = &gradient, .weight = 1};
     apply(&b, 0);
     torture_begin(0);
-    ps_status status = store_apply(b.store, &share, 1, 1);
+    bool finite;
+    ps_status status = store_apply(b.store, &share, 1, 1, &finite);
     torture_end();
     assert_int_equal(status, PS_OK);
     buffer_unref(&gradient);
@@ -195,7 +224,8 @@ static void update_without_memory_changes_nothing(void **state)
     for (; status != PS_OK; allowed++) {
         assert_true(allowed < 20);
         torture_begin(allowed);
-        status = store_apply(b.store, &share, 1, 1);
+        bool finite;
+        status = store_apply(b.store, &share, 1, 1, &finite);
         torture_end();
         assert_true(status == PS_OK || status == PS_ENOMEM);
         for (uint32_t i = 0; i < 2; i++)
@@ -259,6 +289,7 @@ int main(void)
         cmocka_unit_test(initial_values_are_those_of_the_tensor_wherever_it_is_cut),
         cmocka_unit_test(update_moves_every_slice_to_its_next_version),
         cmocka_unit_test(gradients_are_weighted_and_summed),
+        cmocka_unit_test(gradient_that_is_not_finite_in_any_slice_is_reported),
         cmocka_unit_test(version_that_is_read_is_never_written),
         cmocka_unit_test(two_buffers_take_turns_when_nobody_reads),
         cmocka_unit_test(update_allocates_only_for_slices_that_are_read),
