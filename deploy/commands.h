@@ -2,6 +2,9 @@
 #ifndef PENSTOCK_DEPLOY_COMMANDS_H
 #define PENSTOCK_DEPLOY_COMMANDS_H
 
+/* Measure: bench.c. Returns only if it cannot. */
+int bench_main(int argc, char **argv);
+
 /* Train on this machine: run.c. Returns the exit code; argv[0] is "penstock run". */
 int run_main(int argc, char **argv);
 

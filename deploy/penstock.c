@@ -19,6 +19,7 @@ typedef struct {
 } command;
 
 static const command commands[] = {
+    {"bench", "penstock bench", "Measure Penstock beside what this machine can do at best", bench_main},
     {"run", "penstock run", "Train on this machine with a cluster of local processes", run_main},
 };
 
