@@ -1,5 +1,5 @@
-/* optimizer.c - see optimizer.h. First the pass that all share, then one section per optimizer, then the
- * table of them.
+/* optimizer.c - see optimizer.h. First the pass that all share, then what each optimizer gives the loops of
+ * optimizer_kernels.c, then the table of them.
  *
  * Bits must not depend on how a slice is cut, on the compiler's vector width or on the machine. So every
  * element is computed by the same IEEE operations in the same order (contraction to FMA is off in
@@ -7,85 +7,97 @@
  * standard prescribes. The one exception is FTRL with a learning_rate_power other than -0.5 (powf). */
 #include "ps/optimizer.h"
 
-#include <float.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
-#include "common/vectorise.h"
+#include "ps/optimizer_kernels.h"
 
-/* Elements per block: gradient sum, weights and slots together stay within a first-level cache of 32 KiB. */
+/* Elements per block: what stays in the first-level cache between the parts of the pass. */
 enum { BLOCK = 1024 };
-
-/* Updates one block. values: (count) f32, the gradient on entry, the next weights on return; kept apart
- * from `weights` so that a step in place (next == weights) breaks no promise of `restrict`. */
-typedef void block_update(const void *constants, const float *restrict weights, float *restrict values,
-                          float *restrict slot0, float *restrict slot1, size_t count);
 
 /* ---------------------------------------------------------------- the pass over a slice */
 
-VECTORISED static void scale(float *restrict sum, const float *restrict values, float weight, size_t count)
+static float *at(float *values, uint64_t first)
 {
-    for (size_t i = 0; i < count; i++)
-        sum[i] = values[i] * weight;
+    return values ? values + first : NULL;
 }
 
-VECTORISED static void add_scaled(float *restrict sum, const float *restrict values, float weight,
-                                  size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        sum[i] += values[i] * weight;
-}
-
-/* Takes what is NaN or Inf for 0; false if there was any. Without a branch: it costs the same whatever comes.
- */
-VECTORISED static bool guard(float *restrict values, size_t count)
-{
-    uint32_t dropped = 0;
-    for (size_t i = 0; i < count; i++) {
-        bool finite = fabsf(values[i]) <= FLT_MAX;
-        values[i] = finite ? values[i] : 0;
-        dropped |= !finite;
-    }
-    return !dropped;
-}
-
-VECTORISED static void clip(float *restrict values, float limit, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        float below = limit < values[i] ? limit : values[i];
-        values[i] = -limit > below ? -limit : below;
-    }
-}
-
+/* As many gradients at a time as a loop takes; their sum so far is the first of the next ones, with a share
+ * of 1: the same bits. */
 static void reduce(const optimizer_step *step, uint64_t first, float *sum, size_t count)
 {
-    const optimizer_gradient *gradients = step->gradients;
-    scale(sum, gradients[0].values + first, gradients[0].weight, count);
-    for (uint32_t g = 1; g < step->gradient_count; g++)
-        add_scaled(sum, gradients[g].values + first, gradients[g].weight, count);
+    uint32_t done = 0;
+    while (done < step->gradient_count) {
+        kernel_block block = {.next = sum, .count = count};
+        uint32_t used = 0;
+        if (done > 0) {
+            block.gradients[used] = sum;
+            block.shares[used++] = 1;
+        }
+        for (; used < KERNEL_GRADIENTS_MAX && done < step->gradient_count; used++, done++) {
+            block.gradients[used] = step->gradients[done].values + first;
+            block.shares[used] = step->gradients[done].weight;
+        }
+        kernels_reduce[used - 1](&block);
+    }
 }
 
-/* `weight_decay` is an argument because AdamW's is none of the gradient's. */
-static bool run(const optimizer_config *config, const optimizer_step *step, double weight_decay,
-                block_update *update, const void *constants)
+/* What the update can do without: a pass that leaves the gradient in the cache for it. */
+static bool reduces_on_the_way(const optimizer_config *config, const optimizer_step *step,
+                               double weight_decay)
 {
-    _Alignas(64) float values[BLOCK];
+    return step->gradient_count <= KERNEL_GRADIENTS_MAX && config->clip_value <= 0 && weight_decay <= 0;
+}
+
+/* Elements [first, first + count), whose next weights go to `next`. */
+static bool update(const optimizer_config *config, const optimizer_step *step, const kernel_set *kernels,
+                   const kernel_constants *constants, double weight_decay, uint64_t first, float *next,
+                   size_t count)
+{
+    kernel_block block = {
+        .constants = constants,
+        .weights = step->weights + first,
+        .next = next,
+        .slots = {at(step->slots[0], first), at(step->slots[1], first)},
+        .count = count,
+    };
+    if (reduces_on_the_way(config, step, weight_decay)) {
+        for (uint32_t g = 0; g < step->gradient_count; g++) {
+            block.gradients[g] = step->gradients[g].values + first;
+            block.shares[g] = step->gradients[g].weight;
+        }
+        return kernels->reducing[step->gradient_count - 1](&block);
+    }
+    _Alignas(64) float gradient[BLOCK];
+    reduce(step, first, gradient, count);
+    bool finite = kernel_guard(gradient, count);
+    if (config->clip_value > 0)
+        kernel_clip(gradient, (float)config->clip_value, count);
+    if (weight_decay > 0)
+        kernel_decay(gradient, block.weights, (float)weight_decay, count);
+    block.gradients[0] = gradient;
+    kernels->ready(&block);
+    return finite;
+}
+
+/* `weight_decay` is that of the gradient: AdamW's is not. */
+static bool run(const optimizer_config *config, const optimizer_step *step, const kernel_set *kernels,
+                const kernel_constants *constants, double weight_decay)
+{
+    bool streaming = step->streaming && KERNEL_CAN_STREAM;
+    if (reduces_on_the_way(config, step, weight_decay) && !streaming)
+        return update(config, step, kernels, constants, weight_decay, 0, step->next, step->count);
+    _Alignas(64) float streamed[BLOCK];
     bool finite = true;
     for (uint64_t first = 0; first < step->count; first += BLOCK) {
         size_t count = step->count - first < BLOCK ? (size_t)(step->count - first) : BLOCK;
-        const float *weights = step->weights + first;
-        reduce(step, first, values, count);
-        finite &= guard(values, count);
-        if (config->clip_value > 0)
-            clip(values, (float)config->clip_value, count);
-        if (weight_decay > 0)
-            add_scaled(values, weights, (float)weight_decay, count);
-        update(constants, weights, values, step->slots[0] ? step->slots[0] + first : NULL,
-               step->slots[1] ? step->slots[1] + first : NULL, count);
-        memcpy(step->next + first, values, count * sizeof *values);
+        float *next = streaming ? streamed : step->next + first;
+        finite &= update(config, step, kernels, constants, weight_decay, first, next, count);
+        if (streaming)
+            kernel_stream(step->next + first, streamed, count);
     }
+    if (streaming)
+        kernel_fence();
     return finite;
 }
 
@@ -95,87 +107,25 @@ static void fill(float *values, float value, uint64_t count)
         values[i] = value;
 }
 
-/* ---------------------------------------------------------------- sgd */
-
-typedef struct {
-    float rate;
-} sgd_constants;
-
-VECTORISED static void sgd_block(const void *constants, const float *restrict weights, float *restrict values,
-                                 float *restrict slot0, float *restrict slot1, size_t count)
-{
-    const sgd_constants c = *(const sgd_constants *)constants;
-    (void)slot0;
-    (void)slot1;
-    for (size_t i = 0; i < count; i++)
-        values[i] = weights[i] - c.rate * values[i];
-}
+/* ---------------------------------------------------------------- one optimizer after the other */
 
 static bool sgd_apply(const optimizer_config *config, const optimizer_step *step)
 {
-    const sgd_constants c = {.rate = step->learning_rate};
-    return run(config, step, config->weight_decay, sgd_block, &c);
-}
-
-/* ---------------------------------------------------------------- momentum, nesterov */
-
-typedef struct {
-    float rate, momentum;
-} momentum_constants;
-
-VECTORISED static void momentum_block(const void *constants, const float *restrict weights,
-                                      float *restrict values, float *restrict velocity, float *restrict slot1,
-                                      size_t count)
-{
-    const momentum_constants c = *(const momentum_constants *)constants;
-    (void)slot1;
-    for (size_t i = 0; i < count; i++) {
-        velocity[i] = c.momentum * velocity[i] + values[i];
-        values[i] = weights[i] - c.rate * velocity[i];
-    }
-}
-
-VECTORISED static void nesterov_block(const void *constants, const float *restrict weights,
-                                      float *restrict values, float *restrict velocity, float *restrict slot1,
-                                      size_t count)
-{
-    const momentum_constants c = *(const momentum_constants *)constants;
-    (void)slot1;
-    for (size_t i = 0; i < count; i++) {
-        velocity[i] = c.momentum * velocity[i] + values[i];
-        values[i] = weights[i] - c.rate * (values[i] + c.momentum * velocity[i]);
-    }
+    const kernel_constants c = {.rate = step->learning_rate};
+    return run(config, step, &kernels_sgd, &c, config->weight_decay);
 }
 
 static bool momentum_apply(const optimizer_config *config, const optimizer_step *step)
 {
-    const momentum_constants c = {.rate = step->learning_rate, .momentum = (float)config->momentum};
-    return run(config, step, config->weight_decay,
-               config->kind == OPTIMIZER_NESTEROV ? nesterov_block : momentum_block, &c);
-}
-
-/* ---------------------------------------------------------------- adagrad */
-
-typedef struct {
-    float rate, epsilon;
-} adagrad_constants;
-
-VECTORISED static void adagrad_block(const void *constants, const float *restrict weights,
-                                     float *restrict values, float *restrict squares, float *restrict slot1,
-                                     size_t count)
-{
-    const adagrad_constants c = *(const adagrad_constants *)constants;
-    (void)slot1;
-    for (size_t i = 0; i < count; i++) {
-        squares[i] += values[i] * values[i];
-        values[i] = weights[i] - c.rate * values[i] / (sqrtf(squares[i]) + c.epsilon);
-    }
+    const kernel_constants c = {.rate = step->learning_rate, .momentum = (float)config->momentum};
+    return run(config, step, config->kind == OPTIMIZER_NESTEROV ? &kernels_nesterov : &kernels_momentum, &c,
+               config->weight_decay);
 }
 
 static bool adagrad_apply(const optimizer_config *config, const optimizer_step *step)
 {
-    const adagrad_constants c = {.rate = step->learning_rate, .epsilon = (float)config->epsilon};
-    return run(config, step, config->weight_decay, adagrad_block, &c);
+    const kernel_constants c = {.rate = step->learning_rate, .epsilon = (float)config->epsilon};
+    return run(config, step, &kernels_adagrad, &c, config->weight_decay);
 }
 
 static void accumulator_init(const optimizer_config *config, uint32_t slot, const float *weights,
@@ -186,53 +136,13 @@ static void accumulator_init(const optimizer_config *config, uint32_t slot, cons
     fill(values, (float)config->initial_accumulator, count);
 }
 
-/* ---------------------------------------------------------------- rmsprop */
-
-typedef struct {
-    float rate, epsilon, past, present;
-} rmsprop_constants;
-
-VECTORISED static void rmsprop_block(const void *constants, const float *restrict weights,
-                                     float *restrict values, float *restrict squares, float *restrict slot1,
-                                     size_t count)
-{
-    const rmsprop_constants c = *(const rmsprop_constants *)constants;
-    (void)slot1;
-    for (size_t i = 0; i < count; i++) {
-        squares[i] = c.past * squares[i] + c.present * (values[i] * values[i]);
-        values[i] = weights[i] - c.rate * values[i] / (sqrtf(squares[i]) + c.epsilon);
-    }
-}
-
 static bool rmsprop_apply(const optimizer_config *config, const optimizer_step *step)
 {
-    const rmsprop_constants c = {.rate = step->learning_rate,
-                                 .epsilon = (float)config->epsilon,
-                                 .past = (float)config->decay,
-                                 .present = (float)(1 - config->decay)};
-    return run(config, step, config->weight_decay, rmsprop_block, &c);
-}
-
-/* ---------------------------------------------------------------- adam, adamw */
-
-typedef struct {
-    float past1, present1, past2, present2;
-    float rate;   /* learning rate over the first moment's bias correction */
-    float spread; /* one over the root of the second moment's bias correction */
-    float epsilon;
-    float keep; /* adamw: what is left of a weight after its decay */
-} adam_constants;
-
-VECTORISED static void adam_block(const void *constants, const float *restrict weights,
-                                  float *restrict values, float *restrict moment1, float *restrict moment2,
-                                  size_t count)
-{
-    const adam_constants c = *(const adam_constants *)constants;
-    for (size_t i = 0; i < count; i++) {
-        moment1[i] = c.past1 * moment1[i] + c.present1 * values[i];
-        moment2[i] = c.past2 * moment2[i] + c.present2 * (values[i] * values[i]);
-        values[i] = c.keep * weights[i] - c.rate * moment1[i] / (sqrtf(moment2[i]) * c.spread + c.epsilon);
-    }
+    const kernel_constants c = {.rate = step->learning_rate,
+                                .epsilon = (float)config->epsilon,
+                                .past1 = (float)config->decay,
+                                .present1 = (float)(1 - config->decay)};
+    return run(config, step, &kernels_rmsprop, &c, config->weight_decay);
 }
 
 /* base^exponent by squaring: the same bits from every libm. */
@@ -247,9 +157,9 @@ static double power(double base, uint64_t exponent)
     return result;
 }
 
-static adam_constants adam_prepare(const optimizer_config *config, const optimizer_step *step)
+static kernel_constants adam_prepare(const optimizer_config *config, const optimizer_step *step)
 {
-    return (adam_constants){
+    return (kernel_constants){
         .past1 = (float)config->beta1,
         .present1 = (float)(1 - config->beta1),
         .past2 = (float)config->beta2,
@@ -263,61 +173,15 @@ static adam_constants adam_prepare(const optimizer_config *config, const optimiz
 
 static bool adam_apply(const optimizer_config *config, const optimizer_step *step)
 {
-    const adam_constants c = adam_prepare(config, step);
-    return run(config, step, config->weight_decay, adam_block, &c);
+    const kernel_constants c = adam_prepare(config, step);
+    return run(config, step, &kernels_adam, &c, config->weight_decay);
 }
 
 static bool adamw_apply(const optimizer_config *config, const optimizer_step *step)
 {
-    adam_constants c = adam_prepare(config, step);
+    kernel_constants c = adam_prepare(config, step);
     c.keep = (float)(1 - (double)step->learning_rate * config->weight_decay);
-    return run(config, step, 0, adam_block, &c);
-}
-
-/* ---------------------------------------------------------------- ftrl */
-
-typedef struct {
-    float rate, power;
-    float threshold; /* rate * l1 */
-    float ridge;     /* rate * 2 l2 */
-} ftrl_constants;
-
-/* One element: `before` and `after` are the accumulator to the power, around this step. */
-static inline float ftrl_solve(const ftrl_constants *c, float weight, float gradient, float before,
-                               float after, float *linear)
-{
-    float z = *linear + c->rate * gradient - (after - before) * weight;
-    /* sign(z) threshold - z where |z| exceeds it, else 0. */
-    float low = z < -c->threshold ? -c->threshold : z;
-    float clamped = c->threshold < low ? c->threshold : low;
-    float solution = (clamped - z) / (after + c->ridge);
-    *linear = z;
-    /* Without any curvature there is nothing to solve: no gradient has been seen. */
-    return after > 0 ? solution : weight;
-}
-
-VECTORISED static void ftrl_root_block(const void *constants, const float *restrict weights,
-                                       float *restrict values, float *restrict squares,
-                                       float *restrict linear, size_t count)
-{
-    const ftrl_constants c = *(const ftrl_constants *)constants;
-    for (size_t i = 0; i < count; i++) {
-        float sum = squares[i] + values[i] * values[i];
-        values[i] = ftrl_solve(&c, weights[i], values[i], sqrtf(squares[i]), sqrtf(sum), &linear[i]);
-        squares[i] = sum;
-    }
-}
-
-static void ftrl_power_block(const void *constants, const float *restrict weights, float *restrict values,
-                             float *restrict squares, float *restrict linear, size_t count)
-{
-    const ftrl_constants c = *(const ftrl_constants *)constants;
-    for (size_t i = 0; i < count; i++) {
-        float sum = squares[i] + values[i] * values[i];
-        values[i] =
-            ftrl_solve(&c, weights[i], values[i], powf(squares[i], c.power), powf(sum, c.power), &linear[i]);
-        squares[i] = sum;
-    }
+    return run(config, step, &kernels_adam, &c, 0);
 }
 
 static bool is_ftrl_root(const optimizer_config *config)
@@ -327,12 +191,12 @@ static bool is_ftrl_root(const optimizer_config *config)
 
 static bool ftrl_apply(const optimizer_config *config, const optimizer_step *step)
 {
-    const ftrl_constants c = {.rate = step->learning_rate,
-                              .power = (float)-config->learning_rate_power,
-                              .threshold = (float)((double)step->learning_rate * config->l1),
-                              .ridge = (float)((double)step->learning_rate * 2 * config->l2)};
-    return run(config, step, config->weight_decay, is_ftrl_root(config) ? ftrl_root_block : ftrl_power_block,
-               &c);
+    const kernel_constants c = {.rate = step->learning_rate,
+                                .power = (float)-config->learning_rate_power,
+                                .threshold = (float)((double)step->learning_rate * config->l1),
+                                .ridge = (float)((double)step->learning_rate * 2 * config->l2)};
+    return run(config, step, is_ftrl_root(config) ? &kernels_ftrl_root : &kernels_ftrl_power, &c,
+               config->weight_decay);
 }
 
 static void ftrl_init(const optimizer_config *config, uint32_t slot, const float *weights, float *values,

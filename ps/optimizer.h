@@ -32,8 +32,18 @@
  * ftrl) or decay. All other elements are untouched by it. What is finite may still be so large that its
  * square overflows a slot.
  *
- * The pass is cut into blocks that stay in the first-level cache, so every byte of weights, slots and
- * gradients crosses the memory bus once. Bits depend on the inputs alone: not on how a slice is cut, nor on
+ * Bytes that cross the memory bus per parameter, with n gradients; each is touched once:
+ *
+ *                                                   in place   out of place   out of place, streaming
+ *   sgd                                               8 + 4n        12 + 4n                    8 + 4n
+ *   momentum, nesterov, adagrad, rmsprop             16 + 4n        20 + 4n                   16 + 4n
+ *   adam, adamw, ftrl                                24 + 4n        28 + 4n                   24 + 4n
+ *
+ * Weights, slots and gradients are read, slots and next weights are written; out of place, an ordinary store
+ * also reads the line that it is about to overwrite, which a streaming one does not.
+ *
+ * Up to four gradients without clipping and weight decay are reduced in the loop that updates; else in blocks
+ * that stay in the first-level cache. Bits depend on the inputs alone: not on how a slice is cut, nor on
  * whether it is updated in place. Plain sgd with one gradient of weight 1 is w - lr * g, exactly.
  *
  * Pure arithmetic: no tensors' names, no clocks, no threads. All functions are thread-safe on disjoint
@@ -63,6 +73,7 @@ typedef struct {
     uint64_t count;          /* elements */
     float learning_rate;     /* of this step, schedule applied */
     uint64_t update;         /* 1, 2, ...: how many updates this slice has seen, this one included */
+    bool streaming; /* write `next`, which is not `weights`, past the caches: where they cannot hold it */
 } optimizer_step;
 
 /* f32 slots an optimizer keeps beside each parameter: 0, 1 or 2. */
@@ -73,7 +84,7 @@ uint32_t optimizer_slots(const optimizer_config *config);
 void optimizer_init_slot(const optimizer_config *config, uint32_t slot, const float *weights, float *values,
                          uint64_t count);
 
-/* Bytes of memory that one update touches per parameter with `workers` gradients, for the books. */
+/* Bytes of memory that one update in place touches per parameter with `workers` gradients, for the books. */
 uint32_t optimizer_bytes_touched(const optimizer_config *config, uint32_t workers);
 
 /* Applies one step. Cannot fail: the config has passed job_check. False if some element's reduced gradient

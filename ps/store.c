@@ -2,6 +2,7 @@
 #include "ps/store.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/random.h"
 #include "ps/optimizer.h"
@@ -18,6 +19,7 @@ struct store {
     const job_config *job;
     pool *memory;
     uint64_t updates;
+    bool streaming; /* an update touches more than the caches hold */
     uint32_t count;
     optimizer_gradient *gradients; /* (workers) scratch */
     stored_slice slices[];
@@ -27,6 +29,15 @@ uint64_t store_bytes(const job_config *job, const partition *p, uint32_t server)
 {
     uint64_t copies = 2 + optimizer_slots(&job->optimizer);
     return partition_server_elements(p, server) * sizeof(float) * copies;
+}
+
+/* Where an update's memory outgrows the last cache, nothing that it writes is still there when it is read
+ * again: writing past the caches then saves reading each line first. */
+static bool exceeds_caches(const job_config *job, const partition *p, uint32_t server)
+{
+    long cache_bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    uint64_t gradients = partition_server_elements(p, server) * sizeof(float) * job->workers;
+    return cache_bytes > 0 && store_bytes(job, p, server) + gradients > (uint64_t)cache_bytes;
 }
 
 static ps_status slice_init(stored_slice *stored, const job_config *job, pool *memory, const slice *cut)
@@ -57,6 +68,7 @@ ps_status store_create(const job_config *job, const partition *p, uint32_t serve
     s->job = job;
     s->memory = memory;
     s->count = count;
+    s->streaming = exceeds_caches(job, p, server);
     ps_status status = PS_OK;
     s->gradients = calloc(job->workers, sizeof *s->gradients);
     if (!s->gradients)
@@ -134,6 +146,7 @@ ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count,
             .count = stored->count,
             .learning_rate = learning_rate,
             .update = s->updates,
+            .streaming = s->streaming,
         };
         *finite &= optimizer_apply(&s->job->optimizer, &step);
         buffer_unref(&stored->previous);
