@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Slices smaller than this are not worth their messages, however uneven the load. */
-enum { BALANCED_SLICE_ELEMENTS_MIN = (64 << 10) / sizeof(float) };
+/* See PARTITION_BALANCED_BYTES_MIN. */
+enum { BALANCED_SLICE_ELEMENTS_MIN = PARTITION_BALANCED_BYTES_MIN / sizeof(float) };
 
 /* Elements of the largest slice allowed. */
 static uint64_t slice_limit(const job_config *job)

@@ -5,8 +5,8 @@
  * table, the slice size and the number of ps. So every process computes the same map and asks no one.
  *
  * A model that is small beside its ps is cut finer, so that its one big tensor does not make one ps the
- * bottleneck: into slices of at most a ps's fair share, though not below 64 KiB. Where a tensor is cut does
- * not change what is computed.
+ * bottleneck: into slices of at most a ps's fair share, though not below PARTITION_BALANCED_BYTES_MIN. Where
+ * a tensor is cut does not change what is computed.
  *
  * The rule: slices by size, largest first (ties: lower number first), each to the ps that holds the
  * fewest elements so far (ties: lower index): longest-processing-time-first, Graham 1969, whose fullest
@@ -20,6 +20,9 @@
 #include "common/status.h"
 
 #define PARTITION_SLICES_MAX (UINT32_C(1) << 22)
+
+/* Slices smaller than this are not worth their messages, however uneven the load. */
+#define PARTITION_BALANCED_BYTES_MIN (UINT32_C(64) << 10)
 
 typedef struct {
     uint32_t tensor;  /* index into the table */
