@@ -40,11 +40,16 @@ typedef struct {
     double bound;               /* the exchange takes at least this long */
 } work;
 
+double cost_slices(const cost_input *in)
+{
+    double fair = fmax(in->model_bytes / in->servers, PARTITION_BALANCED_BYTES_MIN);
+    return ceil(in->model_bytes / fmin(in->slice_bytes, fair));
+}
+
 static work describe(const cost_input *in, const cost_constants *constants)
 {
     work w = {.in = in, .constants = constants, .W = in->workers, .S = in->servers, .M = in->model_bytes};
-    double limit = fmin(in->slice_bytes, fmax(w.M / w.S, PARTITION_BALANCED_BYTES_MIN));
-    double slices = ceil(w.M / limit);
+    double slices = cost_slices(in);
     w.m = ceil(slices / w.S);
     w.D = w.m * w.M / slices;
     w.bandwidth = in->cores ? INFINITY : in->bandwidth;
@@ -150,7 +155,7 @@ static cost_resource find_bottleneck(const cost_prediction *out)
 void cost_predict(const cost_input *input, const cost_constants *constants, cost_prediction *out)
 {
     work w = describe(input, constants);
-    *out = (cost_prediction){.slices = (uint32_t)w.m, .share_bytes = w.D};
+    *out = (cost_prediction){.slices = (uint64_t)w.m, .share_bytes = w.D};
     predict_stages(&w, out);
     out->memory_bytes = w.D * (3 + cost_optimizer_slots(input->optimizer)) + out->server_in_bytes;
 

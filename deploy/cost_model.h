@@ -83,6 +83,9 @@
 /* Of compute: backward has two matrix products per layer, forward one. */
 #define COST_BACKWARD_SHARE (2.0 / 3.0)
 
+/* Do the ps of this version update slice by slice? */
+#define COST_PIPELINED true
+
 /* What the code costs on a machine; `penstock bench` measures it. */
 typedef struct {
     uint32_t cores;
@@ -159,12 +162,15 @@ typedef struct {
     double busy_s[COST_RESOURCES]; /* how long each resource works in a step */
     cost_resource bottleneck;      /* compute where the rest adds at most 5 %, else the busiest of the rest */
     /* Of the fullest ps. */
-    uint32_t slices; /* m */
+    uint64_t slices; /* m */
     double share_bytes;
     double memory_bytes;
     double server_in_bytes, server_out_bytes; /* per step */
     double worker_out_bytes, worker_in_bytes; /* per step */
 } cost_prediction;
+
+/* n: slices in all. A job may have at most PARTITION_SLICES_MAX. */
+double cost_slices(const cost_input *input);
 
 void cost_predict(const cost_input *input, const cost_constants *constants, cost_prediction *prediction);
 
