@@ -8,4 +8,7 @@ int bench_main(int argc, char **argv);
 /* Train on this machine: run.c. Returns the exit code; argv[0] is "penstock run". */
 int run_main(int argc, char **argv);
 
+/* How many ps a job needs, and how long its steps will take: plan.c. Likewise. */
+int plan_main(int argc, char **argv);
+
 #endif

@@ -90,11 +90,7 @@ static ps_status read_transport(const json *object, const char *where, cost_tran
     ps_status status = json_as_string(f.value, f.name, &text, error);
     if (status != PS_OK)
         return status;
-    if (strcmp(text, "tcp") == 0)
-        *transport = COST_TCP;
-    else if (strcmp(text, "shared") == 0)
-        *transport = COST_SHARED;
-    else
+    if (!cost_transport_parse(text, transport))
         return ps_fail(error, PS_EFORMAT, "%s must be \"tcp\" or \"shared\", not \"%s\"", f.name, text);
     return PS_OK;
 }
@@ -137,7 +133,6 @@ static ps_status read_point(const json *object, size_t number, uint32_t cores, c
     in->model_bytes = (double)model_bytes;
     in->slice_bytes = (double)slice_bytes;
     in->cores = cores;
-    in->pipelined = COST_PIPELINED;
     in->push.ratio = in->pull.ratio = 1;
     return status;
 }

@@ -27,8 +27,9 @@ extern const cost_constants COST_CONSTANTS_DEFAULT;
 #define COST_CONSTANTS_MACHINE "2 cores of an AMD EPYC"
 
 typedef struct {
-    cost_input input; /* as the point says, on one host with the constants' cores */
-    double step_s;    /* measured */
+    cost_input
+        input;     /* as the point says, on one host with the constants' cores; `pipelined` is left false */
+    double step_s; /* measured */
 } cost_point;
 
 typedef struct {

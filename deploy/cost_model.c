@@ -2,6 +2,7 @@
 #include "deploy/cost_model.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "common/partition.h"
 #include "common/wire.h"
@@ -39,6 +40,13 @@ typedef struct {
     double pair_cpu;            /* p */
     double bound;               /* the exchange takes at least this long */
 } work;
+
+bool cost_transport_parse(const char *text, cost_transport *transport)
+{
+    bool shared = strcmp(text, "shared") == 0;
+    *transport = shared ? COST_SHARED : COST_TCP;
+    return shared || strcmp(text, "tcp") == 0;
+}
 
 double cost_slices(const cost_input *in)
 {

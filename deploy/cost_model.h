@@ -83,8 +83,8 @@
 /* Of compute: backward has two matrix products per layer, forward one. */
 #define COST_BACKWARD_SHARE (2.0 / 3.0)
 
-/* Do the ps of this version update slice by slice? */
-#define COST_PIPELINED true
+/* Do the ps of this version update slice by slice? No: ps/shard.c updates when all of a step is in. */
+#define COST_PIPELINED false
 
 /* What the code costs on a machine; `penstock bench` measures it. */
 typedef struct {
@@ -107,6 +107,7 @@ typedef struct {
     double decode_s_per_byte;
 } cost_codec;
 
+/* How bytes travel: over TCP, or on one host through shared memory. */
 typedef enum { COST_TCP, COST_SHARED } cost_transport;
 
 /* All counts and sizes are at least 1, all times at least 0. */
@@ -168,6 +169,9 @@ typedef struct {
     double server_in_bytes, server_out_bytes; /* per step */
     double worker_out_bytes, worker_in_bytes; /* per step */
 } cost_prediction;
+
+/* "tcp" or "shared"; false for anything else. */
+bool cost_transport_parse(const char *text, cost_transport *transport);
 
 /* n: slices in all. A job may have at most PARTITION_SLICES_MAX. */
 double cost_slices(const cost_input *input);

@@ -21,6 +21,7 @@ typedef struct {
 static const command commands[] = {
     {"bench", "penstock bench", "Measure Penstock beside what this machine can do at best", bench_main},
     {"run", "penstock run", "Train on this machine with a cluster of local processes", run_main},
+    {"plan", "penstock plan", "Say how many ps a job needs, and how long its steps will take", plan_main},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0], LIST_MAX = 1024 };

@@ -65,10 +65,14 @@ declare -A names=(
         workers evaluators slice-kib threads no-shared-memory join-timeout progress-fd log-level cluster task strict check-config
         help version"
     [launcher]="ps workers chief evaluator run-dir bin-dir grace pin log-level quiet help version"
+    [plan]="model-bytes compute-ms workers optimizer overlap bandwidth latency-us one-host transport ps max-ps
+        slice-bytes push-codec pull-codec slice-updates constants check json help version"
 )
-for program in ps worker launcher; do
+plan=$launcher
+for program in ps worker launcher plan; do
     command=("${!program}")
     [ "$program" = launcher ] && command+=(run)
+    [ "$program" = plan ] && command+=(plan)
     run_program "$program" 0 "${command[@]}" --help
     for name in ${names[$program]}; do
         grep -qE -- "--$name([=, ]|\$)" "$case_dir/$program.log" || fail "--help of $program lacks --$name"
