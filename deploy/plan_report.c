@@ -49,7 +49,7 @@ static void print_parts(FILE *out, const plan_row *row)
         "place %.2f, latency %.2f.\n",
         c->step_s * MS, c->compute_s * MS, c->encode_s * MS, c->push_s * MS, c->update_s * MS,
         c->message_s * MS, c->pull_s * MS, c->place_s * MS, c->latency_s * MS);
-    fprintf(out, "Per step a worker sends %s and receives %s; the fullest ps holds %s in %llu slices.\n",
+    fprintf(out, "Per step a worker sends %s and receives %s; the fullest ps holds %s, slices: %llu.\n",
             bytes_text(c->worker_out_bytes).text, bytes_text(c->worker_in_bytes).text,
             bytes_text(c->share_bytes).text, (unsigned long long)c->slices);
 }

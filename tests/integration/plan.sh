@@ -59,7 +59,7 @@ says out '^A step of .* ms: compute 120\.00, '
 echo "what is given is not searched"
 plan 0 "${job[@]}" "${network[@]}" --ps 8 --slice-bytes 1Mi --push-codec bf16 --optimizer adam
 says out '^Recommended: 8 ps, slices of 1.05 MB, gradients in bf16: as many ps as asked for\.$'
-says out 'receives 400 MB; .* in 48 slices'
+says out 'receives 400 MB; the fullest ps holds 50.3 MB, slices: 48'
 plan 0 "${job[@]}" "${network[@]}" --max-ps 5
 says out '^ .    5 '
 ! grep -qE '^ .    6 ' out || fail "--max-ps 5 plans for 6"
