@@ -44,20 +44,23 @@ struct transport_socket {
     transport *transport;
     void *socket;
     bool router;
+    int patience_ms; /* as set by ZMQ_RCVTIMEO */
 };
 
-ps_status transport_create(transport **out, ps_error *error)
+ps_status transport_create(int io_threads, transport **out, ps_error *error)
 {
     *out = NULL;
     transport *t = calloc(1, sizeof *t);
     if (!t)
         return ps_fail(error, PS_ENOMEM, "out of memory for the transport");
+    assert(io_threads > 0);
     t->context = zmq_ctx_new();
     if (!t->context) {
         free(t);
         return ps_fail(error, PS_EIO, "cannot start ZeroMQ: %s", zmq_strerror(errno));
     }
     zmq_ctx_set(t->context, ZMQ_IPV6, 1);
+    zmq_ctx_set(t->context, ZMQ_IO_THREADS, io_threads);
     /* With glibc's defaults each frame of 128 KiB and more is mapped, faulted in page by page and unmapped. A
      * sanitizer's malloc knows no such setting. */
     mallopt(M_MMAP_THRESHOLD, MALLOC_MAP_BYTES);
@@ -107,6 +110,7 @@ static transport_socket *open_socket(transport *t, int type, ps_error *error)
     }
     s->transport = t;
     s->router = type == ZMQ_ROUTER;
+    s->patience_ms = -1; /* ZeroMQ's default */
     s->socket = zmq_socket(t->context, type);
     if (!s->socket) {
         ps_fail(error, PS_EIO, "cannot open a socket: %s", zmq_strerror(errno));
@@ -460,24 +464,24 @@ static void map_payloads(attachments *others, wire_message *m)
 }
 
 /* Reads the routing id that a ROUTER puts before each message. */
-static bool receive_route(transport_socket *s, wire_route *from)
+static bool receive_route(transport_socket *s, wire_route *from, int flags)
 {
-    int bytes = zmq_recv(s->socket, from->id, sizeof from->id, ZMQ_DONTWAIT);
+    int bytes = zmq_recv(s->socket, from->id, sizeof from->id, flags);
     if (bytes < 0)
         return false;
     from->bytes = (uint8_t)((size_t)bytes < sizeof from->id ? (size_t)bytes : sizeof from->id);
     return true;
 }
 
-transport_event transport_receive(transport_socket *s, wire_route *from, wire_message **message,
-                                  ps_error *error)
+static transport_event receive(transport_socket *s, int flags, wire_route *from, wire_message **message,
+                               ps_error *error)
 {
     *message = NULL;
-    if (s->router && !receive_route(s, from))
+    if (s->router && !receive_route(s, from, flags))
         return TRANSPORT_NOTHING;
     frame_set frames;
     zmq_msg_init(&frames.header);
-    if (zmq_msg_recv(&frames.header, s->socket, ZMQ_DONTWAIT) < 0) {
+    if (zmq_msg_recv(&frames.header, s->socket, s->router ? ZMQ_DONTWAIT : flags) < 0) {
         zmq_msg_close(&frames.header);
         return TRANSPORT_NOTHING;
     }
@@ -490,6 +494,22 @@ transport_event transport_receive(transport_socket *s, wire_route *from, wire_me
         buffer_unref(&frames.payloads[i]);
     zmq_msg_close(&frames.header);
     return status == PS_OK ? TRANSPORT_MESSAGE : TRANSPORT_REFUSED;
+}
+
+transport_event transport_receive(transport_socket *s, wire_route *from, wire_message **message,
+                                  ps_error *error)
+{
+    return receive(s, ZMQ_DONTWAIT, from, message, error);
+}
+
+transport_event transport_await(transport_socket *s, int timeout_ms, wire_route *from, wire_message **message,
+                                ps_error *error)
+{
+    if (s->patience_ms != timeout_ms) {
+        set_int(s->socket, ZMQ_RCVTIMEO, timeout_ms);
+        s->patience_ms = timeout_ms;
+    }
+    return receive(s, 0, from, message, error);
 }
 
 void transport_poll(transport_socket *const *sockets, uint32_t count, int timeout_ms)

@@ -30,12 +30,13 @@ enum {
     TRANSPORT_QUEUE_MAX = 256, /* messages queued per peer and direction */
 };
 
-typedef struct transport transport; /* a context and its I/O thread; shared by sockets */
+typedef struct transport transport; /* a context and its I/O threads; shared by sockets */
 typedef struct transport_socket transport_socket;
 
-/* PS_ENOMEM; PS_EIO if the process may open no more files. Also tunes malloc so that large frames are not
- * mapped and unmapped for every message. */
-ps_status transport_create(transport **out, ps_error *error);
+/* `io_threads`: of ZeroMQ, 1 or more; each connection is served by one of them. PS_ENOMEM; PS_EIO if the
+ * process may open no more files. Also tunes malloc so that large frames are not mapped and unmapped for
+ * every message. */
+ps_status transport_create(int io_threads, transport **out, ps_error *error);
 
 /* From now on HELLO and WELCOME bring a segment of `own` (borrowed) for the receiver to try, messages that
  * allow it refer to payloads in it by place, and those that come may refer to memory of others. PS_ENOMEM. */
@@ -80,6 +81,10 @@ typedef enum {
 /* Takes one message if there is one. `from` (may be NULL for connected sockets) tells where it came from. */
 transport_event transport_receive(transport_socket *s, wire_route *from, wire_message **message,
                                   ps_error *error);
+
+/* The same, but waits for one, at most `timeout_ms`, or a signal: the quickest way to wait for one socket. */
+transport_event transport_await(transport_socket *s, int timeout_ms, wire_route *from, wire_message **message,
+                                ps_error *error);
 
 /* Waits until one of the sockets has a message, at most `timeout_ms`, or a signal. */
 void transport_poll(transport_socket *const *sockets, uint32_t count, int timeout_ms);

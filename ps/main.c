@@ -20,10 +20,18 @@ typedef struct {
     int listen_fd;
     bool bind_given;
     bool share_memory;
+    int io_threads;
     uint64_t memory_max_bytes; /* 0: half of what the host has */
 } ps_options;
 
-enum { KEY_LISTEN_FD = 256, KEY_BIND_GIVEN, KEY_MEMORY_LIMIT, KEY_NO_SHARED_MEMORY, KEY_LOG_LEVEL };
+enum {
+    KEY_LISTEN_FD = 256,
+    KEY_BIND_GIVEN,
+    KEY_MEMORY_LIMIT,
+    KEY_NO_SHARED_MEMORY,
+    KEY_IO_THREADS,
+    KEY_LOG_LEVEL
+};
 
 static const struct argp_option options[] = {
     {"bind-given", KEY_BIND_GIVEN, 0, 0,
@@ -31,6 +39,8 @@ static const struct argp_option options[] = {
     {"listen-fd", KEY_LISTEN_FD, "N", 0, "Use the inherited, listening socket N instead of the port", 0},
     {"memory-limit", KEY_MEMORY_LIMIT, "MIB", 0,
      "Refuse a job whose shard needs more (default: half of the host's memory)", 0},
+    {"io-threads", KEY_IO_THREADS, "N", 0,
+     "Threads that move bytes to and from the sockets; each serves some of the workers (1)", 0},
     {"no-shared-memory", KEY_NO_SHARED_MEMORY, 0, 0,
      "Take gradients and give weights through the socket alone, also of workers on this host", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
@@ -49,6 +59,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_BIND_GIVEN:
         o->bind_given = true;
         return 0;
+    case KEY_IO_THREADS:
+        option_unsigned("io-threads", argument, 1, 64, &number, &error);
+        o->io_threads = (int)number;
+        break;
     case KEY_NO_SHARED_MEMORY:
         o->share_memory = false;
         return 0;
@@ -105,6 +119,7 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
         .port = self->port,
         .listen_fd = o->listen_fd,
         .stop = stop_on_signals(),
+        .io_threads = o->io_threads,
         .share_memory = o->share_memory,
         .shard =
             {
@@ -120,8 +135,11 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
 
 int main(int argc, char **argv)
 {
-    ps_options o = {
-        .level = LOG_INFO, .listen_fd = -1, .share_memory = true, .memory_max_bytes = half_of_memory()};
+    ps_options o = {.level = LOG_INFO,
+                    .listen_fd = -1,
+                    .share_memory = true,
+                    .io_threads = 1,
+                    .memory_max_bytes = half_of_memory()};
     argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     log_setup("ps", o.level);

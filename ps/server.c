@@ -116,36 +116,34 @@ static void refuse(server *s, const wire_route *to, const ps_error *why)
     wire_destroy(&m);
 }
 
-static void receive_some(server *s)
+/* Waits for a message and takes in all that have come, up to a batch. */
+static void receive_some(server *s, int timeout_ms)
 {
-    for (int i = 0; i < RECEIVE_BATCH; i++) {
-        wire_route from;
-        wire_message *m;
-        ps_error error;
-        switch (transport_receive(s->socket, &from, &m, &error)) {
-        case TRANSPORT_NOTHING:
-            return;
-        case TRANSPORT_MESSAGE:
-            shard_receive(s->shard, &m, &from, clock_monotonic_ms());
-            break;
-        case TRANSPORT_REFUSED:
-            refuse(s, &from, &error);
-            break;
-        }
-    }
-}
-
-static void turn(server *s)
-{
+    wire_route from;
+    wire_message *m;
+    ps_error error;
+    transport_event event = transport_await(s->socket, timeout_ms, &from, &m, &error);
     uint64_t now = clock_monotonic_ms();
+    for (int i = 1; event != TRANSPORT_NOTHING; i++) {
+        if (event == TRANSPORT_MESSAGE)
+            shard_receive(s->shard, &m, &from, now);
+        else
+            refuse(s, &from, &error);
+        if (i == RECEIVE_BATCH)
+            break;
+        event = transport_receive(s->socket, &from, &m, &error);
+    }
     shard_tick(s->shard, now);
     if (now - s->swept_ms >= SWEEP_MS) {
         transport_sweep(s->transport);
         s->swept_ms = now;
     }
-    receive_some(s);
+}
+
+static void turn(server *s)
+{
+    receive_some(s, s->unsent ? RETRY_MS : TICK_MS);
     send_all(s);
-    transport_poll(&s->socket, 1, s->unsent ? RETRY_MS : TICK_MS);
 }
 
 static void log_summary(const shard *s)
@@ -161,9 +159,8 @@ static void answer_the_last(server *s, const volatile sig_atomic_t *stop)
 {
     uint64_t end = clock_monotonic_ms() + FAREWELL_MS;
     while (clock_monotonic_ms() < end && !*stop) {
-        receive_some(s);
+        receive_some(s, RETRY_MS);
         send_all(s);
-        transport_poll(&s->socket, 1, RETRY_MS);
     }
 }
 
@@ -215,7 +212,7 @@ ps_status server_run(const server_config *config, ps_error *error)
         ps_fail(error, status, "out of memory for a shard");
         goto done;
     }
-    status = transport_create(&s.transport, error);
+    status = transport_create(config->io_threads, &s.transport, error);
     if (status == PS_OK && config->share_memory)
         status = transport_share(s.transport, s.pool);
     if (status == PS_OK)

@@ -17,6 +17,7 @@ typedef struct {
     const char *host; /* to listen on; NULL: all interfaces */
     uint16_t port;
     int listen_fd;                     /* a bound, listening socket to use instead; -1: none */
+    int io_threads;                    /* of ZeroMQ; 1 or more */
     bool share_memory;                 /* with workers on this host */
     shard_config shard;                /* its pool is made here */
     const volatile sig_atomic_t *stop; /* non-zero: end */

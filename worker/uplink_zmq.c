@@ -3,13 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "worker/uplink.h"
 
 typedef struct {
     uplink base;
     transport *transport;
     uint32_t servers;
-    uint32_t next; /* receive asks the sockets in turn, so that none is starved */
+    uint32_t next;         /* receive asks the sockets in turn, so that none is starved */
+    wire_message *awaited; /* taken in by the wait for the one server there is; NULL: none */
     cluster_task *tasks;
     transport_socket *sockets[];
 } uplink_zmq;
@@ -23,6 +25,12 @@ static transport_event zmq_receive_message(uplink *self, uint32_t *server, wire_
                                            ps_error *error)
 {
     uplink_zmq *l = (uplink_zmq *)self;
+    if (l->awaited) {
+        *server = 0;
+        *message = l->awaited;
+        l->awaited = NULL;
+        return TRANSPORT_MESSAGE;
+    }
     for (uint32_t tried = 0; tried < l->servers; tried++) {
         *server = l->next;
         l->next = (l->next + 1) % l->servers;
@@ -36,7 +44,13 @@ static transport_event zmq_receive_message(uplink *self, uint32_t *server, wire_
 static void zmq_wait(uplink *self, int timeout_ms)
 {
     uplink_zmq *l = (uplink_zmq *)self;
-    transport_poll(l->sockets, l->servers, timeout_ms);
+    if (l->servers > 1) {
+        transport_poll(l->sockets, l->servers, timeout_ms);
+        return;
+    }
+    ps_error error;
+    if (transport_await(l->sockets[0], timeout_ms, NULL, &l->awaited, &error) == TRANSPORT_REFUSED)
+        log_warning("ps/0 sent what is no message: %s", error.text);
 }
 
 static void zmq_explain(uplink *self, uint32_t server, bool resolve, char *text, size_t bytes)
@@ -52,6 +66,7 @@ static void zmq_explain(uplink *self, uint32_t server, bool resolve, char *text,
 static void zmq_destroy(uplink *self, int drain_ms)
 {
     uplink_zmq *l = (uplink_zmq *)self;
+    wire_destroy(&l->awaited);
     for (uint32_t i = 0; i < l->servers; i++)
         transport_close(&l->sockets[i], drain_ms);
     transport_destroy(&l->transport);
@@ -80,7 +95,7 @@ ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, pool 
     }
     l->base.ops = &zmq_ops;
     l->servers = servers;
-    ps_status status = transport_create(&l->transport, error);
+    ps_status status = transport_create(1, &l->transport, error);
     if (status == PS_OK && shared && transport_share(l->transport, shared) != PS_OK)
         status = ps_fail(error, PS_ENOMEM, "out of memory for shared memory");
     for (uint32_t i = 0; i < servers && status == PS_OK; i++) {

@@ -345,7 +345,7 @@ static void member_init(member *m, uint16_t port, uint32_t pixels)
     if (mlp_declare(&model, &m->job.tensors, &error) != PS_OK ||
         partition_init(&m->partition, &m->job, &error) != PS_OK ||
         wire_job_fingerprint(&m->job, &m->fingerprint) != PS_OK ||
-        transport_create(&m->transport, &error) != PS_OK ||
+        transport_create(1, &m->transport, &error) != PS_OK ||
         transport_connect(m->transport, "127.0.0.1", port, &m->socket, &error) != PS_OK ||
         transport_connect(m->transport, "127.0.0.1", port, &m->deaf, &error) != PS_OK)
         die("cannot set up");

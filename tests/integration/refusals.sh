@@ -57,7 +57,7 @@ expect_out worker "rank 2"
 
 begin "--help names every option and ends with 0, and so does --version"
 declare -A names=(
-    [ps]="bind-given listen-fd memory-limit no-shared-memory log-level cluster task strict check-config help version"
+    [ps]="bind-given listen-fd memory-limit io-threads no-shared-memory log-level cluster task strict check-config help version"
     [worker]="data-folder data output-dir hidden first-layer-neurons second-layer-neurons activation init
         batch-size epochs steps seed evaluate-every mode staleness backup-workers guard optimizer learning-rate
         schedule warmup-steps decay-steps momentum beta1 beta2 rho epsilon initial-accumulator l1 l2

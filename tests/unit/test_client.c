@@ -70,6 +70,7 @@ static void start_server(test_server *s, uint32_t index, cluster_task *task)
     *s = (test_server){.config = {.shard = {.index = index, .incarnation = 1}}};
     *task = (cluster_task){.index = index, .host = "127.0.0.1"};
     s->config.listen_fd = loopback_listen(&task->port);
+    s->config.io_threads = 1;
     s->config.port = task->port;
     assert_int_equal(pthread_create(&s->thread, NULL, run_server, s), 0);
 }
@@ -466,7 +467,7 @@ static void server_answers_what_it_cannot_read_under_its_own_index(void **state)
     start_server(&server, 3, &task);
     transport *t;
     transport_socket *s;
-    assert_int_equal(transport_create(&t, NULL), PS_OK);
+    assert_int_equal(transport_create(1, &t, NULL), PS_OK);
     assert_int_equal(transport_connect(t, task.host, task.port, &s, NULL), PS_OK);
     wire_message *m = wire_create(WIRE_PUSH, 0); /* of step 0 */
     m->role = WIRE_WORKER;
@@ -523,7 +524,7 @@ static void server_waits_for_its_name_until_it_is_stopped(void **state)
     char name[71];
     memset(name, 'x', sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    test_server server = {.config = {.host = name, .port = 2222, .listen_fd = -1}};
+    test_server server = {.config = {.host = name, .port = 2222, .listen_fd = -1, .io_threads = 1}};
     assert_int_equal(pthread_create(&server.thread, NULL, run_server, &server), 0);
     assert_int_equal(interrupt_server(&server), PS_EINTERRUPTED);
     assert_string_equal(server.error.text, "interrupted by a signal");
@@ -534,7 +535,7 @@ static void server_that_cannot_listen_ends(void **state)
     (void)state;
     uint16_t port;
     int taken = loopback_listen(&port);
-    test_server server = {.config = {.host = "127.0.0.1", .port = port, .listen_fd = -1}};
+    test_server server = {.config = {.host = "127.0.0.1", .port = port, .listen_fd = -1, .io_threads = 1}};
     run_server(&server);
     assert_int_equal(server.status, PS_EIO);
     assert_non_null(strstr(server.error.text, "Address already in use"));

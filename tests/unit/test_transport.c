@@ -19,7 +19,7 @@ typedef struct {
 static void open_bench(bench *b)
 {
     int fd = loopback_listen(&b->port);
-    assert_int_equal(transport_create(&b->transport, NULL), PS_OK);
+    assert_int_equal(transport_create(1, &b->transport, NULL), PS_OK);
     assert_int_equal(transport_listen(b->transport, NULL, b->port, fd, &b->server, NULL), PS_OK);
     assert_int_equal(transport_connect(b->transport, "127.0.0.1", b->port, &b->client, NULL), PS_OK);
 }
@@ -357,7 +357,7 @@ static void message_to_nobody_stays_with_its_sender(void **state)
     (void)state;
     transport *t;
     transport_socket *s;
-    assert_int_equal(transport_create(&t, NULL), PS_OK);
+    assert_int_equal(transport_create(1, &t, NULL), PS_OK);
     assert_int_equal(transport_connect(t, "127.0.0.1", loopback_unused_port(), &s, NULL), PS_OK);
     wire_message *m = make_pull(77);
     assert_int_equal(transport_send(s, NULL, &m), PS_ESTATE);
@@ -424,7 +424,7 @@ static void assert_listens(const char *listen_host, const char *connect_host)
     bench b;
     ps_error error = {PS_OK, ""};
     b.port = loopback_unused_port();
-    assert_int_equal(transport_create(&b.transport, NULL), PS_OK);
+    assert_int_equal(transport_create(1, &b.transport, NULL), PS_OK);
     if (transport_listen(b.transport, listen_host, b.port, -1, &b.server, &error) != PS_OK)
         fail_msg("%s", error.text);
     assert_int_equal(transport_connect(b.transport, connect_host, b.port, &b.client, NULL), PS_OK);
@@ -471,7 +471,7 @@ static void name_that_does_not_resolve_is_told_apart(void **state)
     transport *t;
     transport_socket *s;
     ps_error error;
-    assert_int_equal(transport_create(&t, NULL), PS_OK);
+    assert_int_equal(transport_create(1, &t, NULL), PS_OK);
     assert_int_equal(transport_listen(t, unresolvable, 2222, -1, &s, &error), PS_ENOENT);
     assert_null(s);
     assert_non_null(strstr(error.text, "cannot listen on 'nnn"));
@@ -488,7 +488,7 @@ static void address_that_cannot_be_listened_on_is_named(void **state)
     char expected[128];
     uint16_t port;
     int taken = loopback_listen(&port);
-    assert_int_equal(transport_create(&t, NULL), PS_OK);
+    assert_int_equal(transport_create(1, &t, NULL), PS_OK);
     assert_int_equal(transport_listen(t, "127.0.0.1", port, -1, &s, &error), PS_EIO);
     assert_null(s);
     snprintf(expected, sizeof expected, "cannot listen on tcp://127.0.0.1:%u: Address already in use", port);
