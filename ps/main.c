@@ -22,6 +22,8 @@ typedef struct {
     bool share_memory;
     int io_threads;
     uint64_t memory_max_bytes; /* 0: half of what the host has */
+    uint32_t threads;
+    processor_list processors;
 } ps_options;
 
 enum {
@@ -30,6 +32,8 @@ enum {
     KEY_MEMORY_LIMIT,
     KEY_NO_SHARED_MEMORY,
     KEY_IO_THREADS,
+    KEY_THREADS,
+    KEY_PIN_CPUS,
     KEY_LOG_LEVEL
 };
 
@@ -43,6 +47,9 @@ static const struct argp_option options[] = {
      "Threads that move bytes to and from the sockets; each serves some of the workers (1)", 0},
     {"no-shared-memory", KEY_NO_SHARED_MEMORY, 0, 0,
      "Take gradients and give weights through the socket alone, also of workers on this host", 0},
+    {"threads", KEY_THREADS, "N", 0, "Threads that share the arithmetic of updates (default: 1)", 0},
+    {"pin-cpus", KEY_PIN_CPUS, "LIST", 0,
+     "Processors on which these threads run, one each and in this order, such as 0-3,8 (default: any)", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
     {0},
 };
@@ -74,9 +81,22 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         option_unsigned("memory-limit", argument, 1, UINT32_MAX, &number, &error);
         o->memory_max_bytes = number << 20;
         break;
+    case KEY_THREADS:
+        option_unsigned("threads", argument, 1, CREW_THREADS_MAX, &number, &error);
+        o->threads = (uint32_t)number;
+        break;
+    case KEY_PIN_CPUS:
+        if (processors_parse("pin-cpus", argument, &o->processors, &error) == PS_OK)
+            processors_check("pin-cpus", &o->processors, &error);
+        break;
     case KEY_LOG_LEVEL:
         log_level_parse(argument, &o->level, &error);
         break;
+    case ARGP_KEY_END:
+        if (o->processors.count > 0 && o->processors.count < o->threads)
+            argp_error(state, "--pin-cpus lists %u processors for %u threads", o->processors.count,
+                       o->threads);
+        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' is no option of a ps; training options belong to the workers", argument);
         return 0;
@@ -121,6 +141,8 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
         .stop = stop_on_signals(),
         .io_threads = o->io_threads,
         .share_memory = o->share_memory,
+        .threads = o->threads,
+        .processors = &o->processors,
         .shard =
             {
                 .index = cluster->index,
@@ -139,7 +161,8 @@ int main(int argc, char **argv)
                     .listen_fd = -1,
                     .share_memory = true,
                     .io_threads = 1,
-                    .memory_max_bytes = half_of_memory()};
+                    .memory_max_bytes = half_of_memory(),
+                    .threads = 1};
     argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     log_setup("ps", o.level);

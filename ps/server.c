@@ -33,6 +33,7 @@ typedef struct {
     transport *transport;
     transport_socket *socket;
     pool *pool;
+    crew *threads;
     shard *shard;
     waiting *unsent;
     uint64_t swept_ms;
@@ -203,9 +204,14 @@ ps_status server_run(const server_config *config, ps_error *error)
 {
     server s = {.index = config->shard.index};
     fpmode_flush_denormals();
-    ps_status status = pool_create(config->share_memory, &s.pool);
+    ps_status status =
+        crew_create(config->threads ? config->threads : 1, config->processors, &s.threads, error);
+    if (status != PS_OK)
+        goto done;
+    status = pool_create(config->share_memory, &s.pool);
     shard_config core = config->shard;
     core.pool = s.pool;
+    core.threads = s.threads;
     if (status == PS_OK)
         status = shard_create(&core, &s.shard);
     if (status != PS_OK) {
@@ -217,6 +223,8 @@ ps_status server_run(const server_config *config, ps_error *error)
         status = transport_share(s.transport, s.pool);
     if (status == PS_OK)
         status = listen_on(&s, config, error);
+    if (status == PS_OK) /* only now: ZeroMQ's own threads, which inherit it, are there */
+        status = crew_pin_caller(s.threads, error);
     if (status != PS_OK)
         goto done;
     log_info("listening on %s:%u", config->host ? config->host : "*", config->port);
@@ -230,6 +238,7 @@ done:
     /* The shard holds gradients that lie in memory the transport has mapped; the transport, weights of the
      * pool. */
     shard_destroy(&s.shard);
+    crew_destroy(&s.threads);
     transport_destroy(&s.transport);
     pool_destroy(&s.pool);
     return status;

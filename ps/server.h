@@ -1,8 +1,9 @@
 /* server.h - the daemon's loop: feeds a shard from ZeroMQ and the clock until the job has finished.
  *
- * One thread: it receives, lets the shard think, and sends. A message that cannot leave because its peer's
- * queue is full waits here, so a slow worker delays itself alone. So may only a few for one peer: of one that
- * asks without reading, the further answers are dropped. */
+ * One thread: it receives, lets the shard think, and sends; a crew (ps/crew.h) may help it to compute. A
+ * message that cannot leave because its peer's queue is full waits here, so a slow worker delays itself
+ * alone. So may only a few for one peer: of one that asks without reading, the further answers are dropped.
+ */
 #ifndef PENSTOCK_PS_SERVER_H
 #define PENSTOCK_PS_SERVER_H
 
@@ -19,13 +20,15 @@ typedef struct {
     int listen_fd;                     /* a bound, listening socket to use instead; -1: none */
     int io_threads;                    /* of ZeroMQ; 1 or more */
     bool share_memory;                 /* with workers on this host */
-    shard_config shard;                /* its pool is made here */
+    uint32_t threads;                  /* that share the arithmetic; 0 or 1: this one alone */
+    const processor_list *processors;  /* of the threads, this one first; NULL or none: as the system likes */
+    shard_config shard;                /* its pool and threads are made here */
     const volatile sig_atomic_t *stop; /* non-zero: end */
 } server_config;
 
 /* Blocks until the job has finished (PS_OK), it cannot go on (why is in `error`), or the stop flag is set
  * (PS_EINTERRUPTED). While `host` does not resolve, as when a pod is younger than its name, it tries again
- * and says so. PS_EIO if it cannot listen. */
+ * and says so. PS_EIO if it cannot listen; as crew_create. */
 ps_status server_run(const server_config *config, ps_error *error);
 
 #endif

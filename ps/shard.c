@@ -161,7 +161,8 @@ static ps_status adopt_job(shard *s, const job_config *job, ps_error *error)
     if (status == PS_OK)
         status = consistency_init(&s->consistency, &s->job);
     if (status == PS_OK)
-        status = store_create(&s->job, &s->partition, s->config.index, s->config.pool, &s->store);
+        status = store_create(&s->job, &s->partition, s->config.index, s->config.pool, s->config.threads,
+                              &s->store);
     if (status == PS_OK)
         status = create_members(s);
     if (status != PS_OK) {

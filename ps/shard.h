@@ -17,6 +17,7 @@
 #include "common/pool.h"
 #include "common/status.h"
 #include "common/wire.h"
+#include "ps/crew.h"
 
 enum {
     SHARD_REQUESTS_MAX = 64, /* requests of one member that may wait at a time, unless slices demand more */
@@ -33,6 +34,7 @@ typedef struct {
     uint32_t servers, workers;
     uint64_t memory_max_bytes; /* a job that needs more is refused; 0: no limit */
     pool *pool;                /* where weights are kept, borrowed; NULL: in memory of the shard's own */
+    crew *threads;             /* that share its arithmetic, borrowed; NULL: the caller's alone */
 } shard_config;
 
 typedef struct {

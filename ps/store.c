@@ -8,22 +8,40 @@
 #include "ps/optimizer.h"
 
 typedef struct {
-    uint32_t count;                    /* elements */
-    buffer *current;                   /* never written */
-    buffer *previous;                  /* the version before, or NULL */
-    buffer *next;                      /* where the coming update writes; nobody else holds it; or NULL */
-    float *slots[OPTIMIZER_SLOTS_MAX]; /* owned */
+    const slice *cut;
+    buffer *current;  /* never written */
+    buffer *previous; /* the version before, or NULL */
+    buffer *next;     /* where the coming update writes; nobody else holds it; or NULL */
+    buffer *slots[OPTIMIZER_SLOTS_MAX];
 } stored_slice;
+
+/* A place among the elements of all slices, one slice behind the other. */
+typedef struct {
+    uint32_t ordinal;
+    uint32_t offset;
+} place;
+
+/* What one thread of the crew owns. */
+typedef struct {
+    place from, to;
+    optimizer_gradient *gradients; /* (workers) scratch */
+    bool finite;                   /* of the update just made */
+} part;
 
 struct store {
     const job_config *job;
     pool *memory;
+    crew *threads;
     uint64_t updates;
     bool streaming; /* an update touches more than the caches hold */
+    part *parts;    /* (threads) */
+    optimizer_gradient *gradients;
     uint32_t count;
-    optimizer_gradient *gradients; /* (workers) scratch */
     stored_slice slices[];
 };
+
+/* Parts are cut at multiples of this, so that no cache line belongs to two threads, and few pages do. */
+enum { ELEMENTS_PER_CUT = 1024 };
 
 uint64_t store_bytes(const job_config *job, const partition *p, uint32_t server)
 {
@@ -40,25 +58,83 @@ static bool exceeds_caches(const job_config *job, const partition *p, uint32_t s
     return cache_bytes > 0 && store_bytes(job, p, server) + gradients > (uint64_t)cache_bytes;
 }
 
-static ps_status slice_init(stored_slice *stored, const job_config *job, pool *memory, const slice *cut)
+/* ---- parts of the crew ---- */
+
+/* Where the elements before number `element` end, at the next place to cut. */
+static place place_of(const store *s, uint64_t element)
 {
-    const tensor *t = &job->tensors.tensors[cut->tensor];
-    stored->count = cut->count;
+    for (uint32_t i = 0; i < s->count; i++) {
+        uint64_t count = s->slices[i].cut->count;
+        if (element < count) {
+            uint64_t offset = (element + ELEMENTS_PER_CUT - 1) / ELEMENTS_PER_CUT * ELEMENTS_PER_CUT;
+            return (place){i, (uint32_t)(offset < count ? offset : count)};
+        }
+        element -= count;
+    }
+    return (place){s->count, 0};
+}
+
+static void cut_parts(store *s, uint32_t workers)
+{
+    uint32_t threads = crew_threads(s->threads);
+    uint64_t elements = 0;
+    for (uint32_t i = 0; i < s->count; i++)
+        elements += s->slices[i].cut->count;
+    for (uint32_t t = 0; t < threads; t++) {
+        s->parts[t].from = place_of(s, elements * t / threads);
+        s->parts[t].to = place_of(s, elements * (t + 1) / threads);
+        s->parts[t].gradients = s->gradients + (size_t)t * workers;
+    }
+}
+
+/* Elements [*first, *first + count) of slice `ordinal` belong to the part. */
+static uint32_t elements_of(const store *s, const part *p, uint32_t ordinal, uint32_t *first)
+{
+    uint32_t end = ordinal == p->to.ordinal ? p->to.offset : s->slices[ordinal].cut->count;
+    *first = ordinal == p->from.ordinal ? p->from.offset : 0;
+    return end - *first;
+}
+
+/* The part's last slice may have no element of it. */
+static uint32_t last_ordinal(const store *s, const part *p)
+{
+    return p->to.ordinal < s->count ? p->to.ordinal + 1 : s->count;
+}
+
+/* ---- creation ---- */
+
+static ps_status slice_allocate(stored_slice *stored, const job_config *job, pool *memory, const slice *cut)
+{
+    stored->cut = cut;
     stored->current = pool_take(memory, cut->count * sizeof(float));
     if (!stored->current)
         return PS_ENOMEM;
-    float *weights = buffer_data(stored->current);
-    random_initialize(t, job->seed, cut->offset, cut->count, weights);
     for (uint32_t k = 0; k < optimizer_slots(&job->optimizer); k++) {
-        stored->slots[k] = malloc(cut->count * sizeof(float));
+        stored->slots[k] = buffer_alloc(cut->count * sizeof(float));
         if (!stored->slots[k])
             return PS_ENOMEM;
-        optimizer_init_slot(&job->optimizer, k, weights, stored->slots[k], cut->count);
     }
     return PS_OK;
 }
 
-ps_status store_create(const job_config *job, const partition *p, uint32_t server, pool *memory, store **out)
+static void initialize_part(void *context, uint32_t thread)
+{
+    const store *s = context;
+    const part *p = &s->parts[thread];
+    for (uint32_t i = p->from.ordinal; i < last_ordinal(s, p); i++) {
+        const stored_slice *stored = &s->slices[i];
+        uint32_t first, count = elements_of(s, p, i, &first);
+        float *weights = (float *)buffer_data(stored->current) + first;
+        random_initialize(&s->job->tensors.tensors[stored->cut->tensor], s->job->seed,
+                          stored->cut->offset + first, count, weights);
+        for (uint32_t k = 0; k < optimizer_slots(&s->job->optimizer); k++)
+            optimizer_init_slot(&s->job->optimizer, k, weights,
+                                (float *)buffer_data(stored->slots[k]) + first, count);
+    }
+}
+
+ps_status store_create(const job_config *job, const partition *p, uint32_t server, pool *memory,
+                       crew *threads, store **out)
 {
     uint32_t count = partition_server_count(p, server);
     store *s = calloc(1, sizeof *s + count * sizeof s->slices[0]);
@@ -67,17 +143,23 @@ ps_status store_create(const job_config *job, const partition *p, uint32_t serve
         return PS_ENOMEM;
     s->job = job;
     s->memory = memory;
+    s->threads = threads;
     s->count = count;
     s->streaming = exceeds_caches(job, p, server);
     ps_status status = PS_OK;
-    s->gradients = calloc(job->workers, sizeof *s->gradients);
-    if (!s->gradients)
+    s->parts = calloc(crew_threads(threads), sizeof *s->parts);
+    s->gradients = calloc((size_t)crew_threads(threads) * job->workers, sizeof *s->gradients);
+    if (!s->parts || !s->gradients)
         status = PS_ENOMEM;
     const uint32_t *numbers = p->server_slices + p->server_first[server];
     for (uint32_t i = 0; i < count && status == PS_OK; i++)
-        status = slice_init(&s->slices[i], job, memory, &p->slices[numbers[i]]);
-    if (status != PS_OK)
+        status = slice_allocate(&s->slices[i], job, memory, &p->slices[numbers[i]]);
+    if (status == PS_OK) {
+        cut_parts(s, job->workers);
+        crew_run(threads, initialize_part, s);
+    } else {
         store_destroy(&s);
+    }
     *out = s;
     return status;
 }
@@ -93,8 +175,9 @@ void store_destroy(store **handle)
         buffer_unref(&s->slices[i].previous);
         buffer_unref(&s->slices[i].next);
         for (int k = 0; k < OPTIMIZER_SLOTS_MAX; k++)
-            free(s->slices[i].slots[k]);
+            buffer_unref(&s->slices[i].slots[k]);
     }
+    free(s->parts);
     free(s->gradients);
     free(s);
 }
@@ -103,6 +186,8 @@ buffer *store_weights(const store *s, uint32_t ordinal)
 {
     return s->slices[ordinal].current;
 }
+
+/* ---- updates ---- */
 
 /* Finds every slice a buffer to write to: the previous version if its last reader is gone. */
 static ps_status prepare_next(store *s)
@@ -116,11 +201,52 @@ static ps_status prepare_next(store *s)
             stored->previous = NULL;
             continue;
         }
-        stored->next = pool_take(s->memory, stored->count * sizeof(float));
+        stored->next = pool_take(s->memory, stored->cut->count * sizeof(float));
         if (!stored->next)
             return PS_ENOMEM;
     }
     return PS_OK;
+}
+
+typedef struct {
+    store *store;
+    const store_gradient *gradients;
+    uint32_t count;
+    float learning_rate;
+} update;
+
+static float *slot_at(const stored_slice *stored, int slot, uint32_t first)
+{
+    return stored->slots[slot] ? (float *)buffer_data(stored->slots[slot]) + first : NULL;
+}
+
+static void update_part(void *context, uint32_t thread)
+{
+    const update *u = context;
+    const store *s = u->store;
+    part *p = &u->store->parts[thread];
+    p->finite = true;
+    for (uint32_t i = p->from.ordinal; i < last_ordinal(s, p); i++) {
+        const stored_slice *stored = &s->slices[i];
+        uint32_t first, count = elements_of(s, p, i, &first);
+        for (uint32_t g = 0; g < u->count; g++)
+            p->gradients[g] = (optimizer_gradient){
+                .values = (const float *)buffer_bytes(u->gradients[g].slices[i]) + first,
+                .weight = u->gradients[g].weight,
+            };
+        optimizer_step step = {
+            .weights = (const float *)buffer_bytes(stored->current) + first,
+            .next = (float *)buffer_data(stored->next) + first,
+            .slots = {slot_at(stored, 0, first), slot_at(stored, 1, first)},
+            .gradients = p->gradients,
+            .gradient_count = u->count,
+            .count = count,
+            .learning_rate = u->learning_rate,
+            .update = s->updates,
+            .streaming = s->streaming,
+        };
+        p->finite &= optimizer_apply(&s->job->optimizer, &step);
+    }
 }
 
 ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count, float learning_rate,
@@ -128,27 +254,14 @@ ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count,
 {
     if (prepare_next(s) != PS_OK)
         return PS_ENOMEM;
-    *finite = true;
     s->updates++;
+    update u = {.store = s, .gradients = gradients, .count = count, .learning_rate = learning_rate};
+    crew_run(s->threads, update_part, &u);
+    *finite = true;
+    for (uint32_t t = 0; t < crew_threads(s->threads); t++)
+        *finite &= s->parts[t].finite;
     for (uint32_t i = 0; i < s->count; i++) {
         stored_slice *stored = &s->slices[i];
-        for (uint32_t g = 0; g < count; g++)
-            s->gradients[g] = (optimizer_gradient){
-                .values = buffer_bytes(gradients[g].slices[i]),
-                .weight = gradients[g].weight,
-            };
-        optimizer_step step = {
-            .weights = buffer_bytes(stored->current),
-            .next = buffer_data(stored->next),
-            .slots = {stored->slots[0], stored->slots[1]},
-            .gradients = s->gradients,
-            .gradient_count = count,
-            .count = stored->count,
-            .learning_rate = learning_rate,
-            .update = s->updates,
-            .streaming = s->streaming,
-        };
-        *finite &= optimizer_apply(&s->job->optimizer, &step);
         buffer_unref(&stored->previous);
         stored->previous = stored->current;
         stored->current = stored->next;

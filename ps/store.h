@@ -5,7 +5,11 @@
  * that nobody else holds, so a reply, a checkpoint or the version before the current one is just a
  * reference. When an update leaves a shard, each slice has its current and its previous version.
  *
- * Knows slices by ordinal (their place in this shard); not steps, workers or messages. One thread. */
+ * Knows slices by ordinal (their place in this shard); not steps, workers or messages.
+ *
+ * One thread calls; a crew shares the arithmetic. Each of its threads owns a fixed part of the elements,
+ * equal but for some pages, and is the first to touch their memory; bits do not depend on the number of
+ * threads. */
 #ifndef PENSTOCK_PS_STORE_H
 #define PENSTOCK_PS_STORE_H
 
@@ -15,15 +19,17 @@
 #include "common/buffer.h"
 #include "common/partition.h"
 #include "common/pool.h"
+#include "ps/crew.h"
 
 typedef struct store store;
 
 /* Bytes that store_create would allocate for `server`, weights in two versions and slots. */
 uint64_t store_bytes(const job_config *job, const partition *p, uint32_t server);
 
-/* Allocates and initialises the slices of `server`. `job`, `p` and `memory`, where weights are kept, are
- * borrowed. PS_ENOMEM. */
-ps_status store_create(const job_config *job, const partition *p, uint32_t server, pool *memory, store **out);
+/* Allocates and initialises the slices of `server`. `job`, `p`, `memory`, where weights are kept, and
+ * `threads` are borrowed. PS_ENOMEM. */
+ps_status store_create(const job_config *job, const partition *p, uint32_t server, pool *memory,
+                       crew *threads, store **out);
 void store_destroy(store **s);
 
 /* The current version of a slice, borrowed; take a reference to keep it. */

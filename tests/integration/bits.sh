@@ -40,6 +40,13 @@ for optimizer in sgd momentum adam; do
     fi
 done
 
+begin "the threads of a ps do not show in the bits"
+train alone 2 3 "${common[@]}" "${momentum[@]}"
+ps_options=(--threads 3)
+train together 2 3 "${common[@]}" "${momentum[@]}"
+ps_options=()
+same_model alone together
+
 begin "norm clipping was in use"
 train clipped 1 3 "${common[@]}" "${adam[@]}"
 train free 1 3 "${common[@]}" --optimizer adam --learning-rate 0.002

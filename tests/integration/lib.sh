@@ -208,12 +208,15 @@ task() {
     echo "{\"cluster\": $1, \"task\": {\"type\": \"$2\", \"index\": $3}}"
 }
 
+# Options that every ps of a cluster is given.
+ps_options=()
+
 # start_cluster CLUSTER PS WORKERS OPTION...   every ps and worker of a dense cluster, by hand.
 start_cluster() {
     local cluster=$1 servers=$2 workers=$3 i
     shift 3
     for ((i = 0; i < servers; i++)); do
-        start_task "ps-$i" "$(task "$cluster" ps "$i")" "$ps"
+        start_task "ps-$i" "$(task "$cluster" ps "$i")" "$ps" "${ps_options[@]}"
     done
     for ((i = 0; i < workers; i++)); do
         start_task "worker-$i" "$(task "$cluster" worker "$i")" "$worker" \

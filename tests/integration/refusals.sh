@@ -57,7 +57,8 @@ expect_out worker "rank 2"
 
 begin "--help names every option and ends with 0, and so does --version"
 declare -A names=(
-    [ps]="bind-given listen-fd memory-limit io-threads no-shared-memory log-level cluster task strict check-config help version"
+    [ps]="bind-given listen-fd memory-limit io-threads no-shared-memory threads pin-cpus log-level cluster task
+        strict check-config help version"
     [worker]="data-folder data output-dir hidden first-layer-neurons second-layer-neurons activation init
         batch-size epochs steps seed evaluate-every mode staleness backup-workers guard optimizer learning-rate
         schedule warmup-steps decay-steps momentum beta1 beta2 rho epsilon initial-accumulator l1 l2
@@ -197,6 +198,19 @@ for i in 1 0; do
     [ "$i" = 0 ] || await_log ps-0 "waits for worker 0"
 done
 await_all
+
+begin "threads that cannot be had are refused with the reason"
+refuse_option() {
+    run_program "refused-$1" 2 "$ps" "${@:3}"
+    expect_log "refused-$1" "$2"
+}
+refuse_option 1 "--threads: '0' is not a whole number from 1 to 256" --threads 0
+refuse_option 2 "--threads: '257' is not a whole number from 1 to 256" --threads 257
+refuse_option 3 "--pin-cpus: '0-' is not a list of processors such as 0-3,8" --pin-cpus 0-
+refuse_option 4 "--pin-cpus: 1-0 runs backwards" --pin-cpus 1-0
+refuse_option 5 "--pin-cpus: processor 1023 is not there, or not for this process" --pin-cpus 1023
+first_processor=$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')
+refuse_option 6 "--pin-cpus lists 1 processors for 2 threads" --threads 2 --pin-cpus "$first_processor"
 
 begin "a name that does not resolve is tried again and again, and named"
 cluster='{"ps": ["ps0.invalid:2222"], "worker": ["worker-0.example:2222"]}'

@@ -4,8 +4,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/fpmode.h"
 #include "common/random.h"
 #include "tests/unit/job_sample.h"
+#include "tests/unit/numbers.h"
 #include "tests/unit/torture.h"
 
 /* Of all tests: what one gives back the next may take. */
@@ -22,7 +24,7 @@ static void open_bench(bench *b, uint64_t elements)
 {
     job_sample(&b->job, 1, 2, elements);
     assert_int_equal(partition_init(&b->map, &b->job, NULL), PS_OK);
-    assert_int_equal(store_create(&b->job, &b->map, 0, memory, &b->store), PS_OK);
+    assert_int_equal(store_create(&b->job, &b->map, 0, memory, NULL, &b->store), PS_OK);
 }
 
 static void close_bench(bench *b)
@@ -77,7 +79,7 @@ static void initial_values_are_those_of_the_tensor_wherever_it_is_cut(void **sta
     uint64_t seen = 0;
     for (uint32_t server = 0; server < 3; server++) {
         store *s;
-        assert_int_equal(store_create(&job, &map, server, memory, &s), PS_OK);
+        assert_int_equal(store_create(&job, &map, server, memory, NULL, &s), PS_OK);
         for (uint32_t i = 0; i < partition_server_count(&map, server); i++) {
             const slice *cut = &map.slices[map.server_slices[map.server_first[server] + i]];
             assert_int_equal(buffer_size(store_weights(s, i)), cut->count * sizeof(float));
@@ -237,6 +239,108 @@ static void update_without_memory_changes_nothing(void **state)
     close_bench(&b);
 }
 
+/* ---- threads ---- */
+
+/* Tensors of awkward sizes, from one element to several slices, initialised in all ways that take a while. */
+static void awkward_job(job_config *job, int kind)
+{
+    static const uint64_t sizes[] = {1, 5000, 3, 1024, 4100, 1023, 1025};
+    job_sample(job, 1, 3, 2500);
+    job->seed = 7;
+    job->slice_bytes = 3 * JOB_SLICE_BYTES_MIN;
+    job->optimizer.kind = (optimizer_kind)kind;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "t%zu", i);
+        initializer init = {.kind = i % 2 ? INITIALIZER_NORMAL : INITIALIZER_UNIFORM, .a = 0, .b = 1};
+        job_sample_add(job, name, sizes[i], init);
+    }
+}
+
+enum { AWKWARD_WORKERS = 3, AWKWARD_SLICES_MAX = 16, AWKWARD_ELEMENTS = 2500 + 12176, AWKWARD_STEPS = 4 };
+
+/* Copies all weights behind each other; returns the number of elements. */
+static uint64_t copy_weights(const store *s, uint32_t slices, float *weights)
+{
+    uint64_t elements = 0;
+    for (uint32_t i = 0; i < slices; i++) {
+        const buffer *b = store_weights(s, i);
+        memcpy(weights + elements, buffer_bytes(b), buffer_size(b));
+        elements += buffer_size(b) / sizeof *weights;
+    }
+    return elements;
+}
+
+/* Initial weights, then those after each step; the gradient of the second is not finite in one element. */
+static void train_awkwardly(int kind, crew *threads, float weights[AWKWARD_STEPS + 1][AWKWARD_ELEMENTS])
+{
+    static float gradients[AWKWARD_WORKERS][AWKWARD_SLICES_MAX][3 * 1024];
+    job_config job;
+    partition map;
+    store *s;
+    awkward_job(&job, kind);
+    assert_int_equal(partition_init(&map, &job, NULL), PS_OK);
+    uint32_t slices = partition_server_count(&map, 0);
+    assert_true(slices <= AWKWARD_SLICES_MAX);
+    assert_int_equal(store_create(&job, &map, 0, memory, threads, &s), PS_OK);
+    assert_int_equal(copy_weights(s, slices, weights[0]), AWKWARD_ELEMENTS);
+    numbers n = {1};
+    for (int t = 1; t <= AWKWARD_STEPS; t++) {
+        buffer *parts[AWKWARD_WORKERS][AWKWARD_SLICES_MAX];
+        store_gradient shares[AWKWARD_WORKERS];
+        for (uint32_t w = 0; w < AWKWARD_WORKERS; w++) {
+            numbers_fill(&n, 1, gradients[w][0], AWKWARD_SLICES_MAX * 3 * 1024);
+            if (t == 2 && w == 1)
+                gradients[w][slices - 1][0] = NAN;
+            for (uint32_t i = 0; i < slices; i++)
+                parts[w][i] = buffer_wrap(gradients[w][i], buffer_size(store_weights(s, i)), NULL, NULL);
+            shares[w] = (store_gradient){parts[w], 0.25f * (float)(w + 1)};
+        }
+        bool finite;
+        assert_int_equal(store_apply(s, shares, AWKWARD_WORKERS, 0.1f, &finite), PS_OK);
+        assert_int_equal(finite, t != 2);
+        copy_weights(s, slices, weights[t]);
+        for (uint32_t w = 0; w < AWKWARD_WORKERS; w++)
+            for (uint32_t i = 0; i < slices; i++)
+                buffer_unref(&parts[w][i]);
+    }
+    store_destroy(&s);
+    partition_fini(&map);
+    job_fini(&job);
+}
+
+static void bits_are_the_same_whatever_the_number_of_threads(void **state)
+{
+    (void)state;
+    static float expected[AWKWARD_STEPS + 1][AWKWARD_ELEMENTS], got[AWKWARD_STEPS + 1][AWKWARD_ELEMENTS];
+    static const uint32_t threads[] = {1, 2, 3, 8, 31};
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        crew *c;
+        assert_int_equal(crew_create(threads[i], NULL, &c, NULL), PS_OK);
+        for (int kind = OPTIMIZER_SGD; kind <= OPTIMIZER_FTRL; kind++) {
+            train_awkwardly(kind, NULL, expected);
+            train_awkwardly(kind, c, got);
+            assert_memory_equal(got, expected, sizeof expected);
+        }
+        crew_destroy(&c);
+    }
+}
+
+static void more_threads_than_elements_do_no_harm(void **state)
+{
+    (void)state;
+    bench b;
+    crew *c;
+    assert_int_equal(crew_create(8, NULL, &c, NULL), PS_OK);
+    open_bench(&b, 3);
+    store_destroy(&b.store);
+    assert_int_equal(store_create(&b.job, &b.map, 0, memory, c, &b.store), PS_OK);
+    assert_int_equal(apply(&b, 2), PS_OK);
+    assert_holds(store_weights(b.store, 0), -2);
+    close_bench(&b);
+    crew_destroy(&c);
+}
+
 static void creation_survives_each_failing_allocation(void **state)
 {
     (void)state;
@@ -248,7 +352,7 @@ static void creation_survives_each_failing_allocation(void **state)
         assert_true(allowed < 50);
         store *s;
         torture_begin(allowed);
-        status = store_create(&b.job, &b.map, 0, memory, &s);
+        status = store_create(&b.job, &b.map, 0, memory, NULL, &s);
         torture_end();
         assert_int_equal(status == PS_OK, s != NULL);
         store_destroy(&s);
@@ -285,6 +389,7 @@ static int drop_memory(void **state)
 
 int main(void)
 {
+    fpmode_flush_denormals(); /* as the threads of a crew do */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(initial_values_are_those_of_the_tensor_wherever_it_is_cut),
         cmocka_unit_test(update_moves_every_slice_to_its_next_version),
@@ -294,6 +399,8 @@ int main(void)
         cmocka_unit_test(two_buffers_take_turns_when_nobody_reads),
         cmocka_unit_test(update_allocates_only_for_slices_that_are_read),
         cmocka_unit_test(update_without_memory_changes_nothing),
+        cmocka_unit_test(bits_are_the_same_whatever_the_number_of_threads),
+        cmocka_unit_test(more_threads_than_elements_do_no_harm),
         cmocka_unit_test(creation_survives_each_failing_allocation),
         cmocka_unit_test(bytes_count_two_versions_and_the_slots),
     };
