@@ -14,7 +14,9 @@ struct buffer {
     buffer_release *release; /* NULL: nothing to give back */
     void *context;
     atomic_uint references;
+    bool placed; /* lies in memory of someone else */
 };
+static_assert(sizeof(buffer) <= sizeof(buffer_place), "a buffer fits its place");
 
 static void release_allocated(void *data, void *context)
 {
@@ -22,17 +24,26 @@ static void release_allocated(void *data, void *context)
     free(data);
 }
 
-buffer *buffer_wrap(void *data, size_t bytes, buffer_release *release, void *context)
+static buffer *fill(buffer *b, bool placed, void *data, size_t bytes, buffer_release *release, void *context)
 {
-    buffer *b = malloc(sizeof *b);
-    if (!b)
-        return NULL;
     b->data = data;
     b->bytes = bytes;
     b->release = release;
     b->context = context;
+    b->placed = placed;
     atomic_init(&b->references, 1);
     return b;
+}
+
+buffer *buffer_wrap(void *data, size_t bytes, buffer_release *release, void *context)
+{
+    buffer *b = malloc(sizeof *b);
+    return b ? fill(b, false, data, bytes, release, context) : NULL;
+}
+
+buffer *buffer_wrap_at(buffer_place *place, void *data, size_t bytes, buffer_release *release, void *context)
+{
+    return fill((buffer *)place, true, data, bytes, release, context);
 }
 
 buffer *buffer_alloc(size_t bytes)
@@ -66,9 +77,11 @@ void buffer_unref(buffer **b)
     /* Release: our reads and writes happen before the bytes are reused. Acquire: theirs before ours. */
     if (atomic_fetch_sub_explicit(&held->references, 1, memory_order_acq_rel) != 1)
         return;
+    bool placed = held->placed; /* its place may be used again as soon as it is released */
     if (held->release)
         held->release(held->data, held->context);
-    free(held);
+    if (!placed)
+        free(held);
 }
 
 bool buffer_is_shared(const buffer *b)

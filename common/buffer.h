@@ -9,6 +9,7 @@
 #ifndef PENSTOCK_COMMON_BUFFER_H
 #define PENSTOCK_COMMON_BUFFER_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -23,6 +24,15 @@ buffer *buffer_alloc(size_t bytes);
 /* A buffer over memory of someone else; `release` (may be NULL) gives it back. NULL if out of memory,
  * and then `release` has not been called. */
 buffer *buffer_wrap(void *data, size_t bytes, buffer_release *release, void *context);
+
+/* Room for a buffer in memory of someone else. */
+typedef struct {
+    alignas(max_align_t) unsigned char bytes[64];
+} buffer_place;
+
+/* As buffer_wrap, but allocates nothing: the buffer lives in `place` until `release` is called, which is the
+ * last that touches it and may use it again. */
+buffer *buffer_wrap_at(buffer_place *place, void *data, size_t bytes, buffer_release *release, void *context);
 
 /* Another reference to the same buffer. */
 buffer *buffer_ref(buffer *b);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "tests/unit/unit.h"
 
@@ -48,6 +49,30 @@ static void impossible_size_is_refused(void **state)
     assert_null(buffer_alloc(SIZE_MAX));
 }
 
+/* Scribbles over the place, as whoever uses it again would. */
+static void reuse_place(void *data, void *context)
+{
+    (void)data;
+    memset(context, 0xff, sizeof(buffer_place));
+}
+
+static void buffer_in_a_place_is_the_callers_again_when_it_is_released(void **state)
+{
+    (void)state;
+    buffer_place place;
+    char memory[8];
+    for (int i = 0; i < 2; i++) {
+        buffer *b = buffer_wrap_at(&place, memory, sizeof memory, reuse_place, &place);
+        assert_ptr_equal(buffer_data(b), memory);
+        assert_int_equal(buffer_size(b), sizeof memory);
+        buffer *again = buffer_ref(b);
+        buffer_unref(&b);
+        assert_false(buffer_is_shared(again));
+        buffer_unref(&again);
+        assert_int_equal(place.bytes[0], 0xff);
+    }
+}
+
 static void *drop(void *argument)
 {
     buffer *b = argument;
@@ -77,6 +102,7 @@ int main(void)
         cmocka_unit_test(last_unref_releases_once_and_nulls_the_handle),
         cmocka_unit_test(allocated_bytes_are_aligned_to_64),
         cmocka_unit_test(impossible_size_is_refused),
+        cmocka_unit_test(buffer_in_a_place_is_the_callers_again_when_it_is_released),
         cmocka_unit_test(references_may_be_dropped_on_any_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,26 @@ static void failed_loan_is_not_counted(void **state)
     lease_fini(&l);
 }
 
+static void what_was_lent_is_lent_again_without_allocating(void **state)
+{
+    (void)state;
+    enum { LOANS = 8, ROUNDS = 5 };
+    buffer *lent[LOANS];
+    lease l;
+    lease_init(&l);
+    for (int round = 0; round < ROUNDS; round++) {
+        torture_begin(round == 0 ? LOANS : 0);
+        for (int i = 0; i < LOANS; i++)
+            lent[i] = lease_lend(&l, "x", 1);
+        torture_end();
+        for (int i = 0; i < LOANS; i++) {
+            assert_non_null(lent[i]);
+            buffer_unref(&lent[i]);
+        }
+    }
+    lease_fini(&l);
+}
+
 static void *drop(void *argument)
 {
     buffer *b = argument;
@@ -101,6 +121,25 @@ static void lender_may_write_once_the_wait_is_over(void **state)
     free(l);
 }
 
+static void lender_that_gave_up_waiting_may_wait_again(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 200 };
+    lease l;
+    lease_init(&l);
+    for (int round = 0; round < ROUNDS; round++) {
+        pthread_t thread;
+        buffer *b = lease_lend(&l, "x", 1), *again = buffer_ref(b);
+        buffer_unref(&again);
+        assert_int_equal(pthread_create(&thread, NULL, drop, b), 0);
+        while (!lease_wait(&l, 0))
+            ;
+        assert_true(lease_is_idle(&l));
+        pthread_join(thread, NULL);
+    }
+    lease_fini(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +147,8 @@ int main(void)
         cmocka_unit_test(buffer_shows_the_lent_memory_itself),
         cmocka_unit_test(memory_is_lent_until_the_last_reference_is_dropped),
         cmocka_unit_test(failed_loan_is_not_counted),
+        cmocka_unit_test(what_was_lent_is_lent_again_without_allocating),
+        cmocka_unit_test(lender_that_gave_up_waiting_may_wait_again),
         cmocka_unit_test(lender_may_write_once_the_wait_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,12 +12,13 @@ void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_realloc(void *memory, size_t bytes);
 
 static bool active;
-static long left;
+static long left, asked;
 
 void torture_begin(long allocations)
 {
     active = true;
     left = allocations;
+    asked = 0;
 }
 
 void torture_end(void)
@@ -25,9 +26,17 @@ void torture_end(void)
     active = false;
 }
 
+long torture_count(void)
+{
+    return asked;
+}
+
 static bool is_to_fail(void)
 {
-    return active && left-- <= 0;
+    if (!active)
+        return false;
+    asked++;
+    return left-- <= 0;
 }
 
 void *__wrap_malloc(size_t bytes)
