@@ -1,11 +1,20 @@
 /* session.h - the worker's core: a pure state machine between a trainer and the ps.
  *
- * Owns no socket, clock or thread. It splits pushes and pulls into one message per ps (several where a
- * message would name too many slices), keeps asking until each is answered, and puts weights into place as
- * they come. Every request may be sent any number of times; the shard makes repeats harmless.
+ * Owns no socket, clock or thread. It splits pushes and pulls into messages to each ps, keeps asking until
+ * each is answered, and puts weights into place as they come. Every request may be sent any number of times;
+ * the shard makes repeats harmless.
+ *
+ * A push may start before its gradient is complete, and then leaves as tensors get ready: what is ready for a
+ * ps is gathered until it is worth a message, and of what is ready the lowest tensors go first, which the
+ * next forward pass needs first. The last message to every ps waits until the whole gradient has been judged,
+ * so that all shards treat it alike wherever its slices live.
  *
  * Memory that is lent: gradients travel from where they are. The caller must leave them alone until
- * session_finished says so, which is when all answers are in and no message holds a reference any more. */
+ * session_finished says so, which is when all answers are in and no message holds a reference any more.
+ *
+ * After warm-up, which ends when as many operations have been outstanding together as ever will be, nothing
+ * is allocated but the messages themselves. No call but a tick at which something is late takes longer for
+ * the number of outstanding operations. */
 #ifndef PENSTOCK_WORKER_SESSION_H
 #define PENSTOCK_WORKER_SESSION_H
 
@@ -17,8 +26,9 @@
 #include "common/wire.h"
 
 enum {
-    SESSION_OPERATIONS_MAX = 64, /* outstanding at a time */
-    SESSION_STALL_MS = 5000,     /* how often it says what it waits for */
+    SESSION_OPERATIONS_MAX = 64,    /* outstanding at a time */
+    SESSION_STALL_MS = 5000,        /* how often it says what it waits for */
+    SESSION_SETTLE_BYTES = 4 << 20, /* of weights taken from a ps, after which it is told so at the latest */
 };
 
 typedef struct {
@@ -31,6 +41,9 @@ typedef struct {
      * to the maximum. */
     uint32_t query_first_ms, query_max_ms;
     uint32_t slices_per_message; /* at most WIRE_SLICES_MAX; 0: that many */
+    /* Bytes of slices: what is ready waits for more below the minimum, unless there is no more; a message of
+     * several slices holds at most the maximum (0: any number). */
+    uint64_t message_bytes_min, message_bytes_max;
 } session_config;
 
 typedef struct {
@@ -39,6 +52,7 @@ typedef struct {
     uint32_t examples; /* pushes; 0: nothing to contribute, `gradients` may be NULL */
     float clip_factor;
     bool nonfinite, after_finish;
+    bool by_tensor; /* pushes: no gradient is complete yet; session_ready and session_judge will follow */
     const float *const *gradients; /* per tensor of the table; the array is copied, the floats are lent */
     float *const *weights;         /* per tensor; pulled weights are written there */
 } session_request;
@@ -60,9 +74,41 @@ ps_status session_create(const session_config *config, session **out);
 /* Forgets all operations. Messages that still hold lent gradients must be gone. */
 void session_destroy(session **s);
 
+/* ---- operations ---- */
+
 /* Starts an operation. Messages go out once the ps in question has said WELCOME. PS_ELIMIT if
- * SESSION_OPERATIONS_MAX are outstanding; PS_ENOMEM. */
+ * SESSION_OPERATIONS_MAX are outstanding; PS_ESTATE for a push while the gradient of one before it is not
+ * judged, since pushes leave in the order of their steps; PS_ENOMEM. */
 ps_status session_submit(session *s, const session_request *request, session_ticket *ticket);
+
+/* The gradients of `count` tensors from `first` on are complete and may be sent. Of a push by tensor; each
+ * tensor once: else PS_EINVAL, and none is taken as ready. */
+ps_status session_ready(session *s, session_ticket ticket, uint32_t first, uint32_t count);
+
+/* All tensors of a push by tensor are ready, and this is what the gradient as a whole is worth. Parts that
+ * have been sent before said 1 and "finite"; a factor below 1 is possible only if none was. */
+void session_judge(session *s, session_ticket ticket, bool nonfinite, float clip_factor);
+
+/* Are the weights of `count` tensors from `first` on in place? */
+bool session_has_weights(const session *s, session_ticket ticket, uint32_t first, uint32_t count);
+
+/* Has the operation all its answers? */
+bool session_answered(const session *s, session_ticket ticket);
+
+/* ... and has everything lent been given back? */
+bool session_finished(const session *s, session_ticket ticket);
+
+/* Blocks, for at most `timeout_ms`, until what was lent to a fully answered operation has been given
+ * back: the transport's thread may hold on to a frame a little longer than it takes the answer to come. */
+void session_await_release(session *s, session_ticket ticket, uint32_t timeout_ms);
+
+/* PS_OK, or why a ps has refused a part of the operation. Weights of that part will not come. */
+ps_status session_refusal(const session *s, session_ticket ticket, ps_error *error);
+
+/* Ends an operation that session_finished. PS_OK, or why a ps refused it. */
+ps_status session_collect(session *s, session_ticket ticket, session_result *result, ps_error *error);
+
+/* ---- members ---- */
 
 /* All ps have said WELCOME. `step`: the step after which this member goes on. */
 bool session_joined(const session *s, uint64_t *step);
@@ -70,16 +116,18 @@ bool session_joined(const session *s, uint64_t *step);
 /* Has this ps said WELCOME? */
 bool session_welcomed(const session *s, uint32_t server);
 
-/* Has the operation all its answers, and has everything lent been given back? */
-bool session_finished(const session *s, session_ticket ticket);
+/* PS_OK, or why nothing more can be done: a ps refused HELLO, has lost its state, or says that the job cannot
+ * go on. What is outstanding then may never be answered. */
+ps_status session_failure(const session *s, ps_error *error);
 
-/* Blocks, for at most `timeout_ms`, until what was lent to a fully answered operation has been given
- * back: the transport's thread may hold on to a frame a little longer than it takes the answer to come. */
-void session_await_release(session *s, session_ticket ticket, uint32_t timeout_ms);
-bool session_answered(const session *s, session_ticket ticket);
+/* ---- messages and time ---- */
 
-/* Ends an operation that session_finished. PS_OK, or why a ps refused it. */
-ps_status session_collect(session *s, session_ticket ticket, session_result *result, ps_error *error);
+/* Request numbers rise in the order in which requests are first sent, with gaps: the low digits say which
+ * operation it is. The serial number, 1, 2, ..., has none. */
+static inline uint64_t session_serial(uint64_t request)
+{
+    return request / SESSION_OPERATIONS_MAX;
+}
 
 /* Takes a message from `server`; consumes it and nulls the pointer. Unexpected ones are ignored. */
 void session_receive(session *s, uint32_t server, wire_message **message);
@@ -89,9 +137,5 @@ void session_tick(session *s, uint64_t now_ms);
 
 /* The next message for `server`, owned by the caller; NULL if none. */
 wire_message *session_next(session *s, uint32_t server, uint64_t now_ms);
-
-/* PS_OK, or why nothing more can be done: a ps refused HELLO, has lost its state, or says that the job cannot
- * go on. What is outstanding then may never be answered. */
-ps_status session_failure(const session *s, ps_error *error);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/sim/replica.h"
+#include "worker/session.h"
 
 enum {
     REQUESTS_KEPT = 1024, /* of one address at one shard; older ones are not asked for again */
@@ -208,7 +209,7 @@ static void remember(oracle *o, uint32_t server, uint32_t address, const wire_me
         o->out_of_memory = true;
         return;
     }
-    (*of_address)[m->request % REQUESTS_KEPT] = (asked){
+    (*of_address)[session_serial(m->request) % REQUESTS_KEPT] = (asked){
         .type = m->type,
         .request = m->request,
         .open = true,
@@ -412,7 +413,7 @@ ps_status oracle_check_answer(oracle *o, uint32_t server, uint32_t address, cons
                               ps_error *error)
 {
     asked *of_address = o->shards[server].asked[address];
-    asked *request = of_address ? &of_address[answer->request % REQUESTS_KEPT] : NULL;
+    asked *request = of_address ? &of_address[session_serial(answer->request) % REQUESTS_KEPT] : NULL;
     bool settles = answer->type == WIRE_WEIGHTS || answer->type == WIRE_ACK || answer->type == WIRE_WELCOME;
     ps_status status = PS_OK;
     if (settles)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/sim/scenario.h"
+#include "worker/session.h"
 
 enum {
     REQUESTS_SEEN = 4096, /* later ones are left alone */
@@ -72,9 +73,10 @@ static bool is_push(const wire_message *m)
 
 static void renew_repeat(plant *p, uint32_t server, wire_message *m)
 {
-    if (!is_push(m) || m->request >= REQUESTS_SEEN)
+    uint64_t serial = session_serial(m->request);
+    if (!is_push(m) || serial >= REQUESTS_SEEN)
         return;
-    bool *seen = &p->seen[server][m->index][m->request];
+    bool *seen = &p->seen[server][m->index][serial];
     if (*seen)
         m->step++;
     *seen = true;

@@ -1,6 +1,7 @@
 /* The worker's core, worker/session, with hand-made answers in place of the ps. */
 #include "worker/session.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "tests/unit/log_capture.h"
 #include "tests/unit/torture.h"
 
-enum { FIRST_MS = 100, MAX_MS = 300, SERVERS = 2, ELEMENTS = 5000 };
+enum { FIRST_MS = 100, MAX_MS = 300, SERVERS = 2, ELEMENTS = 5000, TENSORS_MAX = 4 };
 
 typedef struct {
     job_config job;
@@ -18,15 +19,13 @@ typedef struct {
     uint64_t fingerprint;
     session *session;
     float weights[ELEMENTS], gradient[ELEMENTS];
-    float *weights_of[1];
-    const float *gradients_of[1];
+    float *weights_of[TENSORS_MAX];
+    const float *gradients_of[TENSORS_MAX];
 } bench;
 
-/* One tensor over five slices of 1000, of two ps. */
-static void open_bench(bench *b, uint64_t elements, uint32_t servers)
+/* Of `b->job`; the tensors lie one after the other in weights and gradient. */
+static void open_session(bench *b, uint64_t message_bytes_min, uint64_t message_bytes_max)
 {
-    memset(b, 0, sizeof *b);
-    job_sample(&b->job, servers, 1, elements);
     assert_int_equal(partition_init(&b->map, &b->job, NULL), PS_OK);
     assert_int_equal(wire_job_fingerprint(&b->job, &b->fingerprint), PS_OK);
     const session_config config = {
@@ -36,12 +35,26 @@ static void open_bench(bench *b, uint64_t elements, uint32_t servers)
         .incarnation = 7,
         .query_first_ms = FIRST_MS,
         .query_max_ms = MAX_MS,
+        .message_bytes_min = message_bytes_min,
+        .message_bytes_max = message_bytes_max,
     };
     assert_int_equal(session_create(&config, &b->session), PS_OK);
     for (int i = 0; i < ELEMENTS; i++)
         b->gradient[i] = (float)i;
-    b->weights_of[0] = b->weights;
-    b->gradients_of[0] = b->gradient;
+    uint64_t offset = 0;
+    for (uint32_t t = 0; t < b->job.tensors.count; t++) {
+        b->weights_of[t] = b->weights + offset;
+        b->gradients_of[t] = b->gradient + offset;
+        offset += tensor_elements(&b->job.tensors.tensors[t]);
+    }
+}
+
+/* One tensor over five slices of 1000, of two ps. */
+static void open_bench(bench *b, uint64_t elements, uint32_t servers)
+{
+    memset(b, 0, sizeof *b);
+    job_sample(&b->job, servers, 1, elements);
+    open_session(b, 0, 0);
 }
 
 static void close_bench(bench *b)
@@ -309,7 +322,7 @@ static void push_of_many_slices_takes_several_messages(void **state)
     assert_int_equal(first->slice_count, WIRE_SLICES_MAX);
     assert_int_equal(second->slice_count, 3);
     assert_int_equal(second->slices[0], WIRE_SLICES_MAX);
-    assert_int_equal(second->request, first->request + 1);
+    assert_true(second->request > first->request);
     give_plain(b, 0, WIRE_ACK, second->request);
     assert_false(session_answered(b->session, ticket));
     give_plain(b, 0, WIRE_ACK, first->request);
@@ -344,6 +357,45 @@ static void weights_are_put_where_their_slices_belong(void **state)
     assert_int_equal(result.examples_total, 99);
     assert_false(result.job_finished); /* one of the two says so, not both */
     close_bench(&b);
+}
+
+static void ps_is_told_what_has_been_taken_while_it_owes_more(void **state)
+{
+    (void)state;
+    enum { SLICE = SESSION_SETTLE_BYTES / 2, SLICES = 4 };
+    bench *b = calloc(1, sizeof *b);
+    float *large = calloc((size_t)SLICES, SLICE);
+    assert_true(b && large);
+    job_sample(&b->job, 1, 1, (uint64_t)SLICES * SLICE / sizeof(float));
+    b->job.slice_bytes = SLICE;
+    open_session(b, 0, SLICE);
+    b->weights_of[0] = large;
+    join_all(b);
+    submit(b, WIRE_PULL, 0);
+    uint64_t requests[SLICES];
+    for (uint32_t i = 0; i < SLICES; i++) {
+        wire_message *m = take(b, 0, 0, WIRE_PULL);
+        requests[i] = m->request;
+        assert_int_equal(m->settled, requests[0]);
+        wire_destroy(&m);
+    }
+    for (uint32_t i = 0; i < SLICES; i++) {
+        wire_message *m = make_answer(b, 0, WIRE_WEIGHTS, requests[i], 1);
+        m->has_payload = true;
+        m->slices[0] = i;
+        m->payloads[0] = buffer_alloc(SLICE);
+        memset(buffer_data(m->payloads[0]), 0, SLICE);
+        give(b, 0, m);
+        if (i == 1) { /* as much as it may be silent about; after the last there is nothing to say */
+            m = take(b, 0, 0, WIRE_SETTLE);
+            assert_int_equal(m->settled, requests[2]);
+            wire_destroy(&m);
+        }
+        assert_silent(b, 0, 0);
+    }
+    close_bench(b);
+    free(large);
+    free(b);
 }
 
 static void push_without_examples_reads_no_gradient(void **state)
@@ -424,6 +476,199 @@ static void outstanding_operations_are_bounded(void **state)
     session_result result;
     assert_int_equal(session_collect(b.session, last, &result, NULL), PS_OK);
     assert_int_equal(session_submit(b.session, &request, &ticket), PS_OK);
+    close_bench(&b);
+}
+
+/* ---- gradients by tensor ---- */
+
+enum { TENSOR_ELEMENTS = 1000, TENSOR_BYTES = 4 * TENSOR_ELEMENTS };
+
+/* Four tensors of a slice each on one ps; a message takes two or three. */
+static session_ticket begin_by_tensor(bench *b)
+{
+    memset(b, 0, sizeof *b);
+    job_sample(&b->job, 1, 1, TENSOR_ELEMENTS);
+    static const char *const names[] = {"x", "y", "z"};
+    for (int i = 0; i < 3; i++)
+        job_sample_add(&b->job, names[i], TENSOR_ELEMENTS, (initializer){.kind = INITIALIZER_ZEROS});
+    open_session(b, 2 * TENSOR_BYTES, 3 * TENSOR_BYTES);
+    join_all(b);
+    const session_request request = {
+        .type = WIRE_PUSH_PULL,
+        .step = 1,
+        .examples = 10,
+        .clip_factor = 1,
+        .by_tensor = true,
+        .gradients = b->gradients_of,
+        .weights = b->weights_of,
+    };
+    session_ticket ticket;
+    assert_int_equal(session_submit(b->session, &request, &ticket), PS_OK);
+    return ticket;
+}
+
+static void make_ready(bench *b, session_ticket ticket, uint32_t first, uint32_t count)
+{
+    assert_int_equal(session_ready(b->session, ticket, first, count), PS_OK);
+}
+
+/* Takes a push that names just these slices, which here are tensors. */
+static uint64_t take_slices(bench *b, const uint32_t *numbers, uint32_t count, bool nonfinite)
+{
+    wire_message *m = take(b, 0, 0, WIRE_PUSH_PULL);
+    assert_int_equal(m->slice_count, count);
+    assert_int_equal(m->nonfinite, nonfinite);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(m->slices[i], numbers[i]);
+        assert_ptr_equal(buffer_bytes(m->payloads[i]), b->gradients_of[numbers[i]]);
+    }
+    uint64_t request = m->request;
+    wire_destroy(&m);
+    return request;
+}
+
+static void give_slices(bench *b, uint64_t request, const uint32_t *numbers, uint32_t count)
+{
+    wire_message *m = make_answer(b, 0, WIRE_WEIGHTS, request, count);
+    m->has_payload = true;
+    for (uint32_t i = 0; i < count; i++) {
+        m->slices[i] = numbers[i];
+        m->payloads[i] = buffer_alloc(TENSOR_BYTES);
+        memset(buffer_data(m->payloads[i]), 0, TENSOR_BYTES);
+    }
+    give(b, 0, m);
+}
+
+static void gradient_leaves_as_it_gets_ready_but_the_last_part_waits_for_the_judgement(void **state)
+{
+    (void)state;
+    bench b;
+    session_ticket ticket = begin_by_tensor(&b);
+    assert_silent(&b, 0, 0);
+    make_ready(&b, ticket, 3, 1);
+    assert_silent(&b, 0, 0); /* not worth a message */
+    make_ready(&b, ticket, 2, 1);
+    take_slices(&b, (uint32_t[]){2, 3}, 2, false);
+    make_ready(&b, ticket, 0, 2);
+    assert_silent(&b, 0, 0);
+    session_judge(b.session, ticket, true, 1);
+    take_slices(&b, (uint32_t[]){0, 1}, 2, true);
+    assert_silent(&b, 0, 0);
+    close_bench(&b);
+}
+
+static void one_slice_stays_behind_even_if_all_are_ready(void **state)
+{
+    (void)state;
+    bench b;
+    session_ticket ticket = begin_by_tensor(&b);
+    make_ready(&b, ticket, 0, 4);
+    take_slices(&b, (uint32_t[]){0, 1, 2}, 3, false);
+    assert_silent(&b, 0, 0);
+    session_judge(b.session, ticket, false, 1);
+    take_slices(&b, (uint32_t[]){3}, 1, false);
+    close_bench(&b);
+}
+
+static void what_the_next_forward_needs_first_leaves_first(void **state)
+{
+    (void)state;
+    bench b;
+    session_ticket ticket = begin_by_tensor(&b);
+    make_ready(&b, ticket, 2, 2);
+    make_ready(&b, ticket, 0, 1);
+    take_slices(&b, (uint32_t[]){0, 2, 3}, 3, false);
+    make_ready(&b, ticket, 1, 1);
+    session_judge(b.session, ticket, false, 1);
+    take_slices(&b, (uint32_t[]){1}, 1, false);
+    close_bench(&b);
+}
+
+static void message_of_several_slices_has_a_maximum_of_bytes(void **state)
+{
+    (void)state;
+    bench b;
+    session_ticket ticket = begin_by_tensor(&b);
+    make_ready(&b, ticket, 0, 4);
+    session_judge(b.session, ticket, false, 0.5f);
+    wire_message *m = take(&b, 0, 0, WIRE_PUSH_PULL);
+    assert_int_equal(m->slice_count, 3);
+    assert_true(m->clip_factor == 0.5f);
+    wire_destroy(&m);
+    take_slices(&b, (uint32_t[]){3}, 1, false);
+    close_bench(&b);
+}
+
+static void weights_are_known_to_be_in_place_tensor_by_tensor(void **state)
+{
+    (void)state;
+    bench b;
+    session_ticket ticket = begin_by_tensor(&b);
+    make_ready(&b, ticket, 1, 3);
+    uint64_t first = take_slices(&b, (uint32_t[]){1, 2, 3}, 3, false);
+    make_ready(&b, ticket, 0, 1);
+    session_judge(b.session, ticket, false, 1);
+    uint64_t second = take_slices(&b, (uint32_t[]){0}, 1, false);
+    assert_false(session_has_weights(b.session, ticket, 0, 1));
+    give_slices(&b, second, (uint32_t[]){0}, 1);
+    assert_true(session_has_weights(b.session, ticket, 0, 1));
+    assert_false(session_has_weights(b.session, ticket, 0, 2));
+    assert_false(session_answered(b.session, ticket));
+    give_slices(&b, first, (uint32_t[]){1, 2, 3}, 3);
+    assert_true(session_has_weights(b.session, ticket, 0, 4));
+    assert_true(session_finished(b.session, ticket));
+    close_bench(&b);
+}
+
+static void part_that_was_lost_is_sent_again_as_it_was_cut(void **state)
+{
+    (void)state;
+    bench b;
+    session_ticket ticket = begin_by_tensor(&b);
+    make_ready(&b, ticket, 2, 2);
+    uint64_t first = take_slices(&b, (uint32_t[]){2, 3}, 2, false);
+    make_ready(&b, ticket, 0, 2);
+    session_judge(b.session, ticket, true, 1);
+    give_plain(&b, 0, WIRE_RESEND, first);
+    assert_int_equal(take_slices(&b, (uint32_t[]){2, 3}, 2, true), first); /* older than what is uncut */
+    uint64_t second = take_slices(&b, (uint32_t[]){0, 1}, 2, true);
+    give_plain(&b, 0, WIRE_RESEND, second);
+    give_plain(&b, 0, WIRE_RESEND, first);
+    assert_int_equal(take_slices(&b, (uint32_t[]){2, 3}, 2, true), first);
+    give_slices(&b, second, (uint32_t[]){0, 1}, 2); /* answered before it was sent again */
+    assert_silent(&b, 0, 0);
+    close_bench(&b);
+}
+
+static void pushes_do_not_overtake_one_whose_gradient_is_still_coming(void **state)
+{
+    (void)state;
+    bench b;
+    session_ticket ticket = begin_by_tensor(&b), later;
+    const session_request push = {.type = WIRE_PUSH, .step = 2, .clip_factor = 1};
+    assert_int_equal(session_submit(b.session, &push, &later), PS_ESTATE);
+    submit(&b, WIRE_PULL, 0);
+    take_request(&b, 0, 0, WIRE_PULL);
+    make_ready(&b, ticket, 0, 4);
+    session_judge(b.session, ticket, false, 1);
+    assert_int_equal(session_submit(b.session, &push, &later), PS_OK);
+    close_bench(&b);
+}
+
+static void tensor_is_ready_once_and_only_while_it_is_awaited(void **state)
+{
+    (void)state;
+    bench b;
+    session_ticket ticket = begin_by_tensor(&b);
+    make_ready(&b, ticket, 1, 1);
+    assert_int_equal(session_ready(b.session, ticket, 0, 2), PS_EINVAL);
+    assert_int_equal(session_ready(b.session, ticket, 3, 2), PS_EINVAL);
+    assert_int_equal(session_ready(b.session, ticket, UINT32_MAX, 1), PS_EINVAL);
+    make_ready(&b, ticket, 0, 1);
+    make_ready(&b, ticket, 2, 2);
+    session_judge(b.session, ticket, false, 1);
+    assert_int_equal(session_ready(b.session, ticket, 0, 0), PS_EINVAL);
+    assert_int_equal(session_ready(b.session, submit(&b, WIRE_PULL, 0), 0, 1), PS_EINVAL);
     close_bench(&b);
 }
 
@@ -625,7 +870,8 @@ static void session_survives_each_failing_allocation(void **state)
                                      .examples = 1,
                                      .clip_factor = 1,
                                      .gradients = b.gradients_of,
-                                     .weights = b.weights_of};
+                                     .weights = b.weights_of,
+                                     .by_tensor = true};
     session_ticket ticket;
     status = PS_ENOMEM;
     for (long allowed = 0; status != PS_OK; allowed++) {
@@ -634,6 +880,8 @@ static void session_survives_each_failing_allocation(void **state)
         status = session_submit(b.session, &request, &ticket);
         torture_end();
     }
+    assert_int_equal(session_ready(b.session, ticket, 0, 1), PS_OK);
+    session_judge(b.session, ticket, false, 1);
     wire_message *m = NULL; /* a message that finds no memory is tried again */
     for (long allowed = 0; !m; allowed++) {
         assert_true(allowed < 50);
@@ -644,6 +892,65 @@ static void session_survives_each_failing_allocation(void **state)
     assert_int_equal(m->type, WIRE_PUSH);
     wire_destroy(&m);
     session_await_release(b.session, ticket, 0);
+    close_bench(&b);
+}
+
+/* Pushes and pulls, all of the one, then all of the other; returns how often the session allocated. */
+static long do_round(bench *b)
+{
+    enum { TOGETHER = 3 };
+    session_ticket tickets[TOGETHER];
+    wire_message *messages[TOGETHER][SERVERS];
+    long allocations = 0;
+    for (int i = 0; i < TOGETHER; i++) {
+        const session_request request = {
+            .type = WIRE_PUSH_PULL,
+            .step = 1,
+            .examples = 1,
+            .clip_factor = 1,
+            .by_tensor = i == TOGETHER - 1,
+            .gradients = b->gradients_of,
+            .weights = b->weights_of,
+        };
+        torture_begin(LONG_MAX);
+        assert_int_equal(session_submit(b->session, &request, &tickets[i]), PS_OK);
+        if (request.by_tensor) {
+            assert_int_equal(session_ready(b->session, tickets[i], 0, 1), PS_OK);
+            session_judge(b->session, tickets[i], false, 1);
+        }
+        for (uint32_t server = 0; server < SERVERS; server++)
+            messages[i][server] = session_next(b->session, server, 0);
+        torture_end();
+        allocations += torture_count() - SERVERS; /* the messages */
+    }
+    for (int i = 0; i < TOGETHER; i++) {
+        for (uint32_t server = 0; server < SERVERS; server++) {
+            wire_message *answer = make_weights(b, server, messages[i][server]->request, 0);
+            wire_destroy(&messages[i][server]);
+            torture_begin(LONG_MAX);
+            session_receive(b->session, server, &answer);
+            session_tick(b->session, 0);
+            torture_end();
+            allocations += torture_count();
+        }
+        session_result result;
+        torture_begin(LONG_MAX);
+        assert_true(session_finished(b->session, tickets[i]));
+        assert_int_equal(session_collect(b->session, tickets[i], &result, NULL), PS_OK);
+        torture_end();
+        allocations += torture_count();
+    }
+    return allocations;
+}
+
+static void nothing_but_messages_is_allocated_after_the_first_round(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    assert_true(do_round(&b) > 0);
+    for (int round = 0; round < 5; round++)
+        assert_int_equal(do_round(&b), 0);
     close_bench(&b);
 }
 
@@ -666,10 +973,19 @@ int main(void)
         cmocka_unit_test(push_is_cut_by_ps_and_lends_the_gradient_in_place),
         cmocka_unit_test(push_of_many_slices_takes_several_messages),
         cmocka_unit_test(weights_are_put_where_their_slices_belong),
+        cmocka_unit_test(ps_is_told_what_has_been_taken_while_it_owes_more),
         cmocka_unit_test(push_without_examples_reads_no_gradient),
         cmocka_unit_test(finish_goes_to_every_ps),
         cmocka_unit_test(operation_is_finished_only_when_what_was_lent_is_back),
         cmocka_unit_test(outstanding_operations_are_bounded),
+        cmocka_unit_test(gradient_leaves_as_it_gets_ready_but_the_last_part_waits_for_the_judgement),
+        cmocka_unit_test(one_slice_stays_behind_even_if_all_are_ready),
+        cmocka_unit_test(what_the_next_forward_needs_first_leaves_first),
+        cmocka_unit_test(message_of_several_slices_has_a_maximum_of_bytes),
+        cmocka_unit_test(weights_are_known_to_be_in_place_tensor_by_tensor),
+        cmocka_unit_test(part_that_was_lost_is_sent_again_as_it_was_cut),
+        cmocka_unit_test(pushes_do_not_overtake_one_whose_gradient_is_still_coming),
+        cmocka_unit_test(tensor_is_ready_once_and_only_while_it_is_awaited),
         cmocka_unit_test(unanswered_request_is_asked_about_ever_more_seldom),
         cmocka_unit_test(reason_to_wait_is_forgotten_when_the_ps_gives_it_no_more),
         cmocka_unit_test(request_that_the_ps_does_not_know_is_sent_again),
@@ -679,6 +995,7 @@ int main(void)
         cmocka_unit_test(answers_that_fit_no_open_request_are_ignored),
         cmocka_unit_test(answers_of_the_wrong_kind_are_ignored),
         cmocka_unit_test(session_survives_each_failing_allocation),
+        cmocka_unit_test(nothing_but_messages_is_allocated_after_the_first_round),
     };
     return cmocka_run_group_tests(tests, silence, NULL);
 }

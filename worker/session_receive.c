@@ -1,0 +1,144 @@
+/* session_receive.c - takes answers in. See session_state.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "worker/session_state.h"
+
+static void finish_part(session *s, part *p, const wire_message *answer)
+{
+    operation *op = p->operation;
+    if (p->state != PART_SENT)
+        TAILQ_REMOVE(&s->peers[p->server].due, p, due);
+    TAILQ_REMOVE(&s->open, p, open);
+    s->peers[p->server].open_parts--;
+    p->state = PART_DONE;
+    op->parts_done++;
+    if (answer->step > op->result.step)
+        op->result.step = answer->step;
+    if (answer->examples_total < op->result.examples_total)
+        op->result.examples_total = answer->examples_total;
+    op->result.job_finished &= answer->job_finished;
+}
+
+/* Are these the weights that the part asked for? */
+static bool weights_fit(const session *s, const part *p, const wire_message *answer)
+{
+    const partition *map = s->config.partition;
+    if (answer->slice_count != p->count || !answer->has_payload)
+        return false;
+    for (uint32_t i = 0; i < p->count; i++)
+        if (answer->slices[i] != p->slices[i] || !answer->payloads[i] ||
+            buffer_size(answer->payloads[i]) != map->slices[p->slices[i]].count * sizeof(float))
+            return false;
+    return true;
+}
+
+static void take_weights(session *s, const part *p, const wire_message *answer)
+{
+    operation *op = p->operation;
+    for (uint32_t i = 0; i < answer->slice_count; i++) {
+        const slice *cut = &s->config.partition->slices[answer->slices[i]];
+        memcpy(op->weights[cut->tensor] + cut->offset, buffer_bytes(answer->payloads[i]),
+               cut->count * sizeof(float));
+        op->missing[cut->tensor]--;
+        s->peers[p->server].taken_bytes += cut->count * sizeof(float);
+    }
+}
+
+static void handle_welcome(session *s, uint32_t server, const wire_message *welcome)
+{
+    peer *from = &s->peers[server];
+    if (from->welcomed) {
+        if (welcome->incarnation != from->incarnation)
+            session_fail(s, server, PS_EPEER, "it has restarted and lost its state");
+        return;
+    }
+    if (welcome->job != s->fingerprint) {
+        session_fail(s, server, PS_EMISMATCH, "it serves another job");
+        return;
+    }
+    from->welcomed = true;
+    from->incarnation = welcome->incarnation;
+    from->step = welcome->step;
+    from->reads_ours = welcome->reads_memory;
+    from->read_by_us = welcome->readable;
+    s->unwelcomed--;
+    log_info("joined ps/%u at step %llu%s", server, (unsigned long long)welcome->step,
+             from->reads_ours && from->read_by_us ? ", sharing memory" : "");
+}
+
+/* A refusal after which no ps can do anything for this process. */
+static bool ends_job(ps_status status)
+{
+    return status == PS_EPEER || status == PS_EMISMATCH || status == PS_ENONFINITE || status == PS_ENOMEM;
+}
+
+static void handle_refusal(session *s, part *p, const wire_message *refusal)
+{
+    ps_status status = refusal->status < 0 ? refusal->status : PS_EPROTOCOL;
+    const char *why = refusal->text ? refusal->text : "refused without a reason";
+    ps_fail(&p->operation->failure, status, "ps/%u: %s", p->server, why);
+    finish_part(s, p, refusal);
+    if (ends_job(status)) /* the other ps may wait for a step that never comes */
+        session_fail(s, p->server, status, why);
+}
+
+static void handle_answer(session *s, part *p, const wire_message *answer)
+{
+    operation *op = p->operation;
+    wire_type type = op->request.type;
+    bool wants_weights = type == WIRE_PUSH_PULL || type == WIRE_PULL;
+    switch (answer->type) {
+    case WIRE_WEIGHTS:
+        if (answer->segment_count > 0 && !answer->readable) { /* once more, through the socket */
+            s->peers[p->server].read_by_us = false;
+            session_make_due(s, p, PART_TO_SEND);
+            return;
+        }
+        if (!wants_weights || !weights_fit(s, p, answer)) {
+            log_warning("ps/%u answered with other slices than were asked for; ignored", p->server);
+            return;
+        }
+        take_weights(s, p, answer);
+        finish_part(s, p, answer);
+        break;
+    case WIRE_ACK:
+        if (!wants_weights)
+            finish_part(s, p, answer);
+        break;
+    case WIRE_RESEND:
+        if (p->state != PART_TO_SEND)
+            log_debug("ps/%u has lost request %llu; sending it again", p->server,
+                      (unsigned long long)answer->request);
+        session_make_due(s, p, PART_TO_SEND);
+        s->peers[p->server].reads_ours &= answer->reads_memory;
+        break;
+    case WIRE_PENDING:
+        snprintf(s->peers[p->server].waits_for, sizeof s->peers[p->server].waits_for, "%s",
+                 answer->text ? answer->text : "");
+        break;
+    case WIRE_ERROR:
+        handle_refusal(s, p, answer);
+        break;
+    default:
+        break;
+    }
+}
+
+void session_receive(session *s, uint32_t server, wire_message **message)
+{
+    const wire_message *m = *message;
+    if (m->role != WIRE_PS || m->index != server) {
+        session_fail(s, server, PS_EMISMATCH, "at its address answers another process");
+    } else if (m->type == WIRE_WELCOME) {
+        handle_welcome(s, server, m);
+    } else if (m->type == WIRE_ERROR && m->request == 0) {
+        session_fail(s, server, m->status, m->text ? m->text : "refused HELLO without a reason");
+    } else {
+        part *p = session_find_part(s, m->request);
+        if (p && p->server == server)
+            handle_answer(s, p, m);
+    }
+    wire_destroy(message);
+}
