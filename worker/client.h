@@ -34,8 +34,8 @@
  *
  * Threads: a client belongs to one thread at a time; different clients may be used on different threads. The
  * client has one more thread, ZeroMQ's, which reads lent gradients. Nothing but ps_join, ps_wait,
- * ps_finish and ps_close blocks. Lost and repeated messages, reconnection and names that do not
- * resolve yet are handled inside.
+ * ps_wait_weights, ps_finish and ps_close blocks. Lost and repeated messages, reconnection and names that do
+ * not resolve yet are handled inside.
  *
  * Errors: every function returns a ps_status and, where it takes a ps_error (which may be NULL), leaves one
  * line that names the thing and the reason. After PS_EMISMATCH, PS_EPEER, PS_ENONFINITE, or PS_ENOMEM of a
@@ -68,6 +68,9 @@ typedef struct {
     const volatile sig_atomic_t *stop;
     /* An unanswered request is asked about after this time, then after twice as long, and so on. */
     uint32_t query_first_ms, query_max_ms;
+    /* Bytes of tensors. Of a step in pieces, what is ready for a ps waits for more below the minimum, unless
+     * there is no more; a message of several slices holds at most the maximum (0: any number). */
+    uint64_t message_bytes_min, message_bytes_max;
     /* Share memory with ps on this host. What cannot be shared goes through the socket. */
     bool share_memory;
 } ps_client_options;
@@ -92,7 +95,8 @@ typedef struct {
     bool nonfinite;          /* the gradient pushed held NaN or Inf; the guard's policy applies */
 } ps_result;
 
-/* Defaults: job_init with no numbers of ps and workers, no stop flag, 1 s and 30 s, shared memory. */
+/* Defaults: job_init with no numbers of ps and workers, no stop flag, 1 s and 30 s, 256 KiB and 16 MiB,
+ * shared memory. */
 void ps_client_options_init(ps_client_options *options);
 void ps_client_options_fini(ps_client_options *options);
 
@@ -123,6 +127,29 @@ const job_config *ps_job(const ps_client *client);
 ps_status ps_push_pull(ps_client *client, const ps_update *update, float *const *weights, ps_ticket *ticket,
                        ps_error *error);
 
+/* As ps_push_pull, but no gradient is complete yet: tensors leave while others are still computed, and
+ * weights are waited for tensor by tensor, so that communication hides behind arithmetic:
+ *
+ *   ps_begin -> backward, layer by layer: ps_ready -> next forward, layer by layer: ps_wait_weights ->
+ * ps_wait
+ *
+ * Tensors should be declared in the order in which forward needs them: those leave first that are needed
+ * first. Until all are ready no other push may begin (PS_ESTATE). With clip_norm nothing leaves before. */
+ps_status ps_begin(ps_client *client, const ps_update *update, float *const *weights, ps_ticket *ticket,
+                   ps_error *error);
+
+/* The gradients of `count` tensors from number `first_tensor` on are complete: each is looked at once for NaN
+ * and Inf, and lent from now on. PS_EINVAL if one was ready before, or the ticket names no push whose
+ * gradient is still coming; one without examples has none. */
+ps_status ps_ready(ps_client *client, ps_ticket ticket, uint32_t first_tensor, uint32_t count,
+                   ps_error *error);
+
+/* Blocks until the weights of those tensors are in place. Fails as ps_wait does; a refusal by a ps does not
+ * end the request, which ps_wait has still to collect. PS_EINVAL if it brings no such weights; PS_ESTATE
+ * while its own gradient is incomplete, without which none can come. */
+ps_status ps_wait_weights(ps_client *client, ps_ticket ticket, uint32_t first_tensor, uint32_t count,
+                          uint32_t timeout_ms, ps_error *error);
+
 /* Gradients alone. Answered when every shard holds them (sync), or has applied them and lets this worker go
  * on (ssp, async). */
 ps_status ps_push(ps_client *client, const ps_update *update, ps_ticket *ticket, ps_error *error);
@@ -136,8 +163,8 @@ ps_status ps_pull(ps_client *client, uint64_t step, float *const *weights, ps_ti
 ps_status ps_pull_final(ps_client *client, float *const *weights, ps_ticket *ticket, ps_error *error);
 
 /* Blocks until the request is answered by all ps and its gradients are the caller's again. PS_ETIMEDOUT and
- * PS_EINTERRUPTED leave it outstanding; PS_EINVAL if the ticket names no request that is. A refusal by a ps
- * ends it, with the reason. `result` may be NULL. */
+ * PS_EINTERRUPTED leave it outstanding; PS_EINVAL if the ticket names no request that is; PS_ESTATE while its
+ * gradient is incomplete. A refusal by a ps ends it, with the reason. `result` may be NULL. */
 ps_status ps_wait(ps_client *client, ps_ticket ticket, uint32_t timeout_ms, ps_result *result,
                   ps_error *error);
 

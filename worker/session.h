@@ -52,7 +52,8 @@ typedef struct {
     uint32_t examples; /* pushes; 0: nothing to contribute, `gradients` may be NULL */
     float clip_factor;
     bool nonfinite, after_finish;
-    bool by_tensor; /* pushes: no gradient is complete yet; session_ready and session_judge will follow */
+    bool by_tensor;    /* pushes: no gradient is complete yet; session_ready and session_judge will follow */
+    bool judged_first; /* ... and nothing leaves before session_judge */
     const float *const *gradients; /* per tensor of the table; the array is copied, the floats are lent */
     float *const *weights;         /* per tensor; pulled weights are written there */
 } session_request;

@@ -69,7 +69,7 @@ static part *cut_part(session *s, lane *l, uint64_t now_ms)
     operation *op = l->operation;
     bool by_tensor = op->request.by_tensor;
     uint32_t most = l->ready;
-    if (!op->judged && l->ready_bytes < s->config.message_bytes_min)
+    if (!op->judged && (op->request.judged_first || l->ready_bytes < s->config.message_bytes_min))
         return NULL;
     if (!op->judged && most == l->uncut)
         most--;

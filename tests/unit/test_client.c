@@ -113,6 +113,8 @@ static ps_client *connect_with(const cluster_spec *cluster, ps_client_options *o
 {
     options->job.slice_bytes = JOB_SLICE_BYTES_MIN;
     options->query_first_ms = 50;
+    options->message_bytes_min = JOB_SLICE_BYTES_MIN - 100; /* a slice of "w" is worth a message */
+    options->message_bytes_max = 2 * JOB_SLICE_BYTES_MIN;
     ps_client *client;
     ps_error error = {PS_OK, ""};
     if (ps_connect(cluster, options, &client, &error) != PS_OK)
@@ -138,16 +140,49 @@ typedef struct {
     ps_client *client;
     float target;
     uint32_t examples, steps;
+    bool in_pieces;
     float weights[ELEMENTS], bias[1];
     ps_status status;
     ps_error error;
     ps_result result;
 } trainer;
 
+static _Thread_local float gradient[ELEMENTS], bias_gradient[1];
+
+static void compute_weights_gradient(const trainer *t)
+{
+    for (int i = 0; i < ELEMENTS; i++)
+        gradient[i] = t->weights[i] - t->target - (float)i;
+}
+
+/* Backward from the last tensor to the first, then forward. What is not ready yet is NaN. */
+static ps_status step_in_pieces(trainer *t, const ps_update *update, float *const *weights, ps_ticket *ticket)
+{
+    for (int i = 0; i < ELEMENTS; i++)
+        gradient[i] = NAN;
+    bias_gradient[0] = NAN;
+    ps_status status = ps_begin(t->client, update, weights, ticket, &t->error);
+    bias_gradient[0] = t->bias[0] - t->target;
+    if (status == PS_OK)
+        status = ps_ready(t->client, *ticket, 1, 1, &t->error);
+    compute_weights_gradient(t);
+    if (status == PS_OK)
+        status = ps_ready(t->client, *ticket, 0, 1, &t->error);
+    for (uint32_t i = 0; i < 2 && status == PS_OK; i++)
+        status = ps_wait_weights(t->client, *ticket, i, 1, LOOPBACK_PATIENCE_MS, &t->error);
+    return status;
+}
+
+static ps_status whole_step(trainer *t, const ps_update *update, float *const *weights, ps_ticket *ticket)
+{
+    compute_weights_gradient(t);
+    bias_gradient[0] = t->bias[0] - t->target;
+    return ps_push_pull(t->client, update, weights, ticket, &t->error);
+}
+
 static void *train(void *argument)
 {
     trainer *t = argument;
-    static _Thread_local float gradient[ELEMENTS], bias_gradient[1];
     float *weights[] = {t->weights, t->bias};
     const float *gradients[] = {gradient, bias_gradient};
     ps_ticket ticket;
@@ -157,11 +192,9 @@ static void *train(void *argument)
     if (t->status == PS_OK)
         t->status = ps_wait(t->client, ticket, LOOPBACK_PATIENCE_MS, &t->result, &t->error);
     for (uint64_t step = 1; step <= t->steps && t->status == PS_OK; step++) {
-        for (int i = 0; i < ELEMENTS; i++)
-            gradient[i] = t->weights[i] - t->target - (float)i;
-        bias_gradient[0] = t->bias[0] - t->target;
         ps_update update = {.step = step, .examples = t->examples, .gradients = gradients};
-        t->status = ps_push_pull(t->client, &update, weights, &ticket, &t->error);
+        t->status = t->in_pieces ? step_in_pieces(t, &update, weights, &ticket)
+                                 : whole_step(t, &update, weights, &ticket);
         if (t->status == PS_OK)
             t->status = ps_wait(t->client, ticket, LOOPBACK_PATIENCE_MS, &t->result, &t->error);
     }
@@ -205,7 +238,8 @@ static void two_synchronous_workers_and_two_ps_give_the_right_weights(void **sta
         workers[k] = (trainer){.client = connect_client(&cluster, 0.25, NULL),
                                .target = k ? 3.5f : -1.25f,
                                .examples = 10 + 20 * k,
-                               .steps = STEPS};
+                               .steps = STEPS,
+                               .in_pieces = k == 1};
         assert_int_equal(pthread_create(&workers[k].thread, NULL, train, &workers[k]), 0);
     }
     for (uint32_t k = 0; k < WORKERS; k++) {
@@ -246,13 +280,119 @@ static void training_alone_gives_the_bits_of_a_cluster(void **state)
     assert_memory_equal(alone.weights, clustered.weights, sizeof alone.weights);
 }
 
-/* ---- misuse ---- */
+/* ---- steps in pieces ---- */
 
 static void assert_says(ps_status status, ps_status expected, const ps_error *error, const char *text)
 {
     assert_int_equal(status, expected);
     assert_string_equal(error->text, text);
 }
+
+static ps_client *connect_clipping(const cluster_spec *cluster)
+{
+    ps_client_options options;
+    ps_client_options_init(&options);
+    options.job.schedule.learning_rate = 0.3;
+    options.job.optimizer.clip_norm = 1.5;
+    return connect_with(cluster, &options);
+}
+
+static void clipped_gradient_in_pieces_gives_the_bits_of_a_whole_one(void **state)
+{
+    (void)state;
+    enum { STEPS = 5 };
+    static trainer whole, pieces;
+    const cluster_spec none = {0};
+    whole = (trainer){.client = connect_clipping(&none), .target = 2, .examples = 5, .steps = STEPS};
+    train(&whole);
+    pieces = (trainer){
+        .client = connect_clipping(&none), .target = 2, .examples = 5, .steps = STEPS, .in_pieces = true};
+    train(&pieces);
+    assert_int_equal(whole.status, PS_OK);
+    assert_int_equal(pieces.status, PS_OK);
+    assert_memory_equal(whole.weights, pieces.weights, sizeof whole.weights);
+    assert_true(whole.bias[0] == pieces.bias[0]);
+}
+
+static void gradient_in_pieces_that_is_not_finite_is_left_out_as_a_whole(void **state)
+{
+    (void)state;
+    const cluster_spec none = {0};
+    ps_client *client = connect_client(&none, 1, NULL);
+    static float values[ELEMENTS], bad[1];
+    static float received[ELEMENTS], received_bias[1];
+    float *weights[] = {received, received_bias};
+    values[0] = 1;
+    bad[0] = NAN;
+    const float *gradients[] = {values, bad};
+    const ps_update update = {.step = 1, .examples = 1, .gradients = gradients};
+    ps_ticket ticket;
+    ps_result result;
+    assert_int_equal(ps_join(client, 1000, NULL), PS_OK);
+    assert_int_equal(ps_begin(client, &update, weights, &ticket, NULL), PS_OK);
+    assert_int_equal(ps_ready(client, ticket, 0, 1, NULL), PS_OK); /* most of it leaves in good faith */
+    assert_int_equal(ps_ready(client, ticket, 1, 1, NULL), PS_OK);
+    assert_int_equal(ps_wait(client, ticket, 1000, &result, NULL), PS_OK);
+    assert_true(result.nonfinite);
+    assert_true(received[0] == 0 && received_bias[0] == 0);
+    ps_close(&client);
+}
+
+static void steps_in_pieces_out_of_order_are_refused(void **state)
+{
+    (void)state;
+    const cluster_spec none = {0};
+    ps_client *client = connect_client(&none, 1, NULL);
+    static float values[ELEMENTS], bias[1];
+    float *weights[] = {values, bias};
+    const float *gradients[] = {values, bias};
+    ps_update update = {.step = 1, .examples = 1, .gradients = gradients};
+    ps_ticket ticket, other;
+    ps_error error;
+    assert_says(ps_begin(client, &update, weights, &ticket, &error), PS_ESTATE, &error,
+                "ps_join has not succeeded yet");
+    assert_int_equal(ps_join(client, 1000, NULL), PS_OK);
+    assert_int_equal(ps_begin(client, &update, weights, &ticket, NULL), PS_OK);
+    assert_says(ps_push(client, &update, &other, &error), PS_ESTATE, &error,
+                "the gradient of the push before is not complete yet");
+    assert_says(ps_ready(client, ticket, 1, 2, &error), PS_EINVAL, &error,
+                "of 2 tensors from number 1 on not all are awaited");
+    assert_says(ps_ready(client, ticket + 1, 0, 1, &error), PS_EINVAL, &error,
+                "ticket 1 names no push whose gradient is still coming");
+    assert_int_equal(ps_ready(client, ticket, 1, 1, NULL), PS_OK);
+    assert_says(ps_wait_weights(client, ticket, 0, 1, PS_FOREVER, &error), PS_ESTATE, &error,
+                "1 tensors of the gradient of ticket 0 are not ready yet");
+    assert_says(ps_wait(client, ticket, PS_FOREVER, NULL, &error), PS_ESTATE, &error,
+                "1 tensors of the gradient of ticket 0 are not ready yet");
+    assert_int_equal(ps_ready(client, ticket, 0, 1, NULL), PS_OK);
+    assert_says(ps_ready(client, ticket, 0, 1, &error), PS_EINVAL, &error,
+                "ticket 0 names no push whose gradient is still coming");
+    assert_says(ps_wait_weights(client, ticket, 2, 1, PS_FOREVER, &error), PS_EINVAL, &error,
+                "ticket 0 brings no weights of 1 tensors from number 2 on");
+    assert_int_equal(ps_wait(client, ticket, 1000, NULL, NULL), PS_OK);
+    assert_says(ps_wait_weights(client, ticket, 0, 1, PS_FOREVER, &error), PS_EINVAL, &error,
+                "ticket 0 names no outstanding request");
+    ps_close(&client);
+}
+
+static void step_in_pieces_without_examples_is_a_whole_one(void **state)
+{
+    (void)state;
+    const cluster_spec none = {0};
+    ps_client *client = connect_client(&none, 1, NULL);
+    static float values[ELEMENTS], bias[1];
+    float *weights[] = {values, bias};
+    const ps_update update = {.step = 1};
+    ps_ticket ticket;
+    ps_result result;
+    assert_int_equal(ps_join(client, 1000, NULL), PS_OK);
+    assert_int_equal(ps_begin(client, &update, weights, &ticket, NULL), PS_OK);
+    assert_int_equal(ps_wait(client, ticket, 1000, &result, NULL), PS_OK);
+    assert_int_equal(result.step, 1);
+    ps_close(&client);
+}
+
+/* ---- misuse ---- */
 
 static void calls_out_of_order_are_refused(void **state)
 {
@@ -556,6 +696,10 @@ int main(void)
         cmocka_unit_test(example_of_the_header_trains_alone),
         cmocka_unit_test(two_synchronous_workers_and_two_ps_give_the_right_weights),
         cmocka_unit_test(training_alone_gives_the_bits_of_a_cluster),
+        cmocka_unit_test(clipped_gradient_in_pieces_gives_the_bits_of_a_whole_one),
+        cmocka_unit_test(gradient_in_pieces_that_is_not_finite_is_left_out_as_a_whole),
+        cmocka_unit_test(steps_in_pieces_out_of_order_are_refused),
+        cmocka_unit_test(step_in_pieces_without_examples_is_a_whole_one),
         cmocka_unit_test(calls_out_of_order_are_refused),
         cmocka_unit_test(job_without_tensors_is_not_joined),
         cmocka_unit_test(numbers_that_nobody_knows_are_asked_for),

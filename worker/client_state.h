@@ -1,0 +1,61 @@
+/* client_state.h - a client's state, and what its sources share. Private to worker/client*.c:
+ *
+ *   client.c           from ps_connect to ps_join, and ps_close
+ *   client_requests.c  pushes, pulls and steps in pieces
+ *   client_move.c      moves messages between session and uplink, and waits for them
+ */
+#ifndef PENSTOCK_WORKER_CLIENT_STATE_H
+#define PENSTOCK_WORKER_CLIENT_STATE_H
+
+#include "common/partition.h"
+#include "common/pool.h"
+#include "worker/client.h"
+#include "worker/judge.h"
+#include "worker/session.h"
+#include "worker/uplink.h"
+
+/* Memory given out by ps_allocate. */
+typedef struct allocation {
+    struct allocation *next;
+    buffer *memory;
+} allocation;
+
+struct ps_client {
+    job_config job;
+    const volatile sig_atomic_t *stop;
+    uint32_t query_first_ms, query_max_ms;
+    uint64_t message_bytes_min, message_bytes_max;
+    wire_role role;
+    uint32_t index;
+    bool joined;
+    uint64_t joined_step;
+    uint64_t joining_ms, said_ms; /* since when ps_join waits, and when it last said for whom */
+    partition partition;
+    uplink *uplink;
+    session *session;      /* from ps_join on */
+    wire_message **unsent; /* per ps: a message that its socket could not take yet, or NULL */
+    struct {
+        bool outstanding, nonfinite;
+        bool brings_weights;
+    } requests[SESSION_OPERATIONS_MAX]; /* by ticket */
+    judge judge;                        /* of the gradient that is pushed, or still coming */
+    const float **coming;               /* (tensors) that gradient, while `is_coming` */
+    bool is_coming;
+    ps_ticket coming_ticket;
+    pool *memory;
+    allocation *allocations;
+};
+
+/* What a call waits for: an operation's end, or weights of some of its tensors. */
+typedef struct {
+    ps_ticket ticket;
+    uint32_t first, count; /* tensors */
+} client_awaited;
+
+typedef bool client_done(ps_client *c, const client_awaited *what);
+
+/* Moves messages until `done` says so. PS_ETIMEDOUT, PS_EINTERRUPTED, or the session's failure. */
+ps_status client_move_until(ps_client *c, client_done *done, const client_awaited *what, uint32_t timeout_ms,
+                            ps_error *error);
+
+#endif
