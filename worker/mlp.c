@@ -217,7 +217,7 @@ void mlp_destroy(mlp **m)
     free(held);
 }
 
-/* Makes the caller's arrays readable by the backend. */
+/* Makes the caller's batch readable by the backend; weights follow layer by layer. */
 static ps_status stage(mlp *m, const float *weights, const float *features, const uint32_t *labels,
                        uint32_t rows, batch *staged)
 {
@@ -232,9 +232,7 @@ static ps_status stage(mlp *m, const float *weights, const float *features, cons
                       .labels = m->device.labels,
                       .rows = rows};
     size_t row_bytes = m->layers[0].inputs * sizeof *features;
-    ps_status status = b->ops->upload(b, m->device.weights, weights, m->parameters * sizeof *weights);
-    if (status == PS_OK)
-        status = b->ops->upload(b, m->device.features, features, rows * row_bytes);
+    ps_status status = b->ops->upload(b, m->device.features, features, rows * row_bytes);
     if (status == PS_OK)
         status = b->ops->upload(b, m->device.labels, labels, rows * sizeof *labels);
     return status;
@@ -246,14 +244,36 @@ static const float *layer_input(const mlp *m, const batch *in, uint32_t l)
     return l == 0 ? in->features : m->outputs[l - 1];
 }
 
-/* From features to loss; leaves d loss / d logits in the last output. */
-static ps_status forward(mlp *m, const batch *in, double *loss_sum, uint32_t *correct)
+/* Elements of a layer in the flat arrays: kernel and bias. */
+static uint64_t layer_parameters(const layer *at)
+{
+    return at->bias + at->outputs - at->kernel;
+}
+
+/* Waits until the caller's weights of the layer are complete, and makes them readable by the backend. */
+static ps_status stage_weights(mlp *m, uint32_t l, const float *weights, const mlp_hooks *hooks)
+{
+    backend *b = m->backend;
+    const layer *at = &m->layers[l];
+    ps_status status = hooks ? hooks->needed(hooks->context, l) : PS_OK;
+    if (status != PS_OK || b->ops->host_memory)
+        return status;
+    return b->ops->upload(b, m->device.weights + at->kernel, weights + at->kernel,
+                          layer_parameters(at) * sizeof *weights);
+}
+
+/* From features to loss at the caller's `weights`; leaves d loss / d logits in the last output. */
+static ps_status forward(mlp *m, const batch *in, const float *weights, const mlp_hooks *hooks,
+                         double *loss_sum, uint32_t *correct)
 {
     backend *b = m->backend;
     for (uint32_t l = 0; l < m->depth; l++) {
         const layer *at = &m->layers[l];
-        ps_status status = b->ops->gemm(b, 0, 0, in->rows, at->outputs, at->inputs, layer_input(m, in, l),
-                                        in->weights + at->kernel, m->outputs[l]);
+        ps_status status = stage_weights(m, l, weights, hooks);
+        if (status != PS_OK)
+            return status;
+        status = b->ops->gemm(b, 0, 0, in->rows, at->outputs, at->inputs, layer_input(m, in, l),
+                              in->weights + at->kernel, m->outputs[l]);
         if (status == PS_OK)
             status = b->ops->bias_activate(b, at->activation, in->rows, at->outputs, in->weights + at->bias,
                                            m->outputs[l]);
@@ -278,12 +298,6 @@ static ps_status layer_gradient(mlp *m, const batch *in, uint32_t l, float *delt
                         gradients + at->kernel);
 }
 
-/* Elements of a layer in the flat arrays: kernel and bias. */
-static uint64_t layer_parameters(const layer *at)
-{
-    return at->bias + at->outputs - at->kernel;
-}
-
 /* The layer's gradient in the caller's array, complete. */
 static ps_status fetch_gradient(mlp *m, const layer *at, float *gradients)
 {
@@ -296,14 +310,14 @@ static ps_status fetch_gradient(mlp *m, const layer *at, float *gradients)
 }
 
 ps_status mlp_gradient(mlp *m, const float *weights, const float *features, const uint32_t *labels,
-                       uint32_t rows, float *gradients, mlp_layer_done *done, void *context, double *loss_sum,
+                       uint32_t rows, float *gradients, const mlp_hooks *hooks, double *loss_sum,
                        uint32_t *correct)
 {
     backend *b = m->backend;
     batch in;
     ps_status status = stage(m, weights, features, labels, rows, &in);
     if (status == PS_OK)
-        status = forward(m, &in, loss_sum, correct);
+        status = forward(m, &in, weights, hooks, loss_sum, correct);
     if (status != PS_OK)
         return status;
     float *into = b->ops->host_memory ? gradients : m->device.gradients;
@@ -313,13 +327,11 @@ ps_status mlp_gradient(mlp *m, const float *weights, const float *features, cons
         status = layer_gradient(m, &in, l, delta, into);
         if (status == PS_OK)
             status = fetch_gradient(m, at, gradients);
-        if (status != PS_OK)
-            return status;
         /* Before the layer below is worked on: sending this one hides behind that. */
-        if (done)
-            done(context, at->kernel, layer_parameters(at));
-        if (l == 0)
-            break;
+        if (status == PS_OK && hooks)
+            status = hooks->done(hooks->context, l);
+        if (status != PS_OK || l == 0)
+            return status;
         float *below = m->deltas[l % 2];
         status = b->ops->gemm(b, 0, 1, rows, at->inputs, at->outputs, delta, in.weights + at->kernel, below);
         if (status != PS_OK)
@@ -334,7 +346,7 @@ ps_status mlp_evaluate(mlp *m, const float *weights, const float *features, cons
 {
     batch in;
     ps_status status = stage(m, weights, features, labels, rows, &in);
-    return status == PS_OK ? forward(m, &in, loss_sum, correct) : status;
+    return status == PS_OK ? forward(m, &in, weights, NULL, loss_sum, correct) : status;
 }
 
 static void print_tensor(FILE *json, const tensor *t, const char *separator)

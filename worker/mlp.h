@@ -43,15 +43,23 @@ typedef struct mlp mlp;
 ps_status mlp_create(const mlp_config *config, backend *on, uint32_t max_rows, mlp **out, ps_error *error);
 void mlp_destroy(mlp **m);
 
-/* Told after a layer's gradient is complete in the host array: elements [first, first + count) of it. Last
- * layer first. */
-typedef void mlp_layer_done(void *context, uint64_t first, uint64_t count);
+enum { MLP_LAYER_TENSORS = 2 }; /* layer l has the tensors from number 2 l on: kernel and bias */
+
+/* What goes on beside a batch: weights may still be coming in, and gradients leave as they are complete. */
+typedef struct {
+    /* Before weights of this layer are first read; first layer first. Waits for them. */
+    ps_status (*needed)(void *context, uint32_t layer);
+    /* The layer's gradient is complete in the host array; last layer first. */
+    ps_status (*done)(void *context, uint32_t layer);
+    void *context;
+} mlp_hooks;
 
 /* One batch: loss and gradient (mean over rows) at `weights`.
  * features: (rows x inputs) f32; labels: (rows); weights, gradients: flat arrays laid out by the table.
- * `done` may be NULL. PS_EINVAL for 0 or more than `max_rows` rows, and for a label that is no class. */
+ * `hooks` may be NULL; once the last layer has been needed, gradients are written. PS_EINVAL for 0 or more
+ * than `max_rows` rows, and for a label that is no class; what a hook fails with. */
 ps_status mlp_gradient(mlp *m, const float *weights, const float *features, const uint32_t *labels,
-                       uint32_t rows, float *gradients, mlp_layer_done *done, void *context, double *loss_sum,
+                       uint32_t rows, float *gradients, const mlp_hooks *hooks, double *loss_sum,
                        uint32_t *correct);
 
 /* Forward only: summed loss and number of correct rows. Fails as mlp_gradient does. */

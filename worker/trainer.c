@@ -1,7 +1,9 @@
-/* trainer.c - the training loop of a worker or chief: batch -> gradient -> push_pull -> weights.
+/* trainer.c - the training loop of a worker or chief: batch -> gradient -> push and pull -> weights.
  *
- * One thread does all of it and drives the client; while the weights are on their way it gathers the next
- * batch. Which rows a batch holds is the sampler's business, when an update applies the shard's. */
+ * One thread does all of it and drives the client. A layer's gradient leaves while backward works on the
+ * layer below; while the rest is on its way the next batch is gathered; and the next forward begins with the
+ * layers whose weights are back. A step is over when its successor's forward has needed all weights. Which
+ * rows a batch holds is the sampler's business, when an update applies the shard's. */
 #include "worker/trainer.h"
 
 #include <stdlib.h>
@@ -42,7 +44,10 @@ typedef struct {
     uint64_t step;                   /* the last one done */
     uint64_t examples_total;         /* of all workers, at that step */
     batch batch;
-    float *gradients; /* (parameters) flat */
+    ps_ticket ticket; /* of the step that has been pushed, but is not over, while `pending` */
+    bool pending;
+    ps_error hook_error; /* why a hook of the model failed */
+    float *gradients;    /* (parameters) flat */
     float **tensor_gradients;
     double loss_sum; /* of the rows since the last report */
     uint64_t loss_rows;
@@ -149,39 +154,6 @@ static void gather(trainer *t, uint64_t step)
     dataset_gather(t->setup.train, b->rows, b->count, b->features, b->labels);
 }
 
-/* One step: compute, push, and have the next weights. */
-static ps_status do_step(trainer *t, uint64_t step, ps_result *result, ps_error *error)
-{
-    gather(t, step);
-    uint32_t rows = t->batch.count;
-    double loss_sum = 0;
-    if (rows > 0) {
-        uint32_t correct;
-        ps_status status = mlp_gradient(t->setup.model, t->setup.weights, t->batch.features, t->batch.labels,
-                                        rows, t->gradients, NULL, NULL, &loss_sum, &correct);
-        if (status != PS_OK)
-            return ps_fail(error, status, "step %llu: %s", (unsigned long long)step, ps_status_text(status));
-    }
-    t->loss_sum += loss_sum;
-    t->loss_rows += rows;
-
-    ps_update update = {
-        .step = step,
-        .examples = rows,
-        .gradients = (const float *const *)t->tensor_gradients,
-    };
-    ps_ticket ticket;
-    ps_status status = ps_push_pull(t->setup.client, &update, t->setup.tensor_weights, &ticket, error);
-    if (status != PS_OK)
-        return status;
-    gather(t, step + 1);
-    status = ps_wait(t->setup.client, ticket, PS_FOREVER, result, error);
-    if (status == PS_OK && result->nonfinite)
-        log_warning("step %llu: the gradient of this worker holds NaN or Inf and was left out",
-                    (unsigned long long)step);
-    return status;
-}
-
 /* With backup workers the others may have gone on without this one: then so does it. */
 static uint64_t step_done(const trainer *t, uint64_t step, const ps_result *result)
 {
@@ -189,30 +161,133 @@ static uint64_t step_done(const trainer *t, uint64_t step, const ps_result *resu
     return sync && result->step > step ? result->step : step;
 }
 
-static bool epoch_to_evaluate(const trainer *t, uint64_t before)
+/* Waits until the step that is pending is over: all weights in place, gradients ours again. */
+static ps_status end_step(trainer *t, ps_error *error)
 {
-    uint64_t epoch = t->step / t->steps_per_epoch;
-    return t->evaluates && t->step < t->steps && epoch > before / t->steps_per_epoch &&
+    if (!t->pending)
+        return PS_OK;
+    ps_result result;
+    ps_status status = ps_wait(t->setup.client, t->ticket, PS_FOREVER, &result, error);
+    if (status != PS_OK)
+        return status;
+    t->pending = false;
+    uint64_t step = t->step + 1;
+    if (result.nonfinite)
+        log_warning("step %llu: the gradient of this worker holds NaN or Inf and was left out",
+                    (unsigned long long)step);
+    t->step = step_done(t, step, &result);
+    t->examples_total = result.examples_total;
+    return PS_OK;
+}
+
+/* What the last layer needs is the last of the step before; gradients are written from then on. */
+static ps_status layer_needed(void *context, uint32_t layer)
+{
+    trainer *t = context;
+    if (!t->pending)
+        return PS_OK;
+    uint32_t first = layer * MLP_LAYER_TENSORS;
+    if (first + MLP_LAYER_TENSORS == ps_job(t->setup.client)->tensors.count)
+        return end_step(t, &t->hook_error);
+    return ps_wait_weights(t->setup.client, t->ticket, first, MLP_LAYER_TENSORS, PS_FOREVER, &t->hook_error);
+}
+
+/* Begins to push with the last layer's gradient: only then is the step before over. */
+static ps_status layer_done(void *context, uint32_t layer)
+{
+    trainer *t = context;
+    ps_status status = PS_OK;
+    if (!t->pending) {
+        const ps_update update = {
+            .step = t->step + 1,
+            .examples = t->batch.count,
+            .gradients = (const float *const *)t->tensor_gradients,
+        };
+        status = ps_begin(t->setup.client, &update, t->setup.tensor_weights, &t->ticket, &t->hook_error);
+        t->pending = status == PS_OK;
+    }
+    if (status == PS_OK)
+        status = ps_ready(t->setup.client, t->ticket, layer * MLP_LAYER_TENSORS, MLP_LAYER_TENSORS,
+                          &t->hook_error);
+    return status;
+}
+
+static ps_status push_gradient(trainer *t, uint64_t step, ps_error *error)
+{
+    const mlp_hooks hooks = {.needed = layer_needed, .done = layer_done, .context = t};
+    double loss_sum;
+    uint32_t correct;
+    t->hook_error.status = PS_OK;
+    ps_status status = mlp_gradient(t->setup.model, t->setup.weights, t->batch.features, t->batch.labels,
+                                    t->batch.count, t->gradients, &hooks, &loss_sum, &correct);
+    if (t->hook_error.status != PS_OK)
+        *error = t->hook_error;
+    else if (status != PS_OK)
+        ps_fail(error, status, "step %llu: %s", (unsigned long long)step, ps_status_text(status));
+    if (status != PS_OK)
+        return status;
+    t->loss_sum += loss_sum;
+    t->loss_rows += t->batch.count;
+    return PS_OK;
+}
+
+/* Of a worker that has no rows in this step. */
+static ps_status push_nothing(trainer *t, uint64_t step, ps_error *error)
+{
+    ps_status status = end_step(t, error);
+    if (status != PS_OK)
+        return status;
+    const ps_update update = {.step = step};
+    status = ps_push_pull(t->setup.client, &update, t->setup.tensor_weights, &t->ticket, error);
+    t->pending = status == PS_OK;
+    return status;
+}
+
+/* Computes and pushes one step, which is pending then; the one before is over. */
+static ps_status do_step(trainer *t, uint64_t step, ps_error *error)
+{
+    gather(t, step);
+    ps_status status = t->batch.count > 0 ? push_gradient(t, step, error) : push_nothing(t, step, error);
+    if (status == PS_OK)
+        gather(t, step + 1);
+    return status;
+}
+
+/* Does an epoch after which to evaluate end between two steps? */
+static bool epoch_to_evaluate(const trainer *t, uint64_t before, uint64_t step)
+{
+    uint64_t epoch = step / t->steps_per_epoch;
+    return t->evaluates && step < t->steps && epoch > before / t->steps_per_epoch &&
            epoch % t->options->evaluate_every == 0;
+}
+
+/* Must this step be over before the next may begin? With backup workers its answers tell which is the next.
+ */
+static bool ends_at_once(const trainer *t, uint64_t step)
+{
+    return step == t->steps || ps_job(t->setup.client)->backup_workers > 0 ||
+           epoch_to_evaluate(t, step - 1, step);
 }
 
 static ps_status train(trainer *t, ps_error *error)
 {
     ps_result result;
     ps_status status = setup_pull(&t->setup, false, &result, error);
-    t->step = ps_joined_step(t->setup.client);
+    uint64_t step = t->step = ps_joined_step(t->setup.client);
     t->examples_total = t->first_examples = t->report_examples = result.examples_total;
     t->started = t->report_at = clock_monotonic_seconds();
     t->log_at_ms = clock_monotonic_ms();
-    while (status == PS_OK && t->step < t->steps) {
-        uint64_t before = t->step;
-        status = do_step(t, before + 1, &result, error);
+    while (status == PS_OK && step < t->steps) {
+        uint64_t before = step;
+        status = do_step(t, ++step, error);
+        if (status == PS_OK && ends_at_once(t, step)) {
+            status = end_step(t, error);
+            step = t->step;
+        }
         if (status != PS_OK)
             break;
-        t->step = step_done(t, before + 1, &result);
-        t->examples_total = result.examples_total;
         tell_progress(t);
-        if (epoch_to_evaluate(t, before))
+        if (epoch_to_evaluate(t, before, step))
             status = evaluate_now(t, error);
     }
     t->train_seconds = clock_monotonic_seconds() - t->started;

@@ -53,7 +53,7 @@ static void train(bench *b, uint32_t rows)
 {
     double loss;
     uint32_t correct;
-    if (mlp_gradient(b->model, b->weights, b->features, b->labels, rows, b->gradients, NULL, NULL, &loss,
+    if (mlp_gradient(b->model, b->weights, b->features, b->labels, rows, b->gradients, NULL, &loss,
                      &correct) != PS_OK)
         fail("the gradient failed");
 }

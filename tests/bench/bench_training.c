@@ -106,7 +106,7 @@ static void lone_steps(lone_worker *w, const sampler *order, uint32_t rank, uint
         dataset_gather(w->data, w->rows, count, w->features, w->labels);
         double loss;
         uint32_t correct;
-        if (mlp_gradient(w->model, w->weights, w->features, w->labels, count, w->gradients, NULL, NULL, &loss,
+        if (mlp_gradient(w->model, w->weights, w->features, w->labels, count, w->gradients, NULL, &loss,
                          &correct) != PS_OK)
             fail("the gradient failed");
         optimizer_gradient gradient = {.values = w->gradients, .weight = 1.0f};

@@ -169,7 +169,7 @@ static void check_problems(backend *b, activation_kind kind)
             weights[i] = (double)p.weights[i];
         assert_int_equal(mlp_create(&p.config, b, ROWS_MAX, &m, NULL), PS_OK);
         assert_int_equal(
-            mlp_gradient(m, p.weights, p.features, p.labels, p.rows, gradients, NULL, NULL, &loss, &correct),
+            mlp_gradient(m, p.weights, p.features, p.labels, p.rows, gradients, NULL, &loss, &correct),
             PS_OK);
         compared += assert_gradients(&p, gradients);
         parameters += p.parameters;
@@ -339,45 +339,93 @@ static const backend_ops remote_ops = {
     .softmax_cross_entropy = remote_softmax,
 };
 
-/* The host's array must hold the layer's gradient by the time it is announced. */
+/* A batch beside which weights come in and gradients leave, layer by layer. What has not come is NaN. */
 typedef struct {
-    const float *want;
-    const float *got;
-    uint64_t next_end;
-    uint32_t calls;
-} announced;
+    const problem *problem;
+    uint64_t first[HIDDEN_MAX + 2]; /* elements of layer l: [first[l], first[l + 1]) */
+    uint32_t depth;
+    float weights[PARAMETERS_MAX];
+    const float *want; /* gradients, whole */
+    float got[PARAMETERS_MAX];
+    uint32_t needed, left; /* layers: whose weights have come, whose gradient has not left */
+    ps_status failure;     /* what `done` says to the last layer but one */
+} layered;
 
-static void check_announced(void *context, uint64_t first, uint64_t count)
+static ps_status bring_weights(void *context, uint32_t l)
 {
-    announced *a = context;
-    assert_int_equal(first + count, a->next_end);
-    assert_memory_equal(a->want + first, a->got + first, count * sizeof *a->got);
-    a->next_end = first;
-    a->calls++;
+    layered *a = context;
+    assert_int_equal(l, a->needed);
+    a->needed++;
+    uint64_t first = a->first[l], count = a->first[l + 1] - first;
+    memcpy(a->weights + first, a->problem->weights + first, count * sizeof *a->weights);
+    return PS_OK;
 }
 
-static void layers_are_announced_complete_and_last_first(void **state)
+/* The host's array must hold the layer's gradient by the time it is announced. */
+static ps_status take_gradient(void *context, uint32_t l)
+{
+    layered *a = context;
+    assert_int_equal(a->needed, a->depth);
+    assert_int_equal(l + 1, a->left);
+    a->left--;
+    uint64_t first = a->first[l], count = a->first[l + 1] - first;
+    assert_memory_equal(a->want + first, a->got + first, count * sizeof *a->got);
+    return l + 2 == a->depth ? a->failure : PS_OK;
+}
+
+static void begin_layered(layered *a, const problem *p, const float *want)
+{
+    memset(a, 0xff, sizeof *a);
+    a->problem = p;
+    a->want = want;
+    a->depth = a->left = p->config.hidden_count + 1;
+    a->needed = 0;
+    a->failure = PS_OK;
+    tensor_table table = {0};
+    assert_int_equal(mlp_declare(&p->config, &table, NULL), PS_OK);
+    assert_int_equal(table.count, a->depth * MLP_LAYER_TENSORS);
+    a->first[0] = 0;
+    for (uint32_t l = 0; l < a->depth; l++) {
+        a->first[l + 1] = a->first[l];
+        for (uint32_t t = 0; t < MLP_LAYER_TENSORS; t++)
+            a->first[l + 1] += tensor_elements(&table.tensors[l * MLP_LAYER_TENSORS + t]);
+    }
+    tensor_table_fini(&table);
+}
+
+static ps_status layered_gradient(layered *a, mlp *m, double *loss, uint32_t *correct)
+{
+    const problem *p = a->problem;
+    const mlp_hooks hooks = {.needed = bring_weights, .done = take_gradient, .context = a};
+    return mlp_gradient(m, a->weights, p->features, p->labels, p->rows, a->got, &hooks, loss, correct);
+}
+
+static void weights_may_come_and_gradients_leave_layer_by_layer(void **state)
 {
     backend *b = *state;
     numbers n = {77};
     for (uint32_t hidden = 0; hidden <= HIDDEN_MAX; hidden++) {
         problem p;
         mlp *m;
-        float want[PARAMETERS_MAX], got[PARAMETERS_MAX];
-        double loss;
+        float want[PARAMETERS_MAX];
+        double want_loss, loss;
         uint32_t correct;
+        layered a;
         fill_problem(&p, &n, ACTIVATION_RELU, hidden);
         assert_int_equal(mlp_create(&p.config, b, p.rows, &m, NULL), PS_OK);
         assert_int_equal(
-            mlp_gradient(m, p.weights, p.features, p.labels, p.rows, want, NULL, NULL, &loss, &correct),
+            mlp_gradient(m, p.weights, p.features, p.labels, p.rows, want, NULL, &want_loss, &correct),
             PS_OK);
-        memset(got, 0xff, sizeof got);
-        announced a = {.want = want, .got = got, .next_end = p.parameters};
-        assert_int_equal(mlp_gradient(m, p.weights, p.features, p.labels, p.rows, got, check_announced, &a,
-                                      &loss, &correct),
-                         PS_OK);
-        assert_int_equal(a.next_end, 0);
-        assert_int_equal(a.calls, hidden + 1);
+        begin_layered(&a, &p, want);
+        assert_int_equal(layered_gradient(&a, m, &loss, &correct), PS_OK);
+        assert_int_equal(a.left, 0);
+        assert_true(loss == want_loss);
+        if (hidden > 0) { /* what a hook fails with ends the batch */
+            begin_layered(&a, &p, want);
+            a.failure = PS_EINTERRUPTED;
+            assert_int_equal(layered_gradient(&a, m, &loss, &correct), PS_EINTERRUPTED);
+            assert_int_equal(a.left, hidden - 1);
+        }
         mlp_destroy(&m);
     }
 }
@@ -389,19 +437,18 @@ static void a_device_with_memory_of_its_own_gives_the_same_bits(void **state)
     problem p;
     fill_problem(&p, &n, ACTIVATION_TANH, 2);
     mlp *here, *there;
-    float want[PARAMETERS_MAX], got[PARAMETERS_MAX];
+    float want[PARAMETERS_MAX];
     double want_loss, loss;
     uint32_t want_correct, correct;
+    layered a;
     assert_int_equal(mlp_create(&p.config, *state, p.rows, &here, NULL), PS_OK);
     assert_int_equal(mlp_create(&p.config, &r.base, p.rows, &there, NULL), PS_OK);
-    assert_int_equal(mlp_gradient(here, p.weights, p.features, p.labels, p.rows, want, NULL, NULL, &want_loss,
-                                  &want_correct),
-                     PS_OK);
-    announced a = {.want = want, .got = got, .next_end = p.parameters};
-    assert_int_equal(mlp_gradient(there, p.weights, p.features, p.labels, p.rows, got, check_announced, &a,
-                                  &loss, &correct),
-                     PS_OK);
-    assert_int_equal(a.next_end, 0);
+    assert_int_equal(
+        mlp_gradient(here, p.weights, p.features, p.labels, p.rows, want, NULL, &want_loss, &want_correct),
+        PS_OK);
+    begin_layered(&a, &p, want);
+    assert_int_equal(layered_gradient(&a, there, &loss, &correct), PS_OK);
+    assert_int_equal(a.left, 0);
     assert_true(loss == want_loss);
     assert_int_equal(correct, want_correct);
     mlp_destroy(&here);
@@ -444,10 +491,10 @@ static void the_same_input_twice_gives_the_same_bits(void **state)
     uint32_t correct;
     numbers_fill(&n, 1.0f, other, ROWS_MAX * WIDTH_MAX);
     assert_int_equal(mlp_create(&p.config, b, p.rows, &m, NULL), PS_OK);
-    mlp_gradient(m, p.weights, p.features, p.labels, p.rows, first, NULL, NULL, &loss, &correct);
-    mlp_gradient(m, p.weights, other, p.labels, p.rows, second, NULL, NULL, &loss_again, &correct);
+    mlp_gradient(m, p.weights, p.features, p.labels, p.rows, first, NULL, &loss, &correct);
+    mlp_gradient(m, p.weights, other, p.labels, p.rows, second, NULL, &loss_again, &correct);
     assert_memory_not_equal(first, second, p.parameters * sizeof *first);
-    mlp_gradient(m, p.weights, p.features, p.labels, p.rows, second, NULL, NULL, &loss_again, &correct);
+    mlp_gradient(m, p.weights, p.features, p.labels, p.rows, second, NULL, &loss_again, &correct);
     assert_memory_equal(first, second, p.parameters * sizeof *first);
     assert_true(loss == loss_again);
     mlp_destroy(&m);
@@ -468,11 +515,10 @@ static void batches_out_of_range_are_refused(void **state)
     assert_string_equal(error.text, "a batch of 0 rows is out of range; choose 1 to 16777216");
     assert_int_equal(mlp_create(&p.config, b, MLP_ROWS_MAX + 1, &m, &error), PS_EINVAL);
     assert_int_equal(mlp_create(&p.config, b, p.rows, &m, &error), PS_OK);
+    assert_int_equal(mlp_gradient(m, p.weights, p.features, p.labels, 0, gradients, NULL, &loss, &correct),
+                     PS_EINVAL);
     assert_int_equal(
-        mlp_gradient(m, p.weights, p.features, p.labels, 0, gradients, NULL, NULL, &loss, &correct),
-        PS_EINVAL);
-    assert_int_equal(
-        mlp_gradient(m, p.weights, p.features, p.labels, p.rows + 1, gradients, NULL, NULL, &loss, &correct),
+        mlp_gradient(m, p.weights, p.features, p.labels, p.rows + 1, gradients, NULL, &loss, &correct),
         PS_EINVAL);
     assert_int_equal(mlp_evaluate(m, p.weights, p.features, p.labels, 0, &loss, &correct), PS_EINVAL);
     assert_int_equal(mlp_evaluate(m, p.weights, p.features, p.labels, p.rows, &loss, &correct), PS_OK);
@@ -492,7 +538,7 @@ static void a_label_that_is_no_class_is_refused_before_any_gradient(void **state
     p.labels[p.rows - 1] = p.config.classes;
     assert_int_equal(mlp_create(&p.config, b, p.rows, &m, NULL), PS_OK);
     assert_int_equal(
-        mlp_gradient(m, p.weights, p.features, p.labels, p.rows, gradients, NULL, NULL, &loss, &correct),
+        mlp_gradient(m, p.weights, p.features, p.labels, p.rows, gradients, NULL, &loss, &correct),
         PS_EINVAL);
     assert_memory_equal(gradients, untouched, sizeof gradients);
     mlp_destroy(&m);
@@ -506,7 +552,7 @@ int main(void)
         cmocka_unit_test(gradients_of_tanh_are_those_of_the_reference),
         cmocka_unit_test(gradients_of_sigmoid_are_those_of_the_reference),
         cmocka_unit_test(gradients_of_elu_are_those_of_the_reference),
-        cmocka_unit_test(layers_are_announced_complete_and_last_first),
+        cmocka_unit_test(weights_may_come_and_gradients_leave_layer_by_layer),
         cmocka_unit_test(a_device_with_memory_of_its_own_gives_the_same_bits),
         cmocka_unit_test(each_failed_allocation_is_reported_and_leaks_nothing),
         cmocka_unit_test(the_same_input_twice_gives_the_same_bits),
