@@ -6,6 +6,7 @@
 
 /* Since some fixed point; never goes back, stands still while the host sleeps. */
 uint64_t clock_monotonic_ms(void);
+uint64_t clock_monotonic_ns(void);
 double clock_monotonic_seconds(void);
 
 /* A number that rises with every start of a process under the same name, as far as the calendar does:

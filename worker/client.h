@@ -95,6 +95,17 @@ typedef struct {
     bool nonfinite;          /* the gradient pushed held NaN or Inf; the guard's policy applies */
 } ps_result;
 
+/* What a client has done so far. Bytes are those of tensors, and nothing is counted of joining. */
+typedef struct {
+    uint64_t bytes_pushed; /* repeats included */
+    uint64_t bytes_pulled;
+    uint64_t bytes_copied;        /* by the client: pulled weights into their place */
+    uint64_t requests;            /* messages to ps, without repeats */
+    uint64_t resent;              /* ... because a ps had not got them */
+    double communication_seconds; /* in which an answer was outstanding */
+    double blocked_seconds;       /* those of them that the caller spent in here: waiting, moving messages */
+} ps_counters;
+
 /* Defaults: job_init with no numbers of ps and workers, no stop flag, 1 s and 30 s, 256 KiB and 16 MiB,
  * shared memory. */
 void ps_client_options_init(ps_client_options *options);
@@ -171,6 +182,11 @@ ps_status ps_wait(ps_client *client, ps_ticket ticket, uint32_t timeout_ms, ps_r
 /* Sends what is due and takes in what has come, without waiting. Worth a call in long computations while
  * requests are outstanding; never needed. */
 void ps_progress(ps_client *client);
+
+void ps_count(const ps_client *client, ps_counters *counters);
+
+/* The share of the communication's time, 0 to 1, in which the caller did something else. */
+double ps_hidden_share(const ps_counters *counters);
 
 /* Tells every ps that this process will push no more, and waits for their word, at most `timeout_ms`. The ps
  * end when all have said so. PS_ETIMEDOUT: a ps has not answered; it may have ended already. */

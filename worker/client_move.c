@@ -5,6 +5,7 @@
 
 /* How long a wait sleeps before it looks at the stop flag and the session's clock. */
 enum { WAIT_SLICE_MS = 100 };
+#define NS_PER_MS UINT64_C(1000000)
 
 static void send_due(ps_client *c, uint64_t now)
 {
@@ -38,17 +39,60 @@ static void receive_waiting(ps_client *c)
     }
 }
 
-static void move(ps_client *c, uint64_t now)
+static void move(ps_client *c, uint64_t now_ns)
 {
+    uint64_t now_ms = now_ns / NS_PER_MS;
     receive_waiting(c);
-    session_tick(c->session, now);
-    send_due(c, now);
+    session_tick(c->session, now_ms);
+    send_due(c, now_ms);
+}
+
+/* The caller has been in here since `entered_ns`. */
+static void account(ps_client *c, uint64_t entered_ns)
+{
+    bool was_waiting = c->waiting;
+    c->waiting = session_is_waiting(c->session);
+    if (!was_waiting && !c->waiting)
+        return;
+    uint64_t now_ns = clock_monotonic_ns();
+    if (!was_waiting)
+        c->waiting_since_ns = entered_ns;
+    c->blocked_ns += now_ns - entered_ns;
+    c->waiting_ns += now_ns - c->waiting_since_ns;
+    c->waiting_since_ns = now_ns;
 }
 
 void ps_progress(ps_client *c)
 {
-    if (c->session)
-        move(c, clock_monotonic_ms());
+    if (!c->session)
+        return;
+    uint64_t now_ns = clock_monotonic_ns();
+    move(c, now_ns);
+    account(c, now_ns);
+}
+
+void ps_count(const ps_client *c, ps_counters *counters)
+{
+    *counters = (ps_counters){0};
+    if (!c->session)
+        return;
+    const session_counters *counted = session_count(c->session);
+    *counters = (ps_counters){
+        .bytes_pushed = counted->bytes_pushed,
+        .bytes_pulled = counted->bytes_pulled,
+        .bytes_copied = counted->bytes_copied,
+        .requests = counted->requests,
+        .resent = counted->resent,
+        .communication_seconds = (double)c->waiting_ns * 1e-9,
+        .blocked_seconds = (double)c->blocked_ns * 1e-9,
+    };
+}
+
+double ps_hidden_share(const ps_counters *counters)
+{
+    if (counters->communication_seconds <= 0)
+        return 0;
+    return 1 - counters->blocked_seconds / counters->communication_seconds;
 }
 
 static bool stopped(const ps_client *c)
@@ -56,12 +100,12 @@ static bool stopped(const ps_client *c)
     return c->stop && *c->stop;
 }
 
-ps_status client_move_until(ps_client *c, client_done *done, const client_awaited *what, uint32_t timeout_ms,
-                            ps_error *error)
+static ps_status move_and_wait(ps_client *c, client_done *done, const client_awaited *what,
+                               uint64_t entered_ns, uint32_t timeout_ms, ps_error *error)
 {
-    uint64_t now = clock_monotonic_ms(), deadline = now + timeout_ms;
+    uint64_t now_ns = entered_ns, deadline_ns = entered_ns + timeout_ms * NS_PER_MS;
     for (;;) {
-        move(c, now);
+        move(c, now_ns);
         if (done(c, what))
             return PS_OK;
         ps_status failure = session_failure(c->session, error);
@@ -69,10 +113,20 @@ ps_status client_move_until(ps_client *c, client_done *done, const client_awaite
             return failure;
         if (stopped(c))
             return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
-        if (timeout_ms != PS_FOREVER && now >= deadline)
+        if (timeout_ms != PS_FOREVER && now_ns >= deadline_ns)
             return ps_fail(error, PS_ETIMEDOUT, "no answer within %u ms", timeout_ms);
-        uint64_t left = timeout_ms == PS_FOREVER ? WAIT_SLICE_MS : deadline - now;
-        c->uplink->ops->wait(c->uplink, left < WAIT_SLICE_MS ? (int)left : WAIT_SLICE_MS);
-        now = clock_monotonic_ms();
+        uint64_t left_ms =
+            timeout_ms == PS_FOREVER ? WAIT_SLICE_MS : (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+        c->uplink->ops->wait(c->uplink, left_ms < WAIT_SLICE_MS ? (int)left_ms : WAIT_SLICE_MS);
+        now_ns = clock_monotonic_ns();
     }
+}
+
+ps_status client_move_until(ps_client *c, client_done *done, const client_awaited *what, uint32_t timeout_ms,
+                            ps_error *error)
+{
+    uint64_t entered_ns = clock_monotonic_ns();
+    ps_status status = move_and_wait(c, done, what, entered_ns, timeout_ms, error);
+    account(c, entered_ns);
+    return status;
 }

@@ -42,6 +42,9 @@ struct ps_client {
     const float **coming;               /* (tensors) that gradient, while `is_coming` */
     bool is_coming;
     ps_ticket coming_ticket;
+    bool waiting; /* a message is unanswered */
+    uint64_t waiting_since_ns;
+    uint64_t waiting_ns, blocked_ns; /* so far; as ps_counters has them */
     pool *memory;
     allocation *allocations;
 };

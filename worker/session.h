@@ -64,6 +64,15 @@ typedef struct {
     bool job_finished;       /* says every shard: weights that came with it are final */
 } session_result;
 
+/* What has happened so far. Bytes are those of tensors. */
+typedef struct {
+    uint64_t bytes_pushed; /* repeats included */
+    uint64_t bytes_pulled;
+    uint64_t bytes_copied; /* by the session: weights into their place */
+    uint64_t requests;     /* repeats not included */
+    uint64_t resent;
+} session_counters;
+
 /* Names an operation until it is collected. */
 typedef uint32_t session_ticket;
 
@@ -108,6 +117,11 @@ ps_status session_refusal(const session *s, session_ticket ticket, ps_error *err
 
 /* Ends an operation that session_finished. PS_OK, or why a ps refused it. */
 ps_status session_collect(session *s, session_ticket ticket, session_result *result, ps_error *error);
+
+const session_counters *session_count(const session *s);
+
+/* Is any message that has been sent unanswered? */
+bool session_is_waiting(const session *s);
 
 /* ---- members ---- */
 

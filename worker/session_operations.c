@@ -209,6 +209,16 @@ ps_status session_collect(session *s, session_ticket ticket, session_result *res
     return session_refusal(s, ticket, error);
 }
 
+const session_counters *session_count(const session *s)
+{
+    return &s->counters;
+}
+
+bool session_is_waiting(const session *s)
+{
+    return !TAILQ_EMPTY(&s->open);
+}
+
 part *session_find_part(session *s, uint64_t request)
 {
     operation *op = &s->operations[request % SESSION_OPERATIONS_MAX];

@@ -37,13 +37,17 @@ static bool weights_fit(const session *s, const part *p, const wire_message *ans
 static void take_weights(session *s, const part *p, const wire_message *answer)
 {
     operation *op = p->operation;
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < answer->slice_count; i++) {
         const slice *cut = &s->config.partition->slices[answer->slices[i]];
         memcpy(op->weights[cut->tensor] + cut->offset, buffer_bytes(answer->payloads[i]),
                cut->count * sizeof(float));
         op->missing[cut->tensor]--;
-        s->peers[p->server].taken_bytes += cut->count * sizeof(float);
+        bytes += cut->count * sizeof(float);
     }
+    s->peers[p->server].taken_bytes += bytes;
+    s->counters.bytes_pulled += bytes;
+    s->counters.bytes_copied += bytes;
 }
 
 static void handle_welcome(session *s, uint32_t server, const wire_message *welcome)

@@ -179,6 +179,17 @@ static void schedule_query(session *s, part *p, uint64_t now_ms)
     p->query_after_ms = doubled < s->config.query_max_ms ? doubled : s->config.query_max_ms;
 }
 
+static void count_request(session *s, part *p, const wire_message *m)
+{
+    if (p->sent)
+        s->counters.resent++;
+    else
+        s->counters.requests++;
+    p->sent = true;
+    for (uint32_t i = 0; m->has_payload && i < p->count; i++)
+        s->counters.bytes_pushed += slice_bytes(s, p->slices[i]);
+}
+
 /* Out of memory it stays due, and is tried again. */
 static wire_message *send_part(session *s, part *p, uint64_t now_ms)
 {
@@ -189,6 +200,8 @@ static wire_message *send_part(session *s, part *p, uint64_t now_ms)
         to->waits_for[0] = '\0';
     if (!m)
         return NULL;
+    if (!asks)
+        count_request(s, p, m);
     TAILQ_REMOVE(&to->due, p, due);
     to->taken_bytes = 0;
     p->state = PART_SENT;

@@ -94,6 +94,7 @@ struct session {
     session_config config;
     uint64_t fingerprint;
     ps_error failure;
+    session_counters counters;
     uint64_t next_serial;
     uint64_t said_ms;     /* 0 until the first tick */
     uint64_t query_at_ms; /* no part is to be asked about before */

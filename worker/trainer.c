@@ -269,6 +269,18 @@ static bool ends_at_once(const trainer *t, uint64_t step)
            epoch_to_evaluate(t, step - 1, step);
 }
 
+/* Before the chief waits for the others' end, which is no communication of its own. */
+static void say_how_it_communicated(const trainer *t)
+{
+    ps_counters done;
+    ps_count(t->setup.client, &done);
+    log_info("communication: %.1f s, %.0f %% hidden; %.1f MiB pushed, %.1f MiB pulled, %llu requests, "
+             "%llu resent",
+             done.communication_seconds, ps_hidden_share(&done) * 100, (double)done.bytes_pushed / (1 << 20),
+             (double)done.bytes_pulled / (1 << 20), (unsigned long long)done.requests,
+             (unsigned long long)done.resent);
+}
+
 static ps_status train(trainer *t, ps_error *error)
 {
     ps_result result;
@@ -333,6 +345,7 @@ ps_status trainer_run(const worker_options *options, const cluster_spec *cluster
         report_start(&t->report, cluster_role_name(cluster->role), ps_job(t->setup.client), options->epochs,
                      t->steps, t->steps_per_epoch, t->sampler.rows);
         status = train(t, error);
+        say_how_it_communicated(t);
     }
     if (status == PS_OK && t->chief)
         status = conclude(t, error);

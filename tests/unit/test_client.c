@@ -392,6 +392,41 @@ static void step_in_pieces_without_examples_is_a_whole_one(void **state)
     ps_close(&client);
 }
 
+/* ---- counters ---- */
+
+static void each_step_copies_its_weights_once_and_its_gradient_never(void **state)
+{
+    (void)state;
+    const cluster_spec none = {0};
+    enum { STEPS = 3, BYTES = (ELEMENTS + 1) * sizeof(float) };
+    ps_client *client = connect_client(&none, 1, NULL);
+    static float values[ELEMENTS], bias[1];
+    float *weights[] = {values, bias};
+    const float *gradients[] = {gradient, bias_gradient};
+    ps_counters counters;
+    ps_count(client, &counters);
+    assert_int_equal(counters.requests, 0);
+    assert_int_equal(ps_join(client, 1000, NULL), PS_OK);
+    assert_true(ps_hidden_share(&counters) == 0);
+    for (uint64_t step = 1; step <= STEPS; step++) {
+        const ps_update update = {.step = step, .examples = 1, .gradients = gradients};
+        ps_ticket ticket;
+        assert_int_equal(ps_push_pull(client, &update, weights, &ticket, NULL), PS_OK);
+        assert_int_equal(ps_wait(client, ticket, 1000, NULL, NULL), PS_OK);
+        ps_count(client, &counters);
+        assert_int_equal(counters.bytes_pushed, step * BYTES);
+        assert_int_equal(counters.bytes_pulled, step * BYTES);
+        assert_int_equal(counters.bytes_copied,
+                         step * BYTES);                /* the weights; nothing is left for gradients */
+        assert_int_equal(counters.requests, 2 * step); /* 12 KB in messages of up to 8 KiB */
+        assert_int_equal(counters.resent, 0);
+    }
+    assert_true(counters.communication_seconds > 0);
+    assert_true(counters.blocked_seconds <= counters.communication_seconds);
+    assert_true(ps_hidden_share(&counters) >= 0 && ps_hidden_share(&counters) < 1);
+    ps_close(&client);
+}
+
 /* ---- misuse ---- */
 
 static void calls_out_of_order_are_refused(void **state)
@@ -700,6 +735,7 @@ int main(void)
         cmocka_unit_test(gradient_in_pieces_that_is_not_finite_is_left_out_as_a_whole),
         cmocka_unit_test(steps_in_pieces_out_of_order_are_refused),
         cmocka_unit_test(step_in_pieces_without_examples_is_a_whole_one),
+        cmocka_unit_test(each_step_copies_its_weights_once_and_its_gradient_never),
         cmocka_unit_test(calls_out_of_order_are_refused),
         cmocka_unit_test(job_without_tensors_is_not_joined),
         cmocka_unit_test(numbers_that_nobody_knows_are_asked_for),

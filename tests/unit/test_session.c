@@ -738,6 +738,8 @@ static void request_that_the_ps_does_not_know_is_sent_again(void **state)
     assert_ptr_equal(buffer_bytes(m->payloads[0]), b.gradient + b.map.slices[m->slices[0]].offset);
     wire_destroy(&m);
     assert_silent(&b, 0, 5);
+    assert_int_equal(session_count(b.session)->requests, 1);
+    assert_int_equal(session_count(b.session)->resent, 1);
     give_plain(&b, 0, WIRE_ACK, request);
     give_plain(&b, 0, WIRE_RESEND, request); /* stale: it is answered */
     assert_silent(&b, 0, 6);
