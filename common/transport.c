@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ struct transport_socket {
     transport *transport;
     void *socket;
     bool router;
+    int descriptor;  /* readable when there may be news */
     int patience_ms; /* as set by ZMQ_RCVTIMEO */
 };
 
@@ -117,6 +119,8 @@ static transport_socket *open_socket(transport *t, int type, ps_error *error)
         free(s);
         return NULL;
     }
+    size_t bytes = sizeof s->descriptor;
+    zmq_getsockopt(s->socket, ZMQ_FD, &s->descriptor, &bytes);
     int64_t frame_max = WIRE_FRAME_MAX;
     zmq_setsockopt(s->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
     set_int(s->socket, ZMQ_LINGER, 0);
@@ -512,11 +516,24 @@ transport_event transport_await(transport_socket *s, int timeout_ms, wire_route 
     return receive(s, 0, from, message, error);
 }
 
+static bool has_message(transport_socket *s)
+{
+    int events = 0;
+    size_t bytes = sizeof events;
+    zmq_getsockopt(s->socket, ZMQ_EVENTS, &events, &bytes);
+    return events & ZMQ_POLLIN;
+}
+
+/* With a third of the system calls that zmq_poll makes. A socket's descriptor tells of news only, and sending
+ * may have taken note of it: hence the look before the wait. */
 void transport_poll(transport_socket *const *sockets, uint32_t count, int timeout_ms)
 {
-    zmq_pollitem_t items[POLL_MAX];
+    struct pollfd items[POLL_MAX];
     assert(count <= POLL_MAX);
-    for (uint32_t i = 0; i < count; i++)
-        items[i] = (zmq_pollitem_t){.socket = sockets[i]->socket, .events = ZMQ_POLLIN};
-    zmq_poll(items, (int)count, timeout_ms); /* a signal ends it early; the caller looks */
+    for (uint32_t i = 0; i < count; i++) {
+        if (has_message(sockets[i]))
+            return;
+        items[i] = (struct pollfd){.fd = sockets[i]->descriptor, .events = POLLIN};
+    }
+    poll(items, count, timeout_ms); /* a signal ends it early; the caller looks */
 }

@@ -11,8 +11,9 @@
 
 enum {
     DRAIN_MS = 2000,
-    SAY_MS = 5000,     /* how often ps_join says whom it waits for */
-    RESOLVE_MS = 1000, /* ... and how long it asks then which names resolve */
+    SMALL_BYTES = 64 << 10, /* a gradient of less may be held back */
+    SAY_MS = 5000,          /* how often ps_join says whom it waits for */
+    RESOLVE_MS = 1000,      /* ... and how long it asks then which names resolve */
 };
 
 void ps_client_options_init(ps_client_options *options)
@@ -189,6 +190,7 @@ static ps_status start_session(ps_client *c, ps_error *error)
         .message_bytes_max = c->message_bytes_max,
     };
     status = judge_init(&c->judge, &c->job.tensors, c->job.optimizer.clip_norm);
+    c->small_gradient = tensor_table_elements(&c->job.tensors) * sizeof(float) < SMALL_BYTES;
     c->coming = calloc(c->job.tensors.count, sizeof *c->coming);
     if (status == PS_OK && c->coming)
         status = session_create(&config, &c->session);

@@ -179,8 +179,9 @@ ps_status ps_pull_final(ps_client *client, float *const *weights, ps_ticket *tic
 ps_status ps_wait(ps_client *client, ps_ticket ticket, uint32_t timeout_ms, ps_result *result,
                   ps_error *error);
 
-/* Sends what is due and takes in what has come, without waiting. Worth a call in long computations while
- * requests are outstanding; never needed. */
+/* Sends what is due and takes in what has come, without waiting. Worth a call before and in long
+ * computations: a request of less than 64 KiB that is made while another is outstanding is held back until
+ * the next wait, unless many are. */
 void ps_progress(ps_client *client);
 
 void ps_count(const ps_client *client, ps_counters *counters);

@@ -3,12 +3,15 @@
 #include "common/log.h"
 #include "worker/client_state.h"
 
-/* How long a wait sleeps before it looks at the stop flag and the session's clock. */
-enum { WAIT_SLICE_MS = 100 };
+enum {
+    WAIT_SLICE_MS = 100, /* how long a wait sleeps before it looks at the stop flag and the session's clock */
+    HELD_BACK_MAX = 32,  /* small requests */
+};
 #define NS_PER_MS UINT64_C(1000000)
 
 static void send_due(ps_client *c, uint64_t now)
 {
+    c->held_back = 0;
     for (uint32_t server = 0; server < c->job.servers; server++) {
         for (;;) {
             wire_message *m = c->unsent[server];
@@ -25,26 +28,23 @@ static void send_due(ps_client *c, uint64_t now)
     }
 }
 
-static void receive_waiting(ps_client *c)
+/* Takes in one message; false if none waits. */
+static bool receive_one(ps_client *c)
 {
     uint32_t server;
     wire_message *m;
     ps_error error;
-    transport_event event;
-    while ((event = c->uplink->ops->receive(c->uplink, &server, &m, &error)) != TRANSPORT_NOTHING) {
-        if (event == TRANSPORT_MESSAGE)
-            session_receive(c->session, server, &m);
-        else
-            log_warning("ps/%u sent what is no message: %s", server, error.text);
+    switch (c->uplink->ops->receive(c->uplink, &server, &m, &error)) {
+    case TRANSPORT_MESSAGE:
+        session_receive(c->session, server, &m);
+        return true;
+    case TRANSPORT_REFUSED:
+        log_warning("ps/%u sent what is no message: %s", server, error.text);
+        return true;
+    case TRANSPORT_NOTHING:
+        break;
     }
-}
-
-static void move(ps_client *c, uint64_t now_ns)
-{
-    uint64_t now_ms = now_ns / NS_PER_MS;
-    receive_waiting(c);
-    session_tick(c->session, now_ms);
-    send_due(c, now_ms);
+    return false;
 }
 
 /* The caller has been in here since `entered_ns`. */
@@ -67,7 +67,19 @@ void ps_progress(ps_client *c)
     if (!c->session)
         return;
     uint64_t now_ns = clock_monotonic_ns();
-    move(c, now_ns);
+    while (receive_one(c))
+        ;
+    session_tick(c->session, now_ns / NS_PER_MS);
+    send_due(c, now_ns / NS_PER_MS);
+    account(c, now_ns);
+}
+
+void client_send(ps_client *c, bool small)
+{
+    if (small && c->waiting && ++c->held_back < HELD_BACK_MAX)
+        return;
+    uint64_t now_ns = clock_monotonic_ns();
+    send_due(c, now_ns / NS_PER_MS);
     account(c, now_ns);
 }
 
@@ -104,27 +116,34 @@ static ps_status move_and_wait(ps_client *c, client_done *done, const client_awa
                                uint64_t entered_ns, uint32_t timeout_ms, ps_error *error)
 {
     uint64_t now_ns = entered_ns, deadline_ns = entered_ns + timeout_ms * NS_PER_MS;
-    for (;;) {
-        move(c, now_ns);
-        if (done(c, what))
-            return PS_OK;
+    for (bool looked = false;; looked = true) {
         ps_status failure = session_failure(c->session, error);
         if (failure != PS_OK)
             return failure;
         if (stopped(c))
             return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
-        if (timeout_ms != PS_FOREVER && now_ns >= deadline_ns)
+        if (looked && timeout_ms != PS_FOREVER && now_ns >= deadline_ns)
             return ps_fail(error, PS_ETIMEDOUT, "no answer within %u ms", timeout_ms);
         uint64_t left_ms =
             timeout_ms == PS_FOREVER ? WAIT_SLICE_MS : (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+        send_due(c, now_ns / NS_PER_MS);
         c->uplink->ops->wait(c->uplink, left_ms < WAIT_SLICE_MS ? (int)left_ms : WAIT_SLICE_MS);
+        /* No further than needed: to find that no more has come costs a system call. */
+        while (receive_one(c))
+            if (done(c, what))
+                return PS_OK;
         now_ns = clock_monotonic_ns();
+        session_tick(c->session, now_ns / NS_PER_MS);
+        if (done(c, what))
+            return PS_OK;
     }
 }
 
 ps_status client_move_until(ps_client *c, client_done *done, const client_awaited *what, uint32_t timeout_ms,
                             ps_error *error)
 {
+    if (done(c, what))
+        return PS_OK;
     uint64_t entered_ns = clock_monotonic_ns();
     ps_status status = move_and_wait(c, done, what, entered_ns, timeout_ms, error);
     account(c, entered_ns);

@@ -28,7 +28,7 @@ static ps_status submit(ps_client *c, const session_request *request, ps_ticket 
     c->requests[*ticket].outstanding = true;
     c->requests[*ticket].nonfinite = request->nonfinite;
     c->requests[*ticket].brings_weights = request->weights;
-    ps_progress(c);
+    client_send(c, !request->gradients || c->small_gradient);
     return PS_OK;
 }
 
@@ -136,7 +136,7 @@ ps_status ps_ready(ps_client *c, ps_ticket ticket, uint32_t first, uint32_t coun
         c->requests[ticket].nonfinite = whole.nonfinite;
         c->is_coming = false;
     }
-    ps_progress(c);
+    client_send(c, false);
     return PS_OK;
 }
 

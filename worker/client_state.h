@@ -41,8 +41,10 @@ struct ps_client {
     judge judge;                        /* of the gradient that is pushed, or still coming */
     const float **coming;               /* (tensors) that gradient, while `is_coming` */
     bool is_coming;
+    bool small_gradient; /* a push of it is a small message */
     ps_ticket coming_ticket;
-    bool waiting; /* a message is unanswered */
+    uint32_t held_back; /* small requests that leave with the next wait */
+    bool waiting;       /* a message is unanswered */
     uint64_t waiting_since_ns;
     uint64_t waiting_ns, blocked_ns; /* so far; as ps_counters has them */
     pool *memory;
@@ -56,6 +58,11 @@ typedef struct {
 } client_awaited;
 
 typedef bool client_done(ps_client *c, const client_awaited *what);
+
+/* Sends what is due. What is `small` is held back while an answer is outstanding, so that under load many
+ * requests share a packet and a wake-up of the ps, as Nagle's algorithm has it: it leaves with the next wait.
+ */
+void client_send(ps_client *c, bool small);
 
 /* Moves messages until `done` says so. PS_ETIMEDOUT, PS_EINTERRUPTED, or the session's failure. */
 ps_status client_move_until(ps_client *c, client_done *done, const client_awaited *what, uint32_t timeout_ms,

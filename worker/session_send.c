@@ -99,14 +99,16 @@ static part *cut_part(session *s, lane *l, uint64_t now_ms)
 
 /* ---- messages ---- */
 
-/* The lowest number of a request without an answer. */
-static uint64_t lowest_unanswered(const session *s)
+/* The lowest number of a request to that ps without an answer. */
+static uint64_t lowest_unanswered(const session *s, uint32_t server)
 {
-    const part *first = TAILQ_FIRST(&s->open);
+    const part *first = s->peers[server].open_parts ? TAILQ_FIRST(&s->open) : NULL;
+    while (first && first->server != server)
+        first = TAILQ_NEXT(first, open);
     return first ? first->request : s->next_serial * SESSION_OPERATIONS_MAX;
 }
 
-static wire_message *stamp(const session *s, wire_message *m, uint64_t request)
+static wire_message *stamp(const session *s, uint32_t server, wire_message *m, uint64_t request)
 {
     if (!m)
         return NULL;
@@ -115,13 +117,13 @@ static wire_message *stamp(const session *s, wire_message *m, uint64_t request)
     m->index = s->config.index;
     m->incarnation = s->config.incarnation;
     m->request = request;
-    m->settled = lowest_unanswered(s);
+    m->settled = lowest_unanswered(s, server);
     return m;
 }
 
 static wire_message *make_hello(const session *s, uint32_t server)
 {
-    wire_message *m = stamp(s, wire_create(WIRE_HELLO, 0), 0);
+    wire_message *m = stamp(s, server, wire_create(WIRE_HELLO, 0), 0);
     if (!m)
         return NULL;
     m->job = 0;
@@ -140,7 +142,7 @@ static wire_message *make_request(session *s, const part *p)
 {
     operation *op = p->operation;
     const session_request *request = &op->request;
-    wire_message *m = stamp(s, wire_create(request->type, p->count), p->request);
+    wire_message *m = stamp(s, p->server, wire_create(request->type, p->count), p->request);
     if (!m)
         return NULL;
     bool push = request->type == WIRE_PUSH || request->type == WIRE_PUSH_PULL;
@@ -195,7 +197,7 @@ static wire_message *send_part(session *s, part *p, uint64_t now_ms)
 {
     peer *to = &s->peers[p->server];
     bool asks = p->state == PART_TO_QUERY;
-    wire_message *m = asks ? stamp(s, wire_create(WIRE_QUERY, 0), p->request) : make_request(s, p);
+    wire_message *m = asks ? stamp(s, p->server, wire_create(WIRE_QUERY, 0), p->request) : make_request(s, p);
     if (asks)
         to->waits_for[0] = '\0';
     if (!m)
@@ -211,11 +213,12 @@ static wire_message *send_part(session *s, part *p, uint64_t now_ms)
 
 /* A shard stops answering when too much of what it has sent may still be on its way. So it is told that it
  * has been taken, if no request does that anyway. */
-static wire_message *settle(const session *s, peer *to)
+static wire_message *settle(const session *s, uint32_t server)
 {
+    peer *to = &s->peers[server];
     if (to->open_parts == 0 || to->taken_bytes < SESSION_SETTLE_BYTES)
         return NULL;
-    wire_message *m = stamp(s, wire_create(WIRE_SETTLE, 0), 0);
+    wire_message *m = stamp(s, server, wire_create(WIRE_SETTLE, 0), 0);
     if (m)
         to->taken_bytes = 0;
     return m;
@@ -235,5 +238,5 @@ wire_message *session_next(session *s, uint32_t server, uint64_t now_ms)
     part *p = TAILQ_FIRST(&to->due);
     for (lane *l = TAILQ_FIRST(&to->lanes); l && !p; l = TAILQ_NEXT(l, link))
         p = cut_part(s, l, now_ms);
-    return p ? send_part(s, p, now_ms) : settle(s, to);
+    return p ? send_part(s, p, now_ms) : settle(s, server);
 }
