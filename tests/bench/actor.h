@@ -39,17 +39,17 @@ typedef void actor_body(int channel, void *argument);
 /* Starts one on `processor` (OPTIONS_ANYWHERE: on any). PS_EIO. */
 ps_status actor_fork(actor *a, int processor, actor_body *body, void *argument, ps_error *error);
 
-/* Starts a program, which inherits `descriptor`, with standard output discarded. `environment` and
- * `arguments` end in NULL. PS_EIO. */
+/* Starts a program, which inherits `descriptor`, with `variable` ("NAME=value") in its environment and
+ * standard output discarded. `arguments` end in NULL. PS_EIO. */
 ps_status actor_exec(actor *a, int processor, int descriptor, const char *path, char *const *arguments,
-                     char *const *environment, ps_error *error);
+                     char *variable, ps_error *error);
 
 /* Kills and reaps it. Fine on one that was never started (all zero). */
 void actor_end(actor *a);
 
 ps_status actor_send_order(const actor *a, const actor_order *order, ps_error *error);
 
-/* Blocks. PS_EPEER if it has died, PS_ETIMEDOUT after two minutes beyond `seconds`, or what the actor says.
+/* Blocks. PS_EPEER if it has died, PS_ETIMEDOUT after a minute beyond `seconds`, or what the actor says.
  */
 ps_status actor_receive_answer(const actor *a, double seconds, actor_answer *answer, ps_error *error);
 

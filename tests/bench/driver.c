@@ -92,9 +92,8 @@ static ps_status start_server(const bench_options *o, const driver_setup *setup,
     snprintf(descriptor, sizeof descriptor, "--listen-fd=%d", listen_fd);
     char level[] = "--log-level=warning";
     char *arguments[] = {(char[]){"penstock-ps"}, descriptor, level, NULL};
-    char *environment[] = {variable, NULL};
     status = actor_exec(&out->servers[index], place(o, setup, true, index), listen_fd, o->server_program,
-                        arguments, environment, error);
+                        arguments, variable, error);
     if (status == PS_OK)
         out->server_count = index + 1;
     return status;

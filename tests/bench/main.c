@@ -11,8 +11,11 @@ typedef struct {
 } group;
 
 static const group groups[] = {
-    {"push", cases_push},       {"pull", cases_pull},     {"push_pull", cases_push_pull},
+    {"raw", cases_raw},         {"push", cases_push},
+    {"pull", cases_pull},       {"push_pull", cases_push_pull},
     {"request", cases_request}, {"shared", cases_shared},
+    {"kernels", cases_kernels}, {"scaling", cases_scaling},
+    {"plan", cases_plan},       {"mnist", cases_mnist},
 };
 
 enum { GROUPS = sizeof groups / sizeof groups[0] };
@@ -52,5 +55,7 @@ int main(int argc, char **argv)
     int code = r.failures ? PS_EXIT_FAILURE : PS_EXIT_DONE;
     if (options.json_file)
         report(report_write(&r, options.json_file, &error), &error, argv[0], &code);
+    if (options.svg_folder)
+        report(svg_write(&r, options.svg_folder, &error), &error, argv[0], &code);
     return code;
 }

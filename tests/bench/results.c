@@ -74,7 +74,7 @@ void results_add_point(results *r, const result_point *point)
 
 void results_fail(results *r, const char *name, const ps_error *error)
 {
-    printf("%-34s FAILED: %s\n", name, error->text);
+    printf("%-36s FAILED: %s\n", name, error->text);
     fflush(stdout);
     r->failures++;
 }

@@ -12,7 +12,7 @@
 #include "tests/bench/options.h"
 #include "tests/bench/stage.h"
 
-enum { RESULTS_ROWS_MAX = 256, RESULTS_POINTS_MAX = 64, RESULTS_NAME_MAX = 48 };
+enum { RESULTS_ROWS_MAX = 256, RESULTS_POINTS_MAX = 64, RESULTS_NAME_MAX = 64 };
 
 /* A figure that is not there is NAN; so is a wanted one where nothing is wanted. */
 typedef struct {
@@ -60,6 +60,7 @@ typedef struct {
     result_constants constants;
     result_point points[RESULTS_POINTS_MAX];
     uint32_t point_count;
+    uint32_t scaling_count; /* the first so many points are those of the group scaling */
     uint32_t failures;
 } results;
 

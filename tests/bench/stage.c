@@ -9,10 +9,11 @@ static const double WARM_UP_SHARE = 0.3; /* of the length of a measurement */
 
 void stage_end(stage *s)
 {
-    for (uint32_t i = 0; i < s->client_count; i++)
-        actor_end(&s->clients[i]);
+    /* Servers first: some complain when their client goes. */
     for (uint32_t i = 0; i < s->server_count; i++)
         actor_end(&s->servers[i]);
+    for (uint32_t i = 0; i < s->client_count; i++)
+        actor_end(&s->clients[i]);
     s->client_count = s->server_count = 0;
 }
 

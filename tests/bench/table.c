@@ -41,7 +41,7 @@ void table_print_title(const bench_options *o)
 
 void table_print_group(const char *name)
 {
-    printf("\n%-34s %7s %9s %9s %-6s %6s %8s  %8s %8s %6s %6s  %-4s %s\n", name, "bytes", "Penstock", "floor",
+    printf("\n%-36s %7s %9s %9s %-6s %6s %8s  %8s %8s %6s %6s  %-4s %s\n", name, "bytes", "Penstock", "floor",
            "", "ratio", "wanted", "cpu", "floor's", "ratio", "wanted", "met", "ps MB/state");
     fflush(stdout);
 }
@@ -80,7 +80,7 @@ void table_print_row(const result_row *row)
     /* Per GB in seconds, per operation in microseconds. */
     double cpu_scale = row->bytes && strcmp(row->unit, "GB/s") == 0 ? 1 : 1e6;
     bool judged = !isnan(row->wanted) || !isnan(row->cpu_wanted);
-    printf("%-34s", row->name);
+    printf("%-36s", row->name);
     print_bytes(row->bytes);
     print_figure(row->penstock, 9);
     print_figure(row->floor, 9);
