@@ -7,8 +7,8 @@
  * asks for the compiler's own target alone (tests compare such builds). On aarch64 the baseline is NEON.
  *
  * INDEPENDENT_ITERATIONS before a loop promises that no iteration reads what another one writes, however the
- * pointers in it may overlap. clang, whose like makes an error of every loop that it cannot vectorise, is
- * left to find out at run time. */
+ * pointers in it may overlap. clang warns of every loop so marked that it cannot vectorise; there it means
+ * nothing. */
 #ifndef PENSTOCK_COMMON_VECTORISE_H
 #define PENSTOCK_COMMON_VECTORISE_H
 
