@@ -23,6 +23,7 @@ typedef struct {
     bool finished;
     uint64_t partial;  /* step of which some slices have arrived; 0: none */
     uint64_t received; /* set of ordinals, of that step */
+    bool flagged;      /* one of those parts says that the gradient holds NaN or Inf */
     uint64_t late;     /* last step that came after it had been applied without this worker */
 } clock_model;
 
@@ -171,9 +172,12 @@ static void take_push(oracle *o, uint32_t server, const wire_message *push)
         }
         return;
     }
-    if (worker->partial != push->step)
+    if (worker->partial != push->step) {
         worker->received = 0;
+        worker->flagged = false;
+    }
     worker->partial = push->step;
+    worker->flagged |= push->nonfinite;
     for (uint32_t i = 0; i < push->slice_count; i++)
         worker->received |= UINT64_C(1) << o->partition->slices[push->slices[i]].ordinal;
     if (worker->received != UINT64_MAX >> (64 - m->slices))
@@ -182,7 +186,7 @@ static void take_push(oracle *o, uint32_t server, const wire_message *push)
     worker->received = 0;
     worker->pushed = push->step;
     worker->waiting = true;
-    m->nonfinite += push->nonfinite;
+    m->nonfinite += worker->flagged;
     apply_what_can_be(o, server);
 }
 

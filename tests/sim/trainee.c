@@ -11,16 +11,17 @@
 
 enum { EVALUATOR_PAUSE_MS = 50 };
 
-#define PHASE_LIST(X)                                             \
-    X(PHASE_JOINING, "joining")                                   \
-    X(PHASE_STARTING, "pulling the weights to start from")        \
-    X(PHASE_COMPUTING, "computing")                               \
-    X(PHASE_PUSHING, "waiting for the answers to its push")       \
-    X(PHASE_PULLING, "waiting for the weights after its push")    \
-    X(PHASE_CONCLUDING, "waiting for the end of the others")      \
-    X(PHASE_PAUSING, "pausing between two evaluations")           \
-    X(PHASE_EVALUATING, "pulling weights to evaluate")            \
-    X(PHASE_FINISHING, "waiting for the answers to its farewell") \
+#define PHASE_LIST(X)                                              \
+    X(PHASE_JOINING, "joining")                                    \
+    X(PHASE_STARTING, "pulling the weights to start from")         \
+    X(PHASE_COMPUTING, "computing")                                \
+    X(PHASE_BACKWARD, "completing its gradient, tensor by tensor") \
+    X(PHASE_PUSHING, "waiting for the answers to its push")        \
+    X(PHASE_PULLING, "waiting for the weights after its push")     \
+    X(PHASE_CONCLUDING, "waiting for the end of the others")       \
+    X(PHASE_PAUSING, "pausing between two evaluations")            \
+    X(PHASE_EVALUATING, "pulling weights to evaluate")             \
+    X(PHASE_FINISHING, "waiting for the answers to its farewell")  \
     X(PHASE_DONE, "done")
 
 typedef enum {
@@ -38,6 +39,8 @@ struct trainee {
     uint64_t step;     /* done last */
     uint64_t ready_ms; /* when computing or pausing ends */
     session_ticket push, pull;
+    toy_batch batch;               /* of the gradient that is pushed */
+    uint32_t unready;              /* tensors of it; the last ones are ready first */
     bool pulling;                  /* `pull` is open */
     float *weights, *gradient;     /* (elements) */
     float **tensor_weights;        /* (tensors) into weights */
@@ -179,20 +182,38 @@ static ps_status submit_push(trainee *t, ps_error *error)
     toy_batch batch;
     toy_gradient(t->config.scenario, t->config.index, step, t->weights, t->gradient, &batch);
     oracle_computed(t->config.oracle, t->config.index, step, t->gradient, &batch);
+    bool by_tensor = batch.examples > 0 && dice_chance(&t->dice, 400);
     session_request push = {
         .type = style == STYLE_PUSH_PULL ? WIRE_PUSH_PULL : WIRE_PUSH,
         .step = step,
         .examples = batch.examples,
-        .clip_factor = batch.clip_factor,
-        .nonfinite = batch.nonfinite,
+        .clip_factor = by_tensor ? 1 : batch.clip_factor,
+        .nonfinite = batch.nonfinite && !by_tensor,
+        .by_tensor = by_tensor,
+        .judged_first = t->config.scenario->job.optimizer.clip_norm > 0,
         .gradients = batch.examples > 0 ? t->tensor_gradient : NULL,
         .weights = style == STYLE_PUSH_PULL ? t->tensor_weights : NULL,
     };
-    t->phase = PHASE_PUSHING;
+    t->batch = batch;
+    t->unready = by_tensor ? t->config.scenario->job.tensors.count : 0;
+    t->phase = by_tensor ? PHASE_BACKWARD : PHASE_PUSHING;
     ps_status status = submit(t, &push, &t->push, error);
     if (status == PS_OK && style == STYLE_PUSH_AND_PULL)
         status = submit_pull(t, step, false, error);
     return status;
+}
+
+/* One tensor more. The last brings the judgement of all. */
+static ps_status make_tensor_ready(trainee *t, ps_error *error)
+{
+    ps_status status = session_ready(t->session, t->push, --t->unready, 1);
+    if (status != PS_OK)
+        return ps_fail(error, status, "tensor %u is not awaited", t->unready);
+    if (t->unready == 0) {
+        session_judge(t->session, t->push, t->batch.nonfinite, t->batch.clip_factor);
+        t->phase = PHASE_PUSHING;
+    }
+    return PS_OK;
 }
 
 /* Nothing that a member asks for is ever wrong, so nothing may be refused. */
@@ -319,6 +340,8 @@ static ps_status move(trainee *t, uint64_t now_ms, ps_error *error)
         return now_ms >= t->ready_ms ? submit_push(t, error) : PS_OK;
     case PHASE_PAUSING:
         return now_ms >= t->ready_ms ? begin_evaluation(t, error) : PS_OK;
+    case PHASE_BACKWARD:
+        return make_tensor_ready(t, error);
     case PHASE_PUSHING:
         return collect_push(t, now_ms, error);
     case PHASE_DONE:
