@@ -97,7 +97,7 @@ static ps_status take_step(lone_worker *w, ps_error *error)
         return PS_OK;
     dataset_gather(w->data, w->rows, count, w->features, w->labels);
     ps_status status = mlp_gradient(w->model, w->weights, w->features, w->labels, count, w->gradients, NULL,
-                                    NULL, &loss, &correct);
+                                    &loss, &correct);
     if (status != PS_OK)
         return ps_fail(error, status, "the gradient failed");
     const optimizer_gradient gradient = {.values = w->gradients, .weight = 1.0f};
