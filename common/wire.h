@@ -81,6 +81,7 @@ typedef struct {
     ps_status status;
     uint64_t settled;
     bool reads_memory;
+
     char *text;        /* owned, or NULL */
     job_config *hello; /* owned; HELLO only */
 
@@ -90,16 +91,17 @@ typedef struct {
     buffer **payloads;       /* (slice_count) references, NULL entries until attached */
     wire_place *places;      /* (slice_count) */
     uint32_t *payload_bytes; /* (slice_count) as the header tells them; only of received messages */
-    uint32_t segment_count;
-    segment_name segments[WIRE_SEGMENTS_MAX];
 
     /* Not on the wire, but between a core and the transport. */
     bool by_reference; /* to be sent: payloads in memory that the receiver can map need not be sent */
     bool readable;     /* received: it names segments, and all of them have been mapped */
+
+    uint32_t segment_count;
+    segment_name segments[WIRE_SEGMENTS_MAX];
 } wire_message;
 
-/* A message with room for `slice_count` slices (<= WIRE_SLICES_MAX), all else zero. NULL if out of
- * memory. */
+/* A message with room for `slice_count` slices (<= WIRE_SLICES_MAX), all else zero. One allocation, to which
+ * a text and a job add theirs. NULL if out of memory. */
 wire_message *wire_create(wire_type type, uint32_t slice_count);
 
 /* Drops payload references and frees; nulls the pointer. Does nothing on NULL. */
@@ -111,8 +113,14 @@ void wire_set_text(wire_message *m, const char *text);
 /* Number of payloads that travel as frames. */
 uint32_t wire_frames(const wire_message *m);
 
-/* The header frame of `m`. The payload frames are those m->payloads that are in no segment, as they are.
- * PS_ENOMEM, with a NULL header. */
+/* Gives `bytes` bytes for a header to be written to; NULL if out of memory. */
+typedef void *wire_allocate(void *context, size_t bytes);
+
+/* Writes the header frame of `m` to memory that `allocate`, called once, gives for just that. The payload
+ * frames are those m->payloads that are in no segment, as they are. PS_ENOMEM. */
+ps_status wire_encode_with(const wire_message *m, wire_allocate *allocate, void *context);
+
+/* The header frame in a buffer. PS_ENOMEM, with a NULL header. */
 ps_status wire_encode(const wire_message *m, buffer **header);
 
 /* Judges a header and the sizes of the payload frames that came with it. On success `out` has

@@ -1,4 +1,5 @@
-/* fuzz_wire.c - any bytes as a message: refused, or a message that survives the wire and harms no shard.
+/* fuzz_wire.c - any bytes as a message: refused, or a message that survives the wire and harms no shard. Our
+ * codec and protobuf-c agree about all of them.
  *
  * Input: one byte, the number of payload frames (its low 3 bits) and whether the header is mended (its top
  * bit); two bytes per frame, the size of each; the rest is the header. Mended, a request is made to pass for
@@ -10,6 +11,7 @@
 #include "common/partition.h"
 #include "ps/shard.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/wire_reference.h"
 
 enum { FRAMES_MAX = 7, MENDED = 0x80, ANSWERS_MAX = 1000 };
 /* Jobs that need more are refused: the fuzzer finds large tensors quickly. */
@@ -26,6 +28,13 @@ static void make_job(job_config *job)
     tensor more = {.name = "v", .rank = 2, .shape = {5, 2}};
     FUZZ_REQUIRE(tensor_table_add(&job->tensors, &t, NULL) == PS_OK);
     FUZZ_REQUIRE(tensor_table_add(&job->tensors, &more, NULL) == PS_OK);
+}
+
+static void require_agreement(const char *difference)
+{
+    if (difference)
+        fprintf(stderr, "protobuf-c disagrees: %s\n", difference);
+    FUZZ_REQUIRE(!difference);
 }
 
 static wire_message *decode(const uint8_t *header, size_t bytes, const size_t *frame_bytes, uint32_t frames)
@@ -70,6 +79,7 @@ static void require_same(const wire_message *a, const wire_message *b)
 static void require_round_trip(const wire_message *m, const size_t *frame_bytes, uint32_t frames)
 {
     buffer *header;
+    require_agreement(wire_reference_judge_writing(m));
     FUZZ_REQUIRE(wire_encode(m, &header) == PS_OK);
     wire_message *again = decode(buffer_bytes(header), buffer_size(header), frame_bytes, frames);
     FUZZ_REQUIRE(again);
@@ -184,6 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     const uint8_t *header = data + 1 + 2 * frames;
     const size_t header_bytes = bytes - 1 - 2 * frames;
 
+    require_agreement(wire_reference_judge_reading(header, header_bytes));
     job_config job;
     make_job(&job);
     for (int joined = 0; joined < 2; joined++) {

@@ -499,6 +499,25 @@ static void frames_must_hold_floats(void **state)
     }
 }
 
+static void every_type_and_role_of_the_schema_is_known(void **state)
+{
+    (void)state;
+    const ProtobufCEnumDescriptor *types = &penstock__message_type__descriptor;
+    const ProtobufCEnumDescriptor *roles = &penstock__role__descriptor;
+    for (unsigned i = 0; i < types->n_values; i++) {
+        const int type = types->values[i].value;
+        if (type == PENSTOCK__MESSAGE_TYPE__MESSAGE_NONE)
+            continue;
+        for (unsigned k = 0; k < roles->n_values; k++) {
+            Penstock__Header h = plain_header((Penstock__MessageType)type);
+            h.role = (Penstock__Role)roles->values[k].value;
+            ps_error error = {PS_OK, ""};
+            decode_header(&h, NULL, 0, &error);
+            assert_null(strstr(error.text, "is unknown"));
+        }
+    }
+}
+
 /* ---- jobs in HELLO ---- */
 
 static void assert_job_refused(const Penstock__Job *job, ps_status status, const char *why)
@@ -685,6 +704,14 @@ static size_t put_field(uint8_t *at, uint32_t number, const uint8_t *bytes, size
     return used + count;
 }
 
+/* The header of a HELLO with those bytes for a job. */
+static size_t put_hello(uint8_t *header, const uint8_t *job, size_t job_bytes)
+{
+    static const uint8_t start[] = {1 << 3, WIRE_PROTOCOL, 2 << 3, WIRE_HELLO, 4 << 3, WIRE_WORKER};
+    memcpy(header, start, sizeof start);
+    return sizeof start + put_field(header + sizeof start, 20, job, job_bytes);
+}
+
 /* Headers as large as allowed, of things that unpack to much more than they are on the wire. */
 static void memory_bombs_are_refused(void **state)
 {
@@ -697,14 +724,7 @@ static void memory_bombs_are_refused(void **state)
         size_t used = 0;
         while (used < room)
             used += put_field(job + used, fields[f], NULL, 0);
-        size_t start = 0;
-        header[start++] = 1 << 3;
-        header[start++] = WIRE_PROTOCOL;
-        header[start++] = 2 << 3;
-        header[start++] = WIRE_HELLO;
-        header[start++] = 4 << 3;
-        header[start++] = WIRE_WORKER;
-        size_t bytes = start + put_field(header + start, 20, job, used);
+        size_t bytes = put_hello(header, job, used);
         assert_true(bytes <= WIRE_HEADER_MAX);
         wire_message *m;
         assert_int_equal(wire_decode(header, bytes, NULL, 0, &m, NULL), PS_EPROTOCOL);
@@ -718,18 +738,19 @@ static void unpacking_is_given_no_more_than_its_limit(void **state)
     (void)state;
     enum { TENSORS = 1 << 20 };
     size_t bytes = 2 * TENSORS;
-    uint8_t *header = malloc(bytes + 16), *job = malloc(bytes);
+    uint8_t *header = malloc(bytes + 32), *job = malloc(bytes);
     assert_true(header && job);
     size_t used = 0;
     for (int i = 0; i < TENSORS; i++)
         used += put_field(job + used, 13, NULL, 0);
-    size_t total = put_field(header, 20, job, used);
+    size_t total = put_hello(header, job, used);
     torture_begin(WIRE_UNPACKED_MAX / (1 << 18) + 64); /* chunks of the arena, and some to spare */
     wire_message *m;
     ps_error error;
     ps_status status = wire_decode(header, total, NULL, 0, &m, &error);
     torture_end();
     assert_int_equal(status, PS_EPROTOCOL);
+    assert_string_equal(error.text, "HELLO: 2097152 bytes are not a job");
     free(header);
     free(job);
 }
@@ -899,6 +920,27 @@ static void every_field_of_a_job_is_in_its_fingerprint(void **state)
 
 /* ---- allocations ---- */
 
+static void *allocate_counted(void *context, size_t bytes)
+{
+    size_t *asked = context;
+    assert_int_equal(*asked, 0);
+    *asked = bytes;
+    return NULL;
+}
+
+static void encoding_asks_once_for_the_bytes_of_the_header(void **state)
+{
+    (void)state;
+    wire_message *m = full_message(WIRE_HELLO, true);
+    size_t asked = 0;
+    buffer *header;
+    assert_int_equal(wire_encode_with(m, allocate_counted, &asked), PS_ENOMEM);
+    assert_int_equal(wire_encode(m, &header), PS_OK);
+    assert_int_equal(asked, buffer_size(header));
+    buffer_unref(&header);
+    wire_destroy(&m);
+}
+
 static void encoding_survives_each_failing_allocation(void **state)
 {
     (void)state;
@@ -982,6 +1024,7 @@ int main(void)
         cmocka_unit_test(sound_push_is_the_basis_of_the_refusals),
         cmocka_unit_test(foreign_protocol_versions_are_refused),
         cmocka_unit_test(unknown_types_and_roles_are_refused),
+        cmocka_unit_test(every_type_and_role_of_the_schema_is_known),
         cmocka_unit_test(messages_come_from_the_side_they_belong_to),
         cmocka_unit_test(sender_index_has_a_bound),
         cmocka_unit_test(job_belongs_in_hello_and_nowhere_else),
@@ -1006,6 +1049,7 @@ int main(void)
         cmocka_unit_test(stored_messages_still_mean_the_same),
         cmocka_unit_test(equal_jobs_have_one_fingerprint),
         cmocka_unit_test(every_field_of_a_job_is_in_its_fingerprint),
+        cmocka_unit_test(encoding_asks_once_for_the_bytes_of_the_header),
         cmocka_unit_test(encoding_survives_each_failing_allocation),
         cmocka_unit_test(decoding_survives_each_failing_allocation),
         cmocka_unit_test(message_without_memory_is_none),
