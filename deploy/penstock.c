@@ -19,8 +19,8 @@ typedef struct {
 } command;
 
 static const command commands[] = {
-    {"bench", "penstock bench", "Measure Penstock beside what this machine can do at best", bench_main},
     {"run", "penstock run", "Train on this machine with a cluster of local processes", run_main},
+    {"bench", "penstock bench", "Measure Penstock beside what this machine can do at best", bench_main},
     {"plan", "penstock plan", "Say how many ps a job needs, and how long its steps will take", plan_main},
 };
 
