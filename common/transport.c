@@ -31,6 +31,7 @@ enum {
     RECONNECT_FIRST_MS = 50,
     RECONNECT_MAX_MS = 1000,
     POLL_MAX = JOB_SERVERS_MAX,
+    COPIED_BYTES_MAX = 1024,       /* of a frame that is not sent by reference */
     MALLOC_MAP_BYTES = 32 << 20,   /* smaller allocations are not mapped one by one; glibc refuses more */
     MALLOC_KEEP_BYTES = 256 << 20, /* freed memory up to this stays mapped */
 };
@@ -262,40 +263,63 @@ static void unref_frame(void *data, void *hint)
     buffer_unref(&b);
 }
 
-/* Sends one frame by reference; takes the reference, whatever happens. */
-static int send_buffer(void *socket, buffer *b, int flags)
+/* Sends a frame, and closes it whatever happens. */
+static int send_frame(void *socket, zmq_msg_t *frame, int flags)
 {
-    zmq_msg_t frame;
-    if (zmq_msg_init_data(&frame, buffer_data(b), buffer_size(b), unref_frame, b) != 0) {
-        buffer_unref(&b);
-        return -1;
-    }
-    HAND_OVER(b);
-    int rc = zmq_msg_send(&frame, socket, flags | ZMQ_DONTWAIT);
+    int rc = zmq_msg_send(frame, socket, flags | ZMQ_DONTWAIT);
     int cause = errno;
     if (rc < 0)
-        zmq_msg_close(&frame); /* runs unref_frame */
+        zmq_msg_close(frame);
     errno = cause;
     return rc;
 }
 
+/* A frame of the buffer's bytes; takes the reference, whatever happens. It goes by reference unless it is so
+ * small that to be told of its end would cost more than the bytes. */
+static int fill_frame(zmq_msg_t *frame, buffer *b)
+{
+    size_t bytes = buffer_size(b);
+    int rc;
+    if (bytes > COPIED_BYTES_MAX) {
+        HAND_OVER(b);
+        rc = zmq_msg_init_data(frame, buffer_data(b), bytes, unref_frame, b);
+        if (rc == 0)
+            return 0;
+    } else {
+        rc = zmq_msg_init_size(frame, bytes);
+        if (rc == 0)
+            memcpy(zmq_msg_data(frame), buffer_bytes(b), bytes);
+    }
+    buffer_unref(&b);
+    return rc;
+}
+
+static void *allocate_header(void *context, size_t bytes)
+{
+    zmq_msg_t *frame = context;
+    return zmq_msg_init_size(frame, bytes) == 0 ? zmq_msg_data(frame) : NULL;
+}
+
 /* Once the first frame of a message is taken, ZeroMQ takes the rest, or drops it all if the peer is gone. */
-static ps_status send_frames(transport_socket *s, const wire_route *to, wire_message *m, buffer *header)
+static ps_status send_frames(transport_socket *s, const wire_route *to, wire_message *m, zmq_msg_t *header)
 {
     uint32_t frames = wire_frames(m);
     int more = frames ? ZMQ_SNDMORE : 0;
     if (s->router && zmq_send(s->socket, to->id, to->bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
-        buffer_unref(&header);
+        int cause = errno;
+        zmq_msg_close(header);
+        errno = cause;
         return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
     }
-    if (send_buffer(s->socket, header, more) < 0)
+    if (send_frame(s->socket, header, more) < 0)
         return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
     for (uint32_t i = 0; frames > 0; i++) {
         if (m->places[i].segment)
             continue;
         buffer *payload = m->payloads[i];
         m->payloads[i] = NULL;
-        if (send_buffer(s->socket, payload, --frames ? ZMQ_SNDMORE : 0) < 0)
+        zmq_msg_t frame;
+        if (fill_frame(&frame, payload) != 0 || send_frame(s->socket, &frame, --frames ? ZMQ_SNDMORE : 0) < 0)
             return PS_EPEER;
     }
     return PS_OK;
@@ -335,12 +359,12 @@ static void refer_to_memory(pool *own, wire_message *m)
 
 ps_status transport_send(transport_socket *s, const wire_route *to, wire_message **message)
 {
-    buffer *header;
+    zmq_msg_t header;
     if (s->transport->own)
         refer_to_memory(s->transport->own, *message);
-    ps_status status = wire_encode(*message, &header);
+    ps_status status = wire_encode_with(*message, allocate_header, &header);
     if (status == PS_OK)
-        status = send_frames(s, to, *message, header);
+        status = send_frames(s, to, *message, &header);
     if (status != PS_ESTATE)
         wire_destroy(message);
     return status;

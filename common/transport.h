@@ -4,7 +4,8 @@
  * transport_poll: a send either takes the message or says PS_ESTATE and leaves it to the caller. That
  * a message was taken says nothing about its arrival; sessions ask until they are answered.
  *
- * Payload frames of a message are handed to ZeroMQ by reference: its I/O thread drops the references.
+ * Payload frames of a message, but for the smallest, are handed to ZeroMQ by reference: its I/O thread drops
+ * the references.
  * Received frames become buffers that own the ZeroMQ message, all but small ones that are not aligned.
  *
  * Between processes on one host, payloads need not be sent at all: once transport_share has been called, and
