@@ -18,12 +18,6 @@ struct buffer {
 };
 static_assert(sizeof(buffer) <= sizeof(buffer_place), "a buffer fits its place");
 
-static void release_allocated(void *data, void *context)
-{
-    (void)context;
-    free(data);
-}
-
 static buffer *fill(buffer *b, bool placed, void *data, size_t bytes, buffer_release *release, void *context)
 {
     b->data = data;
@@ -46,18 +40,18 @@ buffer *buffer_wrap_at(buffer_place *place, void *data, size_t bytes, buffer_rel
     return fill((buffer *)place, true, data, bytes, release, context);
 }
 
+/* One block: the buffer, a gap, its bytes. Not of aligned_alloc, which in glibc passes by a thread's own
+ * cache. */
 buffer *buffer_alloc(size_t bytes)
 {
-    if (bytes > SIZE_MAX - BUFFER_ALIGNMENT)
+    const size_t room_before = sizeof(buffer) + BUFFER_ALIGNMENT - 1;
+    if (bytes > SIZE_MAX - room_before)
         return NULL;
-    size_t rounded = (bytes + BUFFER_ALIGNMENT - 1) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT;
-    void *data = aligned_alloc(BUFFER_ALIGNMENT, rounded ? rounded : BUFFER_ALIGNMENT);
-    if (!data)
+    char *block = malloc(room_before + bytes);
+    if (!block)
         return NULL;
-    buffer *b = buffer_wrap(data, bytes, release_allocated, NULL);
-    if (!b)
-        free(data);
-    return b;
+    const size_t excess = ((uintptr_t)block + room_before) % BUFFER_ALIGNMENT;
+    return fill((buffer *)(void *)block, false, block + room_before - excess, bytes, NULL, NULL);
 }
 
 buffer *buffer_ref(buffer *b)

@@ -39,6 +39,9 @@ static void allocated_bytes_are_aligned_to_64(void **state)
         assert_non_null(b);
         assert_int_equal(buffer_size(b), bytes);
         assert_int_equal((uintptr_t)buffer_data(b) % 64, 0);
+        memset(buffer_data(b), 0xff, bytes);
+        assert_int_equal(buffer_size(b), bytes);
+        assert_false(buffer_is_shared(b));
         buffer_unref(&b);
     }
 }
@@ -47,6 +50,7 @@ static void impossible_size_is_refused(void **state)
 {
     (void)state;
     assert_null(buffer_alloc(SIZE_MAX));
+    assert_null(buffer_alloc(SIZE_MAX - 64));
 }
 
 /* Scribbles over the place, as whoever uses it again would. */
