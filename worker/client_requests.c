@@ -170,7 +170,10 @@ ps_status ps_wait_weights(ps_client *c, ps_ticket ticket, uint32_t first, uint32
                        ticket, count, first);
     const client_awaited what = {.ticket = ticket, .first = first, .count = count};
     status = client_move_until(c, weights_are_there, &what, timeout_ms, error);
-    return status == PS_OK ? session_refusal(c->session, ticket, error) : status;
+    if (status != PS_OK)
+        return status;
+    client_send(c, false); /* that these were taken, so that others come while the caller computes */
+    return session_refusal(c->session, ticket, error);
 }
 
 /* ---- the end of a request ---- */
