@@ -25,7 +25,7 @@ void ps_client_options_init(ps_client_options *options)
     options->query_first_ms = 1000;
     options->query_max_ms = 30000;
     options->message_bytes_min = 256 << 10;
-    options->message_bytes_max = 16 << 20;
+    options->message_bytes_max = 4 << 20;
     options->share_memory = true;
 }
 

@@ -106,7 +106,7 @@ typedef struct {
     double blocked_seconds;       /* those of them that the caller spent in here: waiting, moving messages */
 } ps_counters;
 
-/* Defaults: job_init with no numbers of ps and workers, no stop flag, 1 s and 30 s, 256 KiB and 16 MiB,
+/* Defaults: job_init with no numbers of ps and workers, no stop flag, 1 s and 30 s, 256 KiB and 4 MiB,
  * shared memory. */
 void ps_client_options_init(ps_client_options *options);
 void ps_client_options_fini(ps_client_options *options);
