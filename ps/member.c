@@ -105,6 +105,7 @@ ps_status member_note_answer(member *m, const wire_message *answer)
         a->lent[i] = buffer_ref(answer->payloads[i]);
     a->next = m->unsettled;
     m->unsettled = a;
+    m->unsettled_count++;
     m->unsettled_bytes += a->bytes;
     return PS_OK;
 }
@@ -113,6 +114,7 @@ static void settle(member *m, unsettled_answer **link)
 {
     unsettled_answer *a = *link;
     *link = a->next;
+    m->unsettled_count--;
     m->unsettled_bytes -= a->bytes;
     for (uint32_t i = 0; i < a->lent_count; i++)
         buffer_unref(&a->lent[i]);

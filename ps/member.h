@@ -44,6 +44,7 @@ typedef struct {
     open_request *requests; /* by step, then by first slice; else oldest first */
     uint32_t request_count;
     unsettled_answer *unsettled;
+    uint32_t unsettled_count;
     uint64_t unsettled_bytes;
 } member;
 

@@ -431,7 +431,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
         known->from = *from;
         return PS_OK;
     }
-    if (m->request_count >= SHARD_REQUESTS_MAX + s->slice_count)
+    if (m->request_count >= shard_requests_max(s))
         return ps_fail(error, PS_ELIMIT, "%s %u has %u requests open; no more are taken",
                        wire_role_name((*message)->role), (*message)->index, m->request_count);
     if (!has_its_payloads(*message)) {

@@ -157,8 +157,10 @@ static bool may_answer(const shard *s, const wire_message *request)
 static bool has_room(const shard *s, const member *m, const wire_message *request)
 {
     bool weights = request->type == WIRE_PUSH_PULL || request->type == WIRE_PULL;
-    if (!weights || m->unsettled_bytes == 0 || s->failure.status != PS_OK)
+    if (!weights || m->unsettled_count == 0 || s->failure.status != PS_OK)
         return true;
+    if (m->unsettled_count >= shard_requests_max(s))
+        return false;
     uint64_t bytes = m->unsettled_bytes;
     for (uint32_t i = 0; i < request->slice_count; i++)
         bytes += s->partition.slices[request->slices[i]].count * sizeof(float);

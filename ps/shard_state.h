@@ -41,6 +41,12 @@ struct shard {
     store_gradient *gradients; /* (job.workers) scratch */
 };
 
+/* Requests of one member that may wait at a time, and answers to it that may be unsettled. */
+static inline uint32_t shard_requests_max(const shard *s)
+{
+    return SHARD_REQUESTS_MAX + s->slice_count;
+}
+
 /* ---- shard.c ---- */
 
 /* The sender of a message that is of this job. */
