@@ -90,12 +90,13 @@ void member_close(member *m, open_request **link)
 
 /* ---- answers on their way ---- */
 
-ps_status member_note_answer(member *m, const wire_message *answer)
+ps_status member_note_answer(member *m, wire_message *answer)
 {
     uint32_t lent_count = answer->by_reference ? answer->slice_count : 0;
     unsettled_answer *a = malloc(sizeof *a + lent_count * sizeof(buffer *));
     if (!a)
         return PS_ENOMEM;
+    answer->settled = a->number = ++m->answers;
     a->request = answer->request;
     a->bytes = 0;
     a->lent_count = lent_count;
@@ -124,7 +125,7 @@ static void settle(member *m, unsettled_answer **link)
 void member_settle(member *m, uint64_t settled)
 {
     for (unsettled_answer **link = &m->unsettled; *link;) {
-        if ((*link)->request < settled)
+        if ((*link)->number <= settled)
             settle(m, link);
         else
             link = &(*link)->next;

@@ -18,6 +18,7 @@ typedef struct open_request {
 /* An answer that brought weights and that the member has not yet said to have taken. */
 typedef struct unsettled_answer {
     struct unsettled_answer *next;
+    uint64_t number; /* 1, 2, ... of this member */
     uint64_t request;
     uint64_t bytes;
     uint32_t lent_count;
@@ -43,6 +44,7 @@ typedef struct {
     bool readable;          /* its memory can be read here */
     open_request *requests; /* by step, then by first slice; else oldest first */
     uint32_t request_count;
+    uint64_t answers; /* that brought weights, so far */
     unsettled_answer *unsettled;
     uint32_t unsettled_count;
     uint64_t unsettled_bytes;
@@ -64,10 +66,10 @@ open_request *member_find(const member *m, uint64_t request);
 /* Opens a request; takes the message and drops its payloads. PS_ENOMEM leaves it with the caller. */
 ps_status member_open(member *m, wire_message **message, const wire_route *from, uint64_t now_ms);
 
-/* Notes that weights have been sent, or lent, in answer to a request. PS_ENOMEM. */
-ps_status member_note_answer(member *m, const wire_message *answer);
+/* Notes that weights are sent, or lent, in answer to a request, and numbers the answer. PS_ENOMEM. */
+ps_status member_note_answer(member *m, wire_message *answer);
 
-/* The member has taken the answers to all requests below `settled`. */
+/* The member has taken the answers up to number `settled`, or will not. */
 void member_settle(member *m, uint64_t settled);
 
 /* It has not, and will not, take the answer to this request: it asks again. */

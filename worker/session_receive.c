@@ -34,6 +34,13 @@ static bool weights_fit(const session *s, const part *p, const wire_message *ans
     return true;
 }
 
+/* May the shard have let go of the memory that this answer refers to? So it does when it is asked again, or
+ * when it has heard that a later answer has come. */
+static bool is_outdated(const session *s, const part *p, const wire_message *answer)
+{
+    return answer->segment_count > 0 && (p->sent > 1 || answer->settled <= s->peers[p->server].taken);
+}
+
 static void take_weights(session *s, const part *p, const wire_message *answer)
 {
     operation *op = p->operation;
@@ -100,6 +107,8 @@ static void handle_answer(session *s, part *p, const wire_message *answer)
             session_make_due(s, p, PART_TO_SEND);
             return;
         }
+        if (is_outdated(s, p, answer)) /* another is on its way, or will be asked for */
+            return;
         if (!wants_weights || !weights_fit(s, p, answer)) {
             log_warning("ps/%u answered with other slices than were asked for; ignored", p->server);
             return;
@@ -143,6 +152,8 @@ void session_receive(session *s, uint32_t server, wire_message **message)
         part *p = session_find_part(s, m->request);
         if (p && p->server == server)
             handle_answer(s, p, m);
+        if (m->type == WIRE_WEIGHTS && m->settled > s->peers[server].taken)
+            s->peers[server].taken = m->settled;
     }
     wire_destroy(message);
 }

@@ -99,15 +99,6 @@ static part *cut_part(session *s, lane *l, uint64_t now_ms)
 
 /* ---- messages ---- */
 
-/* The lowest number of a request to that ps without an answer. */
-static uint64_t lowest_unanswered(const session *s, uint32_t server)
-{
-    const part *first = s->peers[server].open_parts ? TAILQ_FIRST(&s->open) : NULL;
-    while (first && first->server != server)
-        first = TAILQ_NEXT(first, open);
-    return first ? first->request : s->next_serial * SESSION_OPERATIONS_MAX;
-}
-
 static wire_message *stamp(const session *s, uint32_t server, wire_message *m, uint64_t request)
 {
     if (!m)
@@ -117,7 +108,7 @@ static wire_message *stamp(const session *s, uint32_t server, wire_message *m, u
     m->index = s->config.index;
     m->incarnation = s->config.incarnation;
     m->request = request;
-    m->settled = lowest_unanswered(s, server);
+    m->settled = s->peers[server].taken;
     return m;
 }
 
@@ -148,7 +139,7 @@ static wire_message *make_request(session *s, const part *p)
     bool push = request->type == WIRE_PUSH || request->type == WIRE_PUSH_PULL;
     m->step = request->step;
     m->after_finish = request->after_finish;
-    m->reads_memory = s->peers[p->server].read_by_us;
+    m->reads_memory = s->peers[p->server].read_by_us && p->sent == 0;
     /* A PUSH in synchronous mode is acknowledged before the shard has read it. */
     bool read_when_answered = request->type != WIRE_PUSH || s->config.job->mode != CONSISTENCY_SYNC;
     m->by_reference = s->peers[p->server].reads_ours && read_when_answered;
@@ -183,11 +174,10 @@ static void schedule_query(session *s, part *p, uint64_t now_ms)
 
 static void count_request(session *s, part *p, const wire_message *m)
 {
-    if (p->sent)
+    if (p->sent++ > 0)
         s->counters.resent++;
     else
         s->counters.requests++;
-    p->sent = true;
     for (uint32_t i = 0; m->has_payload && i < p->count; i++)
         s->counters.bytes_pushed += slice_bytes(s, p->slices[i]);
 }

@@ -33,7 +33,7 @@ typedef struct part {
     uint32_t count;
     const uint32_t *slices; /* (count) numbers, rising */
     part_state state;
-    bool sent; /* at least once */
+    uint32_t sent; /* how often */
     uint32_t query_after_ms;
     uint64_t query_at_ms;
     uint64_t since_ms; /* when it was cut */
@@ -84,6 +84,7 @@ typedef struct {
     uint64_t step;
     bool reads_ours, read_by_us; /* it can map our memory, we its */
     uint32_t open_parts;
+    uint64_t taken;                    /* highest number of the WEIGHTS that came from it */
     uint64_t taken_bytes;              /* of weights, since a message last told it what has been taken */
     part_list due;                     /* by request number */
     lane_list lanes;                   /* oldest operation first */

@@ -376,11 +376,12 @@ static void ps_is_told_what_has_been_taken_while_it_owes_more(void **state)
     for (uint32_t i = 0; i < SLICES; i++) {
         wire_message *m = take(b, 0, 0, WIRE_PULL);
         requests[i] = m->request;
-        assert_int_equal(m->settled, requests[0]);
+        assert_int_equal(m->settled, 0);
         wire_destroy(&m);
     }
     for (uint32_t i = 0; i < SLICES; i++) {
         wire_message *m = make_answer(b, 0, WIRE_WEIGHTS, requests[i], 1);
+        m->settled = i + 1;
         m->has_payload = true;
         m->slices[0] = i;
         m->payloads[0] = buffer_alloc(SLICE);
@@ -388,7 +389,7 @@ static void ps_is_told_what_has_been_taken_while_it_owes_more(void **state)
         give(b, 0, m);
         if (i == 1) { /* as much as it may be silent about; after the last there is nothing to say */
             m = take(b, 0, 0, WIRE_SETTLE);
-            assert_int_equal(m->settled, requests[2]);
+            assert_int_equal(m->settled, 2);
             wire_destroy(&m);
         }
         assert_silent(b, 0, 0);
