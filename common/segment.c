@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -109,12 +111,19 @@ static int open_by_name(const segment_name *name)
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
+/* Not of huge pages, which may be lacking when they are first touched: that would be the reader's end. */
+static bool has_ordinary_pages(int fd)
+{
+    struct statfs system;
+    return fstatfs(fd, &system) == 0 && system.f_type == TMPFS_MAGIC;
+}
+
 /* Maps the file if it can never shrink and is as long as the name says. */
 static ps_status map_for_reading(segment *s, int fd, ps_error *error)
 {
     struct stat file;
     int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &file) != 0 ||
+    if (seals < 0 || !(seals & F_SEAL_SHRINK) || !has_ordinary_pages(fd) || fstat(fd, &file) != 0 ||
         (uint64_t)file.st_size != s->name.bytes || s->name.bytes < SEGMENT_HEAD_BYTES)
         return ps_fail(error, PS_EPROTOCOL, "memory of process %u is not as it was announced", s->name.pid);
     s->memory = mmap(NULL, s->name.bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);

@@ -104,6 +104,21 @@ static void memory_file_that_can_shrink_is_refused(void **state)
     close(fd);
 }
 
+/* To touch a huge page that is not to be had kills the reader. */
+static void memory_of_huge_pages_is_refused(void **state)
+{
+    (void)state;
+    enum { HUGE_PAGE = 2 << 20 };
+    int fd = memfd_create("penstock", MFD_ALLOW_SEALING | MFD_HUGETLB);
+    if (fd < 0)
+        skip(); /* this kernel has none */
+    assert_int_equal(ftruncate(fd, HUGE_PAGE), 0);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+    segment_name name = name_of(fd, HUGE_PAGE);
+    assert_refused(&name, PS_EPROTOCOL);
+    close(fd);
+}
+
 static void size_is_sealed(void **state)
 {
     (void)state;
@@ -176,6 +191,7 @@ int main(void)
         cmocka_unit_test(name_that_is_not_quite_right_is_refused),
         cmocka_unit_test(what_is_no_memory_file_is_not_opened),
         cmocka_unit_test(memory_file_that_can_shrink_is_refused),
+        cmocka_unit_test(memory_of_huge_pages_is_refused),
         cmocka_unit_test(size_is_sealed),
         cmocka_unit_test(reader_cannot_write),
         cmocka_unit_test(memory_of_a_killed_process_can_be_read_until_it_is_let_go),
