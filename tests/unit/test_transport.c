@@ -7,33 +7,8 @@
 #include <zmq.h>
 
 #include "common/clock.h"
-#include "tests/unit/loopback.h"
 #include "tests/unit/numbers.h"
-
-typedef struct {
-    transport *transport;
-    transport_socket *server, *client;
-    uint16_t port;
-} bench;
-
-static void open_bench(bench *b)
-{
-    int fd = loopback_listen(&b->port);
-    assert_int_equal(transport_create(1, &b->transport, NULL), PS_OK);
-    assert_int_equal(transport_listen(b->transport, NULL, b->port, fd, &b->server, NULL), PS_OK);
-    assert_int_equal(transport_connect(b->transport, "127.0.0.1", b->port, &b->client, NULL), PS_OK);
-}
-
-static void close_bench(bench *b)
-{
-    transport_close(&b->client, 0);
-    transport_close(&b->server, 0);
-    assert_null(b->server);
-    transport_destroy(&b->transport);
-    assert_null(b->transport);
-}
-
-/* ---- sending and waiting ---- */
+#include "tests/unit/transport_bench.h"
 
 static wire_message *make_pull(uint64_t request)
 {
@@ -41,40 +16,6 @@ static wire_message *make_pull(uint64_t request)
     assert_non_null(m);
     m->role = WIRE_WORKER;
     m->request = request;
-    return m;
-}
-
-/* Sends as soon as the socket takes it: a client is not connected at once. */
-static void send_when_possible(transport_socket *s, const wire_route *to, wire_message *m)
-{
-    uint64_t end = clock_monotonic_ms() + LOOPBACK_PATIENCE_MS;
-    ps_status status;
-    while ((status = transport_send(s, to, &m)) == PS_ESTATE) {
-        assert_non_null(m);
-        assert_true(clock_monotonic_ms() < end);
-        transport_poll(&s, 1, 5);
-    }
-    assert_int_equal(status, PS_OK);
-    assert_null(m);
-}
-
-static transport_event await(transport_socket *s, wire_route *from, wire_message **m, ps_error *error)
-{
-    uint64_t end = clock_monotonic_ms() + LOOPBACK_PATIENCE_MS;
-    transport_event event;
-    while ((event = transport_receive(s, from, m, error)) == TRANSPORT_NOTHING) {
-        assert_true(clock_monotonic_ms() < end);
-        transport_poll(&s, 1, 100);
-    }
-    return event;
-}
-
-static wire_message *await_message(transport_socket *s, wire_route *from)
-{
-    wire_message *m;
-    ps_error error = {PS_OK, ""};
-    if (await(s, from, &m, &error) != TRANSPORT_MESSAGE)
-        fail_msg("%s", error.text);
     return m;
 }
 
