@@ -81,6 +81,8 @@ bool codec_is_known(codec_kind kind)
 
 const char *codec_kind_name(codec_kind kind)
 {
+    if (kind == CODEC_DEFAULT)
+        return "default";
     return codec_is_known(kind) ? names[kind] : "?";
 }
 
@@ -92,7 +94,8 @@ ps_status codec_kind_parse(const char *text, codec_kind *kind, ps_error *error)
             *kind = (codec_kind)k;
             return PS_OK;
         }
-    return ps_fail(error, PS_EINVAL, "'%s' is no codec; known are:%s", text, CODEC_LIST(CODEC_ALTERNATIVE));
+    return ps_fail(error, PS_EINVAL, "codec '%.64s' is unknown: choose one of" CODEC_LIST(CODEC_ALTERNATIVE),
+                   text);
 }
 #undef CODEC_ALTERNATIVE
 

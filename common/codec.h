@@ -57,7 +57,7 @@ extern "C" {
 
 #define CODEC_ENUM(kind, name) kind,
 typedef enum {
-    CODEC_DEFAULT, /* of a tensor: the job's. No codec by itself */
+    CODEC_DEFAULT = 0, /* of a tensor: the job's. No codec by itself */
     CODEC_LIST(CODEC_ENUM)
 } codec_kind;
 #undef CODEC_ENUM
@@ -84,7 +84,7 @@ typedef struct {
     size_t bytes;
 } codec_payload;
 
-/* "bf16"; "?" for what is no codec. */
+/* "bf16", "default"; "?" outside the list. */
 const char *codec_kind_name(codec_kind kind);
 
 /* The reverse. PS_EINVAL, listing the known names. */

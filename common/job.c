@@ -68,7 +68,9 @@ DEFINE_NAMES(schedule_kind, SCHEDULE_LIST, "schedule")
 DEFINE_NAMES(guard_policy, GUARD_LIST, "guard policy")
 DEFINE_NAMES(initializer_kind, INITIALIZER_LIST, "initializer")
 
-typedef enum { FIELD_U32, FIELD_U64, FIELD_REAL, FIELD_NAME } field_type;
+static_assert(sizeof(codec_kind) == sizeof(uint32_t), "the field table reads enums as uint32_t");
+
+typedef enum { FIELD_U32, FIELD_U64, FIELD_REAL, FIELD_NAME, FIELD_CODEC } field_type;
 
 /* A number of job_config: integers lie in [least, most]; reals too, without the ends that are open. */
 typedef struct {
@@ -94,6 +96,10 @@ typedef struct {
     {                                                                                                       \
         .name = #member, .offset = offsetof(job_config, member), .type = FIELD_NAME, .names = &kind##_names \
     }
+#define CODEC(member)                                                                \
+    {                                                                                \
+        .name = #member, .offset = offsetof(job_config, member), .type = FIELD_CODEC \
+    }
 #define REAL(member, from, is_from_open, to, is_to_open)                                          \
     {                                                                                             \
         .name = #member, .offset = offsetof(job_config, member), .type = FIELD_REAL, .low = from, \
@@ -114,6 +120,9 @@ static const field fields[] = {
     NAME(guard, guard_policy),
     U64(seed),
     U32(slice_bytes, JOB_SLICE_BYTES_MIN, JOB_SLICE_BYTES_MAX),
+    CODEC(push_codec),
+    CODEC(pull_codec),
+    REAL(topk_fraction, 0, true, CODEC_TOPK_FRACTION_MAX, false),
     NAME(optimizer.kind, optimizer_kind),
     FRACTION(optimizer.momentum),
     FRACTION(optimizer.beta1),
@@ -171,6 +180,8 @@ static void print_value(const field *f, const job_config *job, char *text, size_
         print_real(read_real(f, job), text, room);
     else if (f->type == FIELD_NAME)
         snprintf(text, room, "%s", name_of(f->names, (uint32_t)read_integer(f, job)));
+    else if (f->type == FIELD_CODEC)
+        snprintf(text, room, "%s", codec_kind_name((codec_kind)read_integer(f, job)));
     else
         snprintf(text, room, "%" PRIu64, read_integer(f, job));
 }
@@ -197,6 +208,11 @@ static ps_status check_field(const field *f, const job_config *job, ps_error *er
         list_names(f->names, known, sizeof known);
         return ps_fail(error, PS_ECONFIG, "%s is the unknown %s %" PRIu64 ": choose one of %s", f->name,
                        f->names->noun, value, known);
+    }
+    if (f->type == FIELD_CODEC) {
+        if (codec_is_known((codec_kind)value))
+            return PS_OK;
+        return ps_fail(error, PS_ECONFIG, "%s is %" PRIu64 ", which is no codec", f->name, value);
     }
     if (value >= f->least && value <= f->most)
         return PS_OK;
@@ -234,6 +250,10 @@ static ps_status check_relations(const job_config *job, ps_error *error)
     if (job->slice_bytes % sizeof(float) != 0)
         return ps_fail(error, PS_ECONFIG, "slice_bytes is %u, which must be a multiple of %zu",
                        job->slice_bytes, sizeof(float));
+    if (!codec_suits_weights(job->pull_codec))
+        return ps_fail(error, PS_ECONFIG,
+                       "pull_codec is %s, which loses too much of the weights: choose fp32, bf16 or fp16",
+                       codec_kind_name(job->pull_codec));
     if (job->schedule.kind != SCHEDULE_CONSTANT && job->schedule.decay_steps == 0)
         return ps_fail(error, PS_ECONFIG, "schedule.decay_steps is 0, which must be at least 1 for '%s'",
                        schedule_kind_name(job->schedule.kind));
@@ -251,6 +271,9 @@ void job_init(job_config *job)
         .mode = CONSISTENCY_SYNC,
         .guard = GUARD_SKIP,
         .slice_bytes = JOB_SLICE_BYTES_DEFAULT,
+        .push_codec = CODEC_FP32,
+        .pull_codec = CODEC_FP32,
+        .topk_fraction = JOB_TOPK_DEFAULT,
         .optimizer = {.kind = OPTIMIZER_SGD,
                       .momentum = 0.9,
                       .beta1 = 0.9,
@@ -337,6 +360,10 @@ static ps_status tensor_difference(const tensor *a, const tensor *b, uint32_t po
         print_initializer(&a->init, in_job, sizeof in_job);
         return differ(error, what, here, in_job);
     }
+    if (a->push_codec != b->push_codec) {
+        snprintf(what, sizeof what, "the push codec of '%s'", a->name);
+        return differ(error, what, codec_kind_name(b->push_codec), codec_kind_name(a->push_codec));
+    }
     return PS_OK;
 }
 
@@ -361,6 +388,18 @@ ps_status job_difference(const job_config *a, const job_config *b, ps_error *err
     for (uint32_t i = 0; i < a->tensors.count && status == PS_OK; i++)
         status = tensor_difference(&a->tensors.tensors[i], &b->tensors.tensors[i], i, error);
     return status;
+}
+
+codec_config job_push_codec(const job_config *job, uint32_t t)
+{
+    codec_kind own = job->tensors.tensors[t].push_codec;
+    return (codec_config){.kind = own == CODEC_DEFAULT ? job->push_codec : own,
+                          .topk_fraction = job->topk_fraction};
+}
+
+codec_config job_pull_codec(const job_config *job)
+{
+    return (codec_config){.kind = job->pull_codec, .topk_fraction = job->topk_fraction};
 }
 
 void job_fini(job_config *job)

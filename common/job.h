@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/codec.h"
 #include "common/status.h"
 #include "common/tensor.h"
 
@@ -26,6 +27,7 @@ enum {
 #define JOB_SLICE_BYTES_MAX     (UINT32_C(64) << 20)
 #define JOB_SLICE_BYTES_DEFAULT (UINT32_C(1) << 20)
 #define JOB_STALENESS_MAX       (UINT32_C(1) << 20)
+#define JOB_TOPK_DEFAULT        0.01
 /* Where no other bound is noted, magnitudes stay below this, and an epsilon above its inverse: both are
  * ordinary float32 numbers with room to multiply. */
 #define JOB_REAL_MAX 1e30
@@ -101,7 +103,10 @@ typedef struct {
     uint32_t backup_workers; /* sync: < workers */
     guard_policy guard;
     uint64_t seed;
-    uint32_t slice_bytes; /* largest slice; a multiple of 4 */
+    uint32_t slice_bytes;  /* largest slice; a multiple of 4 */
+    codec_kind push_codec; /* how gradients travel, of tensors that do not say otherwise */
+    codec_kind pull_codec; /* how weights travel: one that codec_suits_weights */
+    double topk_fraction;  /* topk: of the elements of a slice, in (0, CODEC_TOPK_FRACTION_MAX] */
     optimizer_config optimizer;
     schedule_config schedule;
     tensor_table tensors;
@@ -121,9 +126,9 @@ ps_status schedule_kind_parse(const char *text, schedule_kind *kind, ps_error *e
 ps_status guard_policy_parse(const char *text, guard_policy *policy, ps_error *error);
 ps_status initializer_kind_parse(const char *text, initializer_kind *kind, ps_error *error);
 
-/* One ps, one worker, `sync`, plain SGD at a constant rate of 0.01, slices of 1 MiB, no tensors. The fields
- * of the other optimizers and schedules hold customary values, so that choosing one is setting `kind` (and
- * decay_steps, which has no customary value). job_fini is due afterwards. */
+/* One ps, one worker, `sync`, plain SGD at a constant rate of 0.01, slices of 1 MiB in fp32, no tensors. The
+ * fields of the other optimizers and schedules hold customary values, so that choosing one is setting `kind`
+ * (and decay_steps, which has no customary value). job_fini is due afterwards. */
 void job_init(job_config *job);
 
 /* Every number within its range as noted on the fields, whether or not the kind in use reads it; at least
@@ -137,6 +142,10 @@ ps_status job_copy(const job_config *from, job_config *to);
  * "<field> is <b's value> here, but <a's value> in the job". Fields that the optimizer, schedule or mode in
  * use does not read are compared too: equality is of descriptions, not of behaviour. */
 ps_status job_difference(const job_config *a, const job_config *b, ps_error *error);
+
+/* How the gradients of tensor `t`, and how weights travel. */
+codec_config job_push_codec(const job_config *job, uint32_t t);
+codec_config job_pull_codec(const job_config *job);
 
 void job_fini(job_config *job);
 

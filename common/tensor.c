@@ -161,6 +161,9 @@ ps_status tensor_table_add(tensor_table *table, const tensor *t, ps_error *error
         status = check_shape(t, error);
     if (status == PS_OK)
         status = check_initializer(t, error);
+    if (status == PS_OK && t->push_codec != CODEC_DEFAULT && !codec_is_known(t->push_codec))
+        status = ps_fail(error, PS_ECONFIG, "tensor '%s' has the unknown push codec %u", t->name,
+                         (unsigned)t->push_codec);
     if (status != PS_OK)
         return status;
     if (table->count == TENSOR_TABLE_MAX)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/codec.h"
 #include "common/status.h"
 
 #ifdef __cplusplus
@@ -52,6 +53,7 @@ typedef struct {
     uint32_t rank;
     uint64_t shape[TENSOR_RANK_MAX];
     initializer init;
+    codec_kind push_codec; /* how its gradients travel; CODEC_DEFAULT: as the job says */
 } tensor;
 
 /* Owns what it points to. All zero is the empty table. */
@@ -67,8 +69,8 @@ uint64_t tensor_elements(const tensor *t);
 
 /* Appends a copy. PS_ECONFIG, naming the tensor, for an empty or repeated name, a name with control
  * characters, a rank outside 1..TENSOR_RANK_MAX, a dimension of 0, more than TENSOR_ELEMENTS_MAX elements,
- * or an initializer that is unknown, has parameters it does not take or could make values that are not
- * finite; PS_ECONFIG for a full table; PS_ENOMEM. The table is then unchanged. */
+ * an initializer that is unknown, has parameters it does not take or could make values that are not
+ * finite, or an unknown codec; PS_ECONFIG for a full table; PS_ENOMEM. The table is then unchanged. */
 ps_status tensor_table_add(tensor_table *table, const tensor *t, ps_error *error);
 
 /* A deep copy into an empty table. PS_ENOMEM, and then `to` is still empty. */

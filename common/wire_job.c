@@ -89,6 +89,7 @@ static void tensor_to_proto(tensor *t, Penstock__Tensor *p, Penstock__Initialize
     p->n_shape = t->rank;
     p->shape = t->shape;
     p->initializer = init;
+    p->push_codec = (uint32_t)t->push_codec;
 }
 
 Penstock__Job *wire_job_to_proto(const job_config *job)
@@ -117,6 +118,9 @@ Penstock__Job *wire_job_to_proto(const job_config *job)
     proto->guard = (uint32_t)job->guard;
     proto->seed = job->seed;
     proto->slice_bytes = job->slice_bytes;
+    proto->push_codec = (uint32_t)job->push_codec;
+    proto->pull_codec = (uint32_t)job->pull_codec;
+    proto->topk_fraction = job->topk_fraction;
     form->optimizer = optimizer_to_proto(&job->optimizer);
     proto->optimizer = &form->optimizer;
     form->schedule = schedule_to_proto(&job->schedule);
@@ -161,6 +165,7 @@ static ps_status tensor_from_proto(const Penstock__Tensor *p, tensor *t, ps_erro
     t->init.kind = (initializer_kind)p->initializer->kind;
     t->init.a = p->initializer->a;
     t->init.b = p->initializer->b;
+    t->push_codec = (codec_kind)p->push_codec;
     return PS_OK;
 }
 
@@ -193,6 +198,13 @@ ps_status wire_job_from_proto(const Penstock__Job *proto, job_config *job, ps_er
     job->guard = (guard_policy)proto->guard;
     job->seed = proto->seed;
     job->slice_bytes = proto->slice_bytes;
+    /* What is absent keeps its value from job_init. */
+    if (proto->push_codec)
+        job->push_codec = (codec_kind)proto->push_codec;
+    if (proto->pull_codec)
+        job->pull_codec = (codec_kind)proto->pull_codec;
+    if (proto->topk_fraction != 0)
+        job->topk_fraction = proto->topk_fraction;
     job->optimizer = optimizer_from_proto(proto->optimizer);
     job->schedule = schedule_from_proto(proto->schedule);
     for (size_t i = 0; i < proto->n_tensors; i++) {

@@ -14,6 +14,7 @@ const char *argp_program_version = "penstock-worker " PENSTOCK_VERSION;
 
 /* Options that set one real number of the job: key, name, field, help. */
 #define REAL_LIST(X)                                                                                    \
+    X(KEY_TOPK, "topk-fraction", topk_fraction, "topk: share of elements that is sent (0.01)")          \
     X(KEY_MOMENTUM, "momentum", optimizer.momentum, "momentum, nesterov: share of velocity kept (0.9)") \
     X(KEY_BETA1, "beta1", optimizer.beta1, "adam, adamw: decay of the first moment (0.9)")              \
     X(KEY_BETA2, "beta2", optimizer.beta2, "adam, adamw: decay of the second moment (0.999)")           \
@@ -53,6 +54,8 @@ enum {
     KEY_STALENESS,
     KEY_BACKUPS,
     KEY_GUARD,
+    KEY_PUSH_CODEC,
+    KEY_PULL_CODEC,
     KEY_OPTIMIZER,
     KEY_RATE,
     KEY_SCHEDULE,
@@ -93,6 +96,9 @@ static const struct argp_option options[] = {
     {"staleness", KEY_STALENESS, "N", 0, "ssp: steps that a worker may be ahead of the slowest (0)", 0},
     {"backup-workers", KEY_BACKUPS, "N", 0, "sync: gradients per step that need not be waited for (0)", 0},
     {"guard", KEY_GUARD, "NAME", 0, "On a gradient with NaN or Inf: skip (default) or stop", 0},
+    {"push-codec", KEY_PUSH_CODEC, "NAME", 0,
+     "How gradients travel: fp32 (default), bf16, fp16, int8 or topk (the largest alone)", 0},
+    {"pull-codec", KEY_PULL_CODEC, "NAME", 0, "How weights travel: fp32 (default), bf16 or fp16", 0},
     {0, 0, 0, 0, "Optimizer:", 3},
     {"optimizer", KEY_OPTIMIZER, "NAME", 0,
      "sgd (default), momentum, nesterov, adagrad, rmsprop, adam, adamw or ftrl", 0},
@@ -242,6 +248,12 @@ static error_t parse_training_option(int key, const char *text, worker_options *
         return 0;
     case KEY_GUARD:
         guard_policy_parse(text, &o->job.guard, error);
+        return 0;
+    case KEY_PUSH_CODEC:
+        codec_kind_parse(text, &o->job.push_codec, error);
+        return 0;
+    case KEY_PULL_CODEC:
+        codec_kind_parse(text, &o->job.pull_codec, error);
         return 0;
     case KEY_OPTIMIZER:
         optimizer_kind_parse(text, &o->job.optimizer.kind, error);

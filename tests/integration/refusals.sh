@@ -60,7 +60,8 @@ declare -A names=(
     [ps]="bind-given listen-fd memory-limit io-threads no-shared-memory threads pin-cpus log-level cluster task
         strict check-config help version"
     [worker]="data-folder data output-dir hidden first-layer-neurons second-layer-neurons activation init
-        batch-size epochs steps seed evaluate-every mode staleness backup-workers guard optimizer learning-rate
+        batch-size epochs steps seed evaluate-every mode staleness backup-workers guard
+        push-codec pull-codec topk-fraction optimizer learning-rate
         schedule warmup-steps decay-steps momentum beta1 beta2 rho epsilon initial-accumulator l1 l2
         learning-rate-power weight-decay clip-value clip-norm decay-rate end-learning-rate decay-power job-name
         workers evaluators slice-kib threads no-shared-memory join-timeout progress-fd log-level cluster task strict check-config

@@ -82,11 +82,13 @@ static void names_are_found_again_and_unknown_ones_refused_with_the_list(void **
     assert_false(codec_is_known(CODEC_DEFAULT));
     assert_false(codec_is_known((codec_kind)(CODEC_TOPK + 1)));
     assert_false(codec_is_known((codec_kind)-1));
-    assert_string_equal(codec_kind_name(CODEC_DEFAULT), "?");
+    assert_string_equal(codec_kind_name(CODEC_DEFAULT), "default");
+    assert_string_equal(codec_kind_name((codec_kind)-1), "?");
+    assert_int_equal(codec_kind_parse("default", &(codec_kind){CODEC_FP32}, NULL), PS_EINVAL);
     ps_error error;
     codec_kind kind = CODEC_INT8;
     assert_int_equal(codec_kind_parse("zip", &kind, &error), PS_EINVAL);
-    assert_string_equal(error.text, "'zip' is no codec; known are: fp32 bf16 fp16 int8 topk");
+    assert_string_equal(error.text, "codec 'zip' is unknown: choose one of fp32 bf16 fp16 int8 topk");
     assert_int_equal(kind, CODEC_INT8);
 }
 

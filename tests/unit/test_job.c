@@ -191,6 +191,53 @@ static void enum_values_from_outside_the_list_are_refused(void **state)
     job_fini(&job);
 }
 
+static void codecs_that_are_unknown_or_do_not_suit_weights_are_refused(void **state)
+{
+    (void)state;
+    job_config job;
+    init_valid(&job);
+    for (codec_kind kind = CODEC_FP32; kind <= CODEC_TOPK; kind++)
+        ACCEPTS(push_codec, kind);
+    REFUSES(push_codec, CODEC_DEFAULT);
+    REFUSES(push_codec, (codec_kind)(CODEC_TOPK + 1));
+    ACCEPTS(pull_codec, CODEC_BF16);
+    ACCEPTS(pull_codec, CODEC_FP16);
+    REFUSES(pull_codec, CODEC_DEFAULT);
+    REFUSES(pull_codec, (codec_kind)-1);
+    REFUSES(pull_codec, CODEC_TOPK);
+    REFUSES(topk_fraction, 0);
+    REFUSES(topk_fraction, NAN);
+    REFUSES(topk_fraction, 0.51);
+    ACCEPTS(topk_fraction, 0.5);
+    ACCEPTS(topk_fraction, 1e-300);
+    ps_error error;
+    job.pull_codec = CODEC_INT8;
+    assert_int_equal(job_check(&job, &error), PS_ECONFIG);
+    assert_string_equal(error.text, "pull_codec is int8, which loses too much of the weights: choose fp32, "
+                                    "bf16 or fp16");
+    job.push_codec = (codec_kind)77;
+    assert_int_equal(job_check(&job, &error), PS_ECONFIG);
+    assert_string_equal(error.text, "push_codec is 77, which is no codec");
+    job_fini(&job);
+}
+
+static void a_tensor_may_have_a_codec_of_its_own(void **state)
+{
+    (void)state;
+    job_config job;
+    init_valid(&job);
+    job.push_codec = CODEC_BF16;
+    job.pull_codec = CODEC_FP16;
+    job.topk_fraction = 0.25;
+    tensor t = {.name = "embedding", .rank = 1, .shape = {9}, .push_codec = CODEC_TOPK};
+    assert_int_equal(tensor_table_add(&job.tensors, &t, NULL), PS_OK);
+    assert_int_equal(job_push_codec(&job, 0).kind, CODEC_BF16);
+    assert_int_equal(job_push_codec(&job, 2).kind, CODEC_TOPK);
+    assert_true(job_push_codec(&job, 2).topk_fraction == 0.25);
+    assert_int_equal(job_pull_codec(&job).kind, CODEC_FP16);
+    job_fini(&job);
+}
+
 static void reals_out_of_range_or_not_finite_are_refused(void **state)
 {
     (void)state;
@@ -325,6 +372,8 @@ static void difference_tells_the_value_here_and_the_value_in_the_job(void **stat
     assert_differs(&a, &b, "schedule.learning_rate is 0.010000000000000002 here, but 0.01 in the job");
     b.optimizer.kind = OPTIMIZER_ADAM;
     assert_differs(&a, &b, "optimizer.kind is adam here, but sgd in the job");
+    b.pull_codec = CODEC_BF16;
+    assert_differs(&a, &b, "pull_codec is bf16 here, but fp32 in the job");
     b.workers = 3;
     assert_differs(&a, &b, "workers is 3 here, but 1 in the job");
     snprintf(b.name, sizeof b.name, "other");
@@ -343,6 +392,8 @@ static void difference_of_tensors_names_the_tensor(void **state)
     assert_differs(&a, &b, "the number of tensors is 3 here, but 2 in the job");
     add_tensor(&a, "surplus", 1, 1);
     assert_differs(&a, &b, "the name of tensor 2 is extra here, but surplus in the job");
+    b.tensors.tensors[1].push_codec = CODEC_INT8;
+    assert_differs(&a, &b, "the push codec of 'bias' is int8 here, but default in the job");
     b.tensors.tensors[1].init = (initializer){.kind = INITIALIZER_CONSTANT, .a = 0.5};
     assert_differs(&a, &b, "the initializer of 'bias' is constant(0.5, 0) here, but zeros(0, 0) in the job");
     b.tensors.tensors[0].shape[1] = 11;
@@ -366,12 +417,13 @@ static void every_byte_of_a_description_is_compared(void **state)
         unseen += job_difference(&a, &b, NULL) == PS_OK;
         *byte ^= 0x55;
     }
-    /* Padding: after each `kind` that a double or a uint64_t follows, and before `seed` and `optimizer`. */
+    /* Padding: after each `kind` that a double or a uint64_t follows, and before `seed` and `topk_fraction`.
+     */
     size_t padding = offsetof(optimizer_config, momentum) - sizeof(optimizer_kind) +
                      offsetof(schedule_config, learning_rate) - sizeof(schedule_kind) +
                      offsetof(job_config, seed) - (offsetof(job_config, guard) + sizeof a.guard) +
-                     offsetof(job_config, optimizer) -
-                     (offsetof(job_config, slice_bytes) + sizeof a.slice_bytes);
+                     offsetof(job_config, topk_fraction) -
+                     (offsetof(job_config, pull_codec) + sizeof a.pull_codec);
     assert_int_equal(unseen, padding);
     job_fini(&a);
     job_fini(&b);
@@ -388,6 +440,8 @@ int main(void)
         cmocka_unit_test(integers_out_of_range_are_refused),
         cmocka_unit_test(backup_workers_leave_at_least_one_contributor),
         cmocka_unit_test(enum_values_from_outside_the_list_are_refused),
+        cmocka_unit_test(codecs_that_are_unknown_or_do_not_suit_weights_are_refused),
+        cmocka_unit_test(a_tensor_may_have_a_codec_of_its_own),
         cmocka_unit_test(reals_out_of_range_or_not_finite_are_refused),
         cmocka_unit_test(only_a_constant_rate_does_without_decay_steps),
         cmocka_unit_test(messages_name_field_value_and_rule),

@@ -120,6 +120,14 @@ static void ranks_and_sizes_out_of_range_are_refused(void **state)
     tensor_table_fini(&table);
 }
 
+static void an_unknown_push_codec_is_refused(void **state)
+{
+    (void)state;
+    tensor t = matrix("t", 1, 1);
+    t.push_codec = (codec_kind)99;
+    assert_refused(&t, "tensor 't' has the unknown push codec 99");
+}
+
 static void initializers_that_make_no_finite_values_are_refused(void **state)
 {
     (void)state;
@@ -223,6 +231,7 @@ int main(void)
         cmocka_unit_test(repeated_name_is_refused_and_changes_nothing),
         cmocka_unit_test(names_that_are_empty_too_long_or_hold_control_characters_are_refused),
         cmocka_unit_test(ranks_and_sizes_out_of_range_are_refused),
+        cmocka_unit_test(an_unknown_push_codec_is_refused),
         cmocka_unit_test(initializers_that_make_no_finite_values_are_refused),
         cmocka_unit_test(full_table_refuses_one_more),
         cmocka_unit_test(copy_is_deep_and_grows_on_its_own),

@@ -836,6 +836,31 @@ static void stored_messages_still_mean_the_same(void **state)
     assert_stored_decodes(stored_push_pull, WIRE_PUSH_PULL);
 }
 
+static void codecs_of_a_job_survive_the_wire(void **state)
+{
+    (void)state;
+    wire_message *m = full_message(WIRE_HELLO, true), *received;
+    m->hello->push_codec = CODEC_TOPK;
+    m->hello->pull_codec = CODEC_FP16;
+    m->hello->topk_fraction = 0.125;
+    m->hello->tensors.tensors[1].push_codec = CODEC_INT8;
+    buffer *header;
+    assert_int_equal(wire_encode(m, &header), PS_OK);
+    assert_int_equal(decode(header, m, &received, NULL), PS_OK);
+    assert_int_equal(job_difference(m->hello, received->hello, NULL), PS_OK);
+    assert_int_equal(received->hello->tensors.tensors[1].push_codec, CODEC_INT8);
+    wire_destroy(&received);
+    buffer_unref(&header);
+
+    m->hello->pull_codec = CODEC_TOPK;
+    assert_int_equal(wire_encode(m, &header), PS_OK);
+    ps_error error;
+    assert_int_equal(decode(header, m, &received, &error), PS_ECONFIG);
+    assert_non_null(strstr(error.text, "pull_codec is topk"));
+    buffer_unref(&header);
+    wire_destroy(&m);
+}
+
 /* ---- fingerprints ---- */
 
 static uint64_t fingerprint(const job_config *job)
@@ -877,6 +902,9 @@ static void every_field_of_a_job_is_in_its_fingerprint(void **state)
     CHANGES(guard, GUARD_STOP);
     CHANGES(seed, 4);
     CHANGES(slice_bytes, 8192);
+    CHANGES(push_codec, CODEC_INT8);
+    CHANGES(pull_codec, CODEC_BF16);
+    CHANGES(topk_fraction, 0.5);
     CHANGES(optimizer.kind, OPTIMIZER_FTRL);
     CHANGES(optimizer.momentum, 0.5);
     CHANGES(optimizer.beta1, 0.5);
@@ -912,6 +940,7 @@ static void every_field_of_a_job_is_in_its_fingerprint(void **state)
     CHANGES_TENSOR(init.kind, INITIALIZER_UNIFORM);
     CHANGES_TENSOR(init.a, 1);
     CHANGES_TENSOR(init.b, 1);
+    CHANGES_TENSOR(push_codec, CODEC_TOPK);
 #undef CHANGES_TENSOR
     assert_true(fingerprint(job) == whole);
     job_fini(job);
@@ -1047,6 +1076,7 @@ int main(void)
         cmocka_unit_test(unpacking_is_given_no_more_than_its_limit),
         cmocka_unit_test(fields_of_a_later_version_are_ignored),
         cmocka_unit_test(stored_messages_still_mean_the_same),
+        cmocka_unit_test(codecs_of_a_job_survive_the_wire),
         cmocka_unit_test(equal_jobs_have_one_fingerprint),
         cmocka_unit_test(every_field_of_a_job_is_in_its_fingerprint),
         cmocka_unit_test(encoding_asks_once_for_the_bytes_of_the_header),
