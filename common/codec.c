@@ -26,10 +26,9 @@ static void fp32_encode(const float *values, uint64_t count, float *residual, vo
     memcpy(payload, values, bytes);
 }
 
-static ps_status fp32_check(const void *payload, size_t bytes, uint64_t count, ps_error *error)
+static bool fp32_is_finite(const codec_payload *payload, uint64_t count)
 {
-    (void)bytes;
-    return gradient_is_finite(payload, count) ? PS_OK : codec_fail_nonfinite(error);
+    return gradient_is_finite(payload->data, count);
 }
 
 static void fp32_decode(const codec_payload *payload, uint64_t first, size_t count, float *values)
@@ -49,7 +48,7 @@ const codec_ops codec_fp32 = {
     .suits_weights = true,
     .bytes = fp32_bytes,
     .encode = fp32_encode,
-    .check = fp32_check,
+    .is_finite = fp32_is_finite,
     .decode = fp32_decode,
     .add_scaled = fp32_add_scaled,
 };
@@ -130,7 +129,12 @@ ps_status codec_check(const codec_config *config, const void *payload, size_t by
     if (bytes != expected)
         return ps_fail(error, PS_EFORMAT, "it has %zu bytes; %llu elements in %s have %zu", bytes,
                        (unsigned long long)count, names[config->kind], expected);
-    return ops->check(payload, bytes, count, error);
+    return ops->check ? ops->check(payload, bytes, count, error) : PS_OK;
+}
+
+bool codec_is_finite(const codec_payload *payload, uint64_t count)
+{
+    return ops_of(payload->kind)->is_finite(payload, count);
 }
 
 void codec_decode(const codec_payload *payload, uint64_t first, size_t count, float *values)

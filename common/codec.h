@@ -77,12 +77,21 @@ typedef struct {
     float value;
 } codec_topk_entry;
 
-/* A payload that codec_check has passed, or that this process encoded. Borrowed. */
+/* A payload that codec_check has passed, or that this process encoded. Borrowed. It may lie in memory that is
+ * shared with its sender: should that one change it meanwhile, numbers become arbitrary, and nothing worse.
+ */
 typedef struct {
     codec_kind kind;
     const void *data;
     size_t bytes;
 } codec_payload;
+
+/* Floats as they are. values: (count) f32. */
+static inline codec_payload codec_plain(const float *values, uint64_t count)
+{
+    codec_payload payload = {CODEC_FP32, values, (size_t)count * sizeof *values};
+    return payload;
+}
 
 /* "bf16", "default"; "?" outside the list. */
 const char *codec_kind_name(codec_kind kind);
@@ -106,10 +115,13 @@ void codec_encode(const codec_config *config, const float *values, uint64_t coun
                   void *payload);
 
 /* Judges what a stranger sent for `count` elements. PS_EFORMAT: no encoder makes this (size, order or range
- * of indices, a scale that is negative or too large). PS_ENONFINITE: it holds NaN or Inf. After PS_OK all
- * decoded numbers are finite. */
+ * of indices, a scale that is negative or too large). NaN and Inf
+ * are no matter of form: that is codec_is_finite's. Of fp32, bf16 and fp16 only the size is looked at. */
 ps_status codec_check(const codec_config *config, const void *payload, size_t bytes, uint64_t count,
                       ps_error *error);
+
+/* Is every decoded number finite? */
+bool codec_is_finite(const codec_payload *payload, uint64_t count);
 
 /* Elements [first, first + count) as floats; first is a multiple of CODEC_BLOCK. values: (count) f32. */
 void codec_decode(const codec_payload *payload, uint64_t first, size_t count, float *values);

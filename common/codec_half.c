@@ -99,14 +99,14 @@ VECTORISED static bool is_chunk_finite(const uint16_t *halves, size_t count, uin
     return !any;
 }
 
-static ps_status half_check(const uint16_t *halves, uint64_t count, uint16_t exponent, ps_error *error)
+static bool half_is_finite(const uint16_t *halves, uint64_t count, uint16_t exponent)
 {
     for (uint64_t first = 0; first < count; first += HALF_CHUNK) {
         uint64_t left = count - first;
         if (!is_chunk_finite(halves + first, left < HALF_CHUNK ? (size_t)left : HALF_CHUNK, exponent))
-            return codec_fail_nonfinite(error);
+            return false;
     }
-    return PS_OK;
+    return true;
 }
 
 /* The operations of a codec of 16 bits, from its two conversions and its exponent's bits. */
@@ -124,10 +124,9 @@ static ps_status half_check(const uint16_t *halves, uint64_t count, uint16_t exp
         (void)bytes;                                                                                     \
         name##_encode_all(values, count, payload);                                                       \
     }                                                                                                    \
-    static ps_status name##_check(const void *payload, size_t bytes, uint64_t count, ps_error *error)    \
+    static bool name##_is_finite(const codec_payload *payload, uint64_t count)                           \
     {                                                                                                    \
-        (void)bytes;                                                                                     \
-        return half_check(payload, count, exponent, error);                                              \
+        return half_is_finite(payload->data, count, exponent);                                           \
     }                                                                                                    \
     VECTORISED static void name##_decode(const codec_payload *payload, uint64_t first, size_t count,     \
                                          float *restrict values)                                         \
@@ -147,7 +146,7 @@ static ps_status half_check(const uint16_t *halves, uint64_t count, uint16_t exp
         .suits_weights = true,                                                                           \
         .bytes = half_bytes,                                                                             \
         .encode = name##_encode,                                                                         \
-        .check = name##_check,                                                                           \
+        .is_finite = name##_is_finite,                                                                   \
         .decode = name##_decode,                                                                         \
         .add_scaled = name##_add_scaled,                                                                 \
     }

@@ -67,20 +67,33 @@ VECTORISED static void int8_encode(const float *values, uint64_t count, float *r
         encode_block(values + whole, (size_t)(count - whole), block);
 }
 
+static inline bool is_nonfinite(uint32_t bits)
+{
+    return (bits & INFINITY_BITS) == INFINITY_BITS;
+}
+
 static ps_status int8_check(const void *payload, size_t bytes, uint64_t count, ps_error *error)
 {
     (void)bytes;
     const int8_block *block = payload;
     for (uint64_t first = 0; first < count; first += CODEC_BLOCK, block++) {
         uint32_t bits = codec_float_bits(block->scale);
-        if ((bits & INFINITY_BITS) == INFINITY_BITS)
-            return codec_fail_nonfinite(error);
-        if (bits != 0 && (bits < codec_float_bits(FLT_MIN) || bits > codec_float_bits(SCALE_MAX)))
+        if (bits != 0 && !is_nonfinite(bits) &&
+            (bits < codec_float_bits(FLT_MIN) || bits > codec_float_bits(SCALE_MAX)))
             return ps_fail(error, PS_EFORMAT, "the scale of its block %llu, %g, is not 0 or in [%g, %g]",
                            (unsigned long long)(first / CODEC_BLOCK), (double)block->scale, (double)FLT_MIN,
                            (double)SCALE_MAX);
     }
     return PS_OK;
+}
+
+static bool int8_is_finite(const codec_payload *payload, uint64_t count)
+{
+    const int8_block *block = payload->data;
+    for (uint64_t first = 0; first < count; first += CODEC_BLOCK, block++)
+        if (is_nonfinite(codec_float_bits(block->scale)))
+            return false;
+    return true;
 }
 
 static inline void decode_block(const int8_block *restrict block, size_t count, float *restrict values)
@@ -123,6 +136,7 @@ const codec_ops codec_int8 = {
     .bytes = int8_bytes,
     .encode = int8_encode,
     .check = int8_check,
+    .is_finite = int8_is_finite,
     .decode = int8_decode,
     .add_scaled = int8_add_scaled,
 };

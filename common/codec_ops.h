@@ -13,8 +13,9 @@ typedef struct {
     size_t (*bytes)(const codec_config *config, uint64_t count);
     /* `bytes`: of the payload, as the operation above has it. */
     void (*encode)(const float *values, uint64_t count, float *residual, void *payload, size_t bytes);
-    /* The size is right. */
+    /* Of a payload whose size is right; NULL: nothing else can be wrong. */
     ps_status (*check)(const void *payload, size_t bytes, uint64_t count, ps_error *error);
+    bool (*is_finite)(const codec_payload *payload, uint64_t count);
     void (*decode)(const codec_payload *payload, uint64_t first, size_t count, float *values);
     void (*add_scaled)(const codec_payload *payload, uint64_t first, size_t count, float weight, float *sum);
 } codec_ops;
@@ -33,12 +34,6 @@ static inline float codec_bits_float(uint32_t bits)
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
-}
-
-/* What PS_ENONFINITE says, of whichever codec. */
-static inline ps_status codec_fail_nonfinite(ps_error *error)
-{
-    return ps_fail(error, PS_ENONFINITE, "it holds NaN or Inf");
 }
 
 #endif

@@ -146,11 +146,19 @@ static ps_status topk_check(const void *payload, size_t bytes, uint64_t count, p
         if (entries[i].index < least || entries[i].index >= count)
             return ps_fail(error, PS_EFORMAT, "index %u of its entry %zu is not in [%llu, %llu)",
                            entries[i].index, i, (unsigned long long)least, (unsigned long long)count);
-        if (magnitude_of(entries[i].value) >= UINT32_C(0x7f800000))
-            return codec_fail_nonfinite(error);
         least = (uint64_t)entries[i].index + 1;
     }
     return PS_OK;
+}
+
+static bool topk_is_finite(const codec_payload *payload, uint64_t count)
+{
+    (void)count;
+    const codec_topk_entry *entries = payload->data;
+    for (size_t i = 0; i < payload->bytes / sizeof *entries; i++)
+        if (magnitude_of(entries[i].value) >= UINT32_C(0x7f800000))
+            return false;
+    return true;
 }
 
 /* The first entry with an index of at least `index`; `end` if none. */
@@ -177,20 +185,32 @@ static const codec_topk_entry *entries_of(const codec_payload *payload, uint64_t
     return find(entries, *end, first);
 }
 
+/* Read once, since it may change in shared memory between its judgement and its use. */
+static inline uint64_t place_of(const codec_topk_entry *e, uint64_t first)
+{
+    return *(const volatile uint32_t *)&e->index - first;
+}
+
 static void topk_decode(const codec_payload *payload, uint64_t first, size_t count, float *values)
 {
     const codec_topk_entry *end;
     memset(values, 0, count * sizeof *values);
-    for (const codec_topk_entry *e = entries_of(payload, first, count, &end); e < end; e++)
-        values[e->index - first] = e->value;
+    for (const codec_topk_entry *e = entries_of(payload, first, count, &end); e < end; e++) {
+        uint64_t place = place_of(e, first);
+        if (place < count)
+            values[place] = e->value;
+    }
 }
 
 static void topk_add_scaled(const codec_payload *payload, uint64_t first, size_t count, float weight,
                             float *sum)
 {
     const codec_topk_entry *end;
-    for (const codec_topk_entry *e = entries_of(payload, first, count, &end); e < end; e++)
-        sum[e->index - first] += e->value * weight;
+    for (const codec_topk_entry *e = entries_of(payload, first, count, &end); e < end; e++) {
+        uint64_t place = place_of(e, first);
+        if (place < count)
+            sum[place] += e->value * weight;
+    }
 }
 
 const codec_ops codec_topk = {
@@ -198,6 +218,7 @@ const codec_ops codec_topk = {
     .bytes = topk_bytes,
     .encode = topk_encode,
     .check = topk_check,
+    .is_finite = topk_is_finite,
     .decode = topk_decode,
     .add_scaled = topk_add_scaled,
 };
