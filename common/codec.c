@@ -127,7 +127,7 @@ ps_status codec_check(const codec_config *config, const void *payload, size_t by
     const codec_ops *ops = ops_of(config->kind);
     size_t expected = ops->bytes(config, count);
     if (bytes != expected)
-        return ps_fail(error, PS_EFORMAT, "it has %zu bytes; %llu elements in %s have %zu", bytes,
+        return ps_fail(error, PS_EMISMATCH, "it has %zu bytes; %llu elements in %s have %zu", bytes,
                        (unsigned long long)count, names[config->kind], expected);
     return ops->check ? ops->check(payload, bytes, count, error) : PS_OK;
 }

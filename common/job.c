@@ -397,9 +397,9 @@ codec_config job_push_codec(const job_config *job, uint32_t t)
                           .topk_fraction = job->topk_fraction};
 }
 
-codec_config job_pull_codec(const job_config *job)
+codec_config job_pull_codec(const job_config *job, bool final)
 {
-    return (codec_config){.kind = job->pull_codec, .topk_fraction = job->topk_fraction};
+    return (codec_config){.kind = final ? CODEC_FP32 : job->pull_codec};
 }
 
 void job_fini(job_config *job)

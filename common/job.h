@@ -143,9 +143,11 @@ ps_status job_copy(const job_config *from, job_config *to);
  * use does not read are compared too: equality is of descriptions, not of behaviour. */
 ps_status job_difference(const job_config *a, const job_config *b, ps_error *error);
 
-/* How the gradients of tensor `t`, and how weights travel. */
+/* How the gradients of tensor `t` travel. */
 codec_config job_push_codec(const job_config *job, uint32_t t);
-codec_config job_pull_codec(const job_config *job);
+
+/* How weights travel; `final`: those after the last step, which are saved, go as they are. */
+codec_config job_pull_codec(const job_config *job, bool final);
 
 void job_fini(job_config *job);
 

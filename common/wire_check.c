@@ -129,9 +129,9 @@ static ps_status check_slices(const wire_header *h, uint32_t payloads, ps_error 
         return ps_fail(error, PS_EPROTOCOL, "%s of %u slices and %u examples has %u payload lengths, not %u",
                        type_of(h), h->slice_count, m->examples, h->length_count, payloads);
     for (uint32_t i = 0; i < payloads; i++)
-        if (h->lengths[i] == 0 || h->lengths[i] > WIRE_FRAME_MAX || h->lengths[i] % sizeof(float))
-            return ps_fail(error, PS_EPROTOCOL, "%s: a payload of %u bytes is no slice of float32",
-                           type_of(h), h->lengths[i]);
+        if (h->lengths[i] == 0 || h->lengths[i] > WIRE_FRAME_MAX)
+            return ps_fail(error, PS_EPROTOCOL, "%s: a payload of %u bytes; it has 1 to %u", type_of(h),
+                           h->lengths[i], WIRE_FRAME_MAX);
     return PS_OK;
 }
 

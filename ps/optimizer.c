@@ -22,9 +22,38 @@ static float *at(float *values, uint64_t first)
     return values ? values + first : NULL;
 }
 
+static bool is_plain(const optimizer_gradient *g)
+{
+    return g->values.kind == CODEC_FP32;
+}
+
+static bool are_plain(const optimizer_step *step)
+{
+    for (uint32_t g = 0; g < step->gradient_count; g++)
+        if (!is_plain(&step->gradients[g]))
+            return false;
+    return true;
+}
+
+static const float *floats_of(const optimizer_gradient *g, uint64_t first)
+{
+    return (const float *)g->values.data + first;
+}
+
+/* Gradients of which some have to be decoded. */
+static void reduce_encoded(const optimizer_step *step, uint64_t first, float *sum, size_t count)
+{
+    const optimizer_gradient *gradients = step->gradients;
+    codec_decode(&gradients[0].values, step->first + first, count, sum);
+    kernels_reduce[0](
+        &(kernel_block){.next = sum, .gradients = {sum}, .shares = {gradients[0].weight}, .count = count});
+    for (uint32_t g = 1; g < step->gradient_count; g++)
+        codec_add_scaled(&gradients[g].values, step->first + first, count, gradients[g].weight, sum);
+}
+
 /* As many gradients at a time as a loop takes; their sum so far is the first of the next ones, with a share
  * of 1: the same bits. */
-static void reduce(const optimizer_step *step, uint64_t first, float *sum, size_t count)
+static void reduce_plain(const optimizer_step *step, uint64_t first, float *sum, size_t count)
 {
     uint32_t done = 0;
     while (done < step->gradient_count) {
@@ -35,7 +64,7 @@ static void reduce(const optimizer_step *step, uint64_t first, float *sum, size_
             block.shares[used++] = 1;
         }
         for (; used < KERNEL_GRADIENTS_MAX && done < step->gradient_count; used++, done++) {
-            block.gradients[used] = step->gradients[done].values + first;
+            block.gradients[used] = floats_of(&step->gradients[done], step->first + first);
             block.shares[used] = step->gradients[done].weight;
         }
         kernels_reduce[used - 1](&block);
@@ -46,7 +75,8 @@ static void reduce(const optimizer_step *step, uint64_t first, float *sum, size_
 static bool reduces_on_the_way(const optimizer_config *config, const optimizer_step *step,
                                double weight_decay)
 {
-    return step->gradient_count <= KERNEL_GRADIENTS_MAX && config->clip_value <= 0 && weight_decay <= 0;
+    return step->gradient_count <= KERNEL_GRADIENTS_MAX && config->clip_value <= 0 && weight_decay <= 0 &&
+           are_plain(step);
 }
 
 /* Elements [first, first + count), whose next weights go to `next`. */
@@ -63,13 +93,16 @@ static bool update(const optimizer_config *config, const optimizer_step *step, c
     };
     if (reduces_on_the_way(config, step, weight_decay)) {
         for (uint32_t g = 0; g < step->gradient_count; g++) {
-            block.gradients[g] = step->gradients[g].values + first;
+            block.gradients[g] = floats_of(&step->gradients[g], step->first + first);
             block.shares[g] = step->gradients[g].weight;
         }
         return kernels->reducing[step->gradient_count - 1](&block);
     }
     _Alignas(64) float gradient[BLOCK];
-    reduce(step, first, gradient, count);
+    if (are_plain(step))
+        reduce_plain(step, first, gradient, count);
+    else
+        reduce_encoded(step, first, gradient, count);
     bool finite = kernel_guard(gradient, count);
     if (config->clip_value > 0)
         kernel_clip(gradient, (float)config->clip_value, count);

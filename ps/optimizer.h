@@ -1,7 +1,8 @@
 /* optimizer.h - how is an update computed?
  *
  * One fused pass over a slice. For each element, in float32 and in this order:
- *   1. reduce   g = g0 * weight0; then g += gi * weighti, in the order given
+ *   1. reduce   g = g0 * weight0; then g += gi * weighti, in the order given, each gi as common/codec.h has
+ * it
  *   2. guard    g = 0, if it is NaN or Inf
  *   3. clip     g into [-clip_value, clip_value], if that is not 0
  *   4. decay    g += weight_decay * w, if that is not 0 (adamw: not here but in 5)
@@ -42,9 +43,10 @@
  * Weights, slots and gradients are read, slots and next weights are written; out of place, an ordinary store
  * also reads the line that it is about to overwrite, which a streaming one does not.
  *
- * Up to four gradients without clipping and weight decay are reduced in the loop that updates; else in blocks
- * that stay in the first-level cache. Bits depend on the inputs alone: not on how a slice is cut, nor on
- * whether it is updated in place. Plain sgd with one gradient of weight 1 is w - lr * g, exactly.
+ * Up to four gradients in fp32 without clipping and weight decay are reduced in the loop that updates; else
+ * in blocks that stay in the first-level cache, where those in other codecs are decoded on the way. Bits
+ * depend on the inputs alone: not on how a slice is cut, nor on whether it is updated in place. Plain sgd
+ * with one gradient of weight 1 is w - lr * g, exactly.
  *
  * Pure arithmetic: no tensors' names, no clocks, no threads. All functions are thread-safe on disjoint
  * data. The caller has set the floating-point mode of the thread (common/fpmode.h). */
@@ -54,14 +56,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/codec.h"
 #include "common/job.h"
 
 enum { OPTIMIZER_SLOTS_MAX = 2 };
 
 /* One worker's share in a step. */
 typedef struct {
-    const float *values; /* (count) f32, mean over the worker's batch */
-    float weight;        /* its share of the step: examples / sum of examples, times its clip factor */
+    codec_payload values; /* (first + count) elements, mean over the worker's batch, as they came */
+    float weight;         /* its share of the step: examples / sum of examples, times its clip factor */
 } optimizer_gradient;
 
 typedef struct {
@@ -70,6 +73,7 @@ typedef struct {
     float *slots[OPTIMIZER_SLOTS_MAX]; /* (count) each, updated in place; unused ones NULL */
     const optimizer_gradient *gradients;
     uint32_t gradient_count; /* at least 1; reduced in this order */
+    uint64_t first;          /* the step begins at this element of the gradients; a multiple of CODEC_BLOCK */
     uint64_t count;          /* elements */
     float learning_rate;     /* of this step, schedule applied */
     uint64_t update;         /* 1, 2, ...: how many updates this slice has seen, this one included */

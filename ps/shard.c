@@ -263,6 +263,12 @@ static bool has_its_payloads(const wire_message *message)
     return true;
 }
 
+static ps_status check_payload(const shard *s, const slice *cut, const buffer *payload, ps_error *error)
+{
+    codec_config codec = job_push_codec(&s->job, cut->tensor);
+    return codec_check(&codec, buffer_bytes(payload), buffer_size(payload), cut->count, error);
+}
+
 static ps_status check_slices_are_ours(const shard *s, const wire_message *message, ps_error *error)
 {
     for (uint32_t i = 0; i < message->slice_count; i++) {
@@ -270,10 +276,13 @@ static ps_status check_slices_are_ours(const shard *s, const wire_message *messa
         if (number >= s->partition.count || s->partition.slices[number].server != s->config.index)
             return ps_fail(error, PS_EMISMATCH, "%s names slice %u, which ps/%u does not hold",
                            wire_type_name(message->type), number, s->config.index);
-        size_t bytes = s->partition.slices[number].count * sizeof(float);
-        if (message->has_payload && buffer_size(message->payloads[i]) != bytes)
-            return ps_fail(error, PS_EMISMATCH, "%s: slice %u has %zu bytes; it is one of %zu",
-                           wire_type_name(message->type), number, buffer_size(message->payloads[i]), bytes);
+        ps_error why;
+        ps_status status = message->has_payload
+                               ? check_payload(s, &s->partition.slices[number], message->payloads[i], &why)
+                               : PS_OK;
+        if (status != PS_OK)
+            return ps_fail(error, status, "%s: slice %u: %s", wire_type_name(message->type), number,
+                           why.text);
     }
     return PS_OK;
 }

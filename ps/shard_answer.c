@@ -72,16 +72,20 @@ void shard_send_error(shard *s, const wire_message *request, const wire_route *t
 
 static void send_weights(shard *s, const wire_message *request, const wire_route *to)
 {
+    const codec_config codec = job_pull_codec(&s->job, request->after_finish);
     wire_message *m = wire_create(WIRE_WEIGHTS, request->slice_count);
+    bool complete = true;
     if (m) {
         m->has_payload = request->slice_count > 0;
         m->by_reference = request->reads_memory;
         m->request = request->request;
         for (uint32_t i = 0; i < request->slice_count; i++) {
             m->slices[i] = request->slices[i];
-            m->payloads[i] = buffer_ref(store_weights(s->store, s->partition.slices[m->slices[i]].ordinal));
+            buffer *payload = store_payload(s->store, s->partition.slices[m->slices[i]].ordinal, &codec);
+            m->payloads[i] = payload ? buffer_ref(payload) : NULL;
+            complete &= payload != NULL;
         }
-        if (member_note_answer(shard_member_of(s, request), m) != PS_OK)
+        if (!complete || member_note_answer(shard_member_of(s, request), m) != PS_OK)
             wire_destroy(&m);
     }
     shard_send_answer(s, m, request, to);
@@ -162,8 +166,9 @@ static bool has_room(const shard *s, const member *m, const wire_message *reques
     if (m->unsettled_count >= shard_requests_max(s))
         return false;
     uint64_t bytes = m->unsettled_bytes;
+    const codec_config codec = job_pull_codec(&s->job, request->after_finish);
     for (uint32_t i = 0; i < request->slice_count; i++)
-        bytes += s->partition.slices[request->slices[i]].count * sizeof(float);
+        bytes += codec_bytes(&codec, s->partition.slices[request->slices[i]].count);
     return bytes <= SHARD_WINDOW_BYTES;
 }
 

@@ -3,7 +3,7 @@
  * A worker judges its gradient as a whole and flags it, so that all shards leave it out alike. A worker that
  * does not tell is found out by the update itself, which has taken the elements concerned for 0 already; only
  * then are gradients read once more, to name it. */
-#include "common/gradient.h"
+#include "common/codec.h"
 #include "common/log.h"
 #include "ps/shard_state.h"
 
@@ -31,9 +31,14 @@ void shard_guard_flagged(shard *s, uint32_t worker)
 
 static bool is_finite(const shard *s, const member_push *push)
 {
-    for (uint32_t i = 0; i < s->slice_count; i++)
-        if (!gradient_is_finite(buffer_bytes(push->slices[i]), buffer_size(push->slices[i]) / sizeof(float)))
+    const uint32_t *numbers = s->partition.server_slices + s->partition.server_first[s->config.index];
+    for (uint32_t i = 0; i < s->slice_count; i++) {
+        const slice *cut = &s->partition.slices[numbers[i]];
+        const codec_payload payload = {job_push_codec(&s->job, cut->tensor).kind,
+                                       buffer_bytes(push->slices[i]), buffer_size(push->slices[i])};
+        if (!codec_is_finite(&payload, cut->count))
             return false;
+    }
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* store.c - see store.h. */
 #include "ps/store.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,7 +10,9 @@
 
 typedef struct {
     const slice *cut;
+    codec_kind push_codec;
     buffer *current;  /* never written */
+    buffer *payload;  /* `current` in another codec than fp32, or NULL */
     buffer *previous; /* the version before, or NULL */
     buffer *next;     /* where the coming update writes; nobody else holds it; or NULL */
     buffer *slots[OPTIMIZER_SLOTS_MAX];
@@ -42,11 +45,15 @@ struct store {
 
 /* Parts are cut at multiples of this, so that no cache line belongs to two threads, and few pages do. */
 enum { ELEMENTS_PER_CUT = 1024 };
+static_assert(ELEMENTS_PER_CUT % CODEC_BLOCK == 0, "payloads are decoded from whole blocks on");
 
 uint64_t store_bytes(const job_config *job, const partition *p, uint32_t server)
 {
     uint64_t copies = 2 + optimizer_slots(&job->optimizer);
-    return partition_server_elements(p, server) * sizeof(float) * copies;
+    uint64_t elements = partition_server_elements(p, server);
+    codec_config pull = job_pull_codec(job, false);
+    uint64_t payloads = pull.kind == CODEC_FP32 ? 0 : 2 * codec_bytes(&pull, elements);
+    return elements * sizeof(float) * copies + payloads;
 }
 
 /* Where an update's memory outgrows the last cache, nothing that it writes is still there when it is read
@@ -106,6 +113,7 @@ static uint32_t last_ordinal(const store *s, const part *p)
 static ps_status slice_allocate(stored_slice *stored, const job_config *job, pool *memory, const slice *cut)
 {
     stored->cut = cut;
+    stored->push_codec = job_push_codec(job, cut->tensor).kind;
     stored->current = pool_take(memory, cut->count * sizeof(float));
     if (!stored->current)
         return PS_ENOMEM;
@@ -174,6 +182,7 @@ void store_destroy(store **handle)
         buffer_unref(&s->slices[i].current);
         buffer_unref(&s->slices[i].previous);
         buffer_unref(&s->slices[i].next);
+        buffer_unref(&s->slices[i].payload);
         for (int k = 0; k < OPTIMIZER_SLOTS_MAX; k++)
             buffer_unref(&s->slices[i].slots[k]);
     }
@@ -185,6 +194,20 @@ void store_destroy(store **handle)
 buffer *store_weights(const store *s, uint32_t ordinal)
 {
     return s->slices[ordinal].current;
+}
+
+buffer *store_payload(store *s, uint32_t ordinal, const codec_config *codec)
+{
+    stored_slice *stored = &s->slices[ordinal];
+    uint32_t count = stored->cut->count;
+    if (codec->kind == CODEC_FP32)
+        return stored->current;
+    if (stored->payload)
+        return stored->payload;
+    stored->payload = pool_take(s->memory, codec_bytes(codec, count));
+    if (stored->payload)
+        codec_encode(codec, buffer_bytes(stored->current), count, NULL, buffer_data(stored->payload));
+    return stored->payload;
 }
 
 /* ---- updates ---- */
@@ -229,17 +252,20 @@ static void update_part(void *context, uint32_t thread)
     for (uint32_t i = p->from.ordinal; i < last_ordinal(s, p); i++) {
         const stored_slice *stored = &s->slices[i];
         uint32_t first, count = elements_of(s, p, i, &first);
-        for (uint32_t g = 0; g < u->count; g++)
+        for (uint32_t g = 0; g < u->count; g++) {
+            const buffer *payload = u->gradients[g].slices[i];
             p->gradients[g] = (optimizer_gradient){
-                .values = (const float *)buffer_bytes(u->gradients[g].slices[i]) + first,
+                .values = {stored->push_codec, buffer_bytes(payload), buffer_size(payload)},
                 .weight = u->gradients[g].weight,
             };
+        }
         optimizer_step step = {
             .weights = (const float *)buffer_bytes(stored->current) + first,
             .next = (float *)buffer_data(stored->next) + first,
             .slots = {slot_at(stored, 0, first), slot_at(stored, 1, first)},
             .gradients = p->gradients,
             .gradient_count = u->count,
+            .first = first,
             .count = count,
             .learning_rate = u->learning_rate,
             .update = s->updates,
@@ -262,6 +288,7 @@ ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count,
         *finite &= s->parts[t].finite;
     for (uint32_t i = 0; i < s->count; i++) {
         stored_slice *stored = &s->slices[i];
+        buffer_unref(&stored->payload);
         buffer_unref(&stored->previous);
         stored->previous = stored->current;
         stored->current = stored->next;

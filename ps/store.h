@@ -23,7 +23,7 @@
 
 typedef struct store store;
 
-/* Bytes that store_create would allocate for `server`, weights in two versions and slots. */
+/* Bytes that a store for `server` needs: weights in two versions, also as payloads, and slots. */
 uint64_t store_bytes(const job_config *job, const partition *p, uint32_t server);
 
 /* Allocates and initialises the slices of `server`. `job`, `p`, `memory`, where weights are kept, and
@@ -35,7 +35,12 @@ void store_destroy(store **s);
 /* The current version of a slice, borrowed; take a reference to keep it. */
 buffer *store_weights(const store *s, uint32_t ordinal);
 
-/* One worker's share of an update: `slices` (one buffer per ordinal) is borrowed. */
+/* The same as a payload of that codec, one that all readers of this version share: it is made on first demand
+ * and kept until the version changes. One codec beside fp32 at a time. NULL: out of memory. */
+buffer *store_payload(store *s, uint32_t ordinal, const codec_config *codec);
+
+/* One worker's share of an update: `slices` (one payload in its tensor's push codec per ordinal) is borrowed.
+ */
 typedef struct {
     buffer *const *slices;
     float weight; /* as optimizer_gradient.weight */

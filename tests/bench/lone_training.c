@@ -100,7 +100,7 @@ static ps_status take_step(lone_worker *w, ps_error *error)
                                     &loss, &correct);
     if (status != PS_OK)
         return ps_fail(error, status, "the gradient failed");
-    const optimizer_gradient gradient = {.values = w->gradients, .weight = 1.0f};
+    const optimizer_gradient gradient = {.values = codec_plain(w->gradients, w->parameters), .weight = 1.0f};
     const optimizer_step update = {
         .weights = w->weights,
         .next = w->weights,

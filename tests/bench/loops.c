@@ -43,7 +43,8 @@ static void update(arrays *a, const optimizer_config *config, uint32_t gradient_
 {
     optimizer_gradient gradients[LOOP_GRADIENTS_MAX];
     for (uint32_t g = 0; g < gradient_count; g++)
-        gradients[g] = (optimizer_gradient){a->streams.gradients[g], 1.0f / (float)gradient_count};
+        gradients[g] = (optimizer_gradient){codec_plain(a->streams.gradients[g], a->streams.count),
+                                            1.0f / (float)gradient_count};
     optimizer_step step = {
         .weights = a->streams.weights,
         .next = a->streams.weights,

@@ -108,7 +108,7 @@ static void update(bulk *b, uint32_t f, const float *gradient_values)
     size_t count = b->link.setup->frame_bytes / sizeof(float), at = f * count;
     if ((uintptr_t)gradient_values % _Alignof(float) != 0)
         gradient_values = memcpy(b->aligned, gradient_values, count * sizeof(float));
-    const optimizer_gradient gradient = {.values = gradient_values, .weight = 1.0f};
+    const optimizer_gradient gradient = {.values = codec_plain(gradient_values, count), .weight = 1.0f};
     const optimizer_step step = {
         .weights = b->sent[b->current] + at,
         .next = b->sent[(b->current + 1) % VERSIONS] + at,

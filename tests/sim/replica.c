@@ -53,7 +53,7 @@ void replica_apply(replica *r, uint64_t first, uint64_t count, const replica_sha
         if (contributed(&shares[i]) == 0)
             continue;
         gradients[used++] = (optimizer_gradient){
-            .values = shares[i].gradient + first,
+            .values = codec_plain(shares[i].gradient + first, count),
             .weight = toy_share(&shares[i].batch, examples),
         };
     }

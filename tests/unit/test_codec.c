@@ -203,11 +203,11 @@ static void wrong_sizes_are_refused(void **state)
     ps_error error;
     for (int c = 0; c < CONFIGS; c++) {
         size_t bytes = codec_bytes(&configs[c], 1000);
-        assert_int_equal(codec_check(&configs[c], payload, bytes - 1, 1000, &error), PS_EFORMAT);
-        assert_int_equal(codec_check(&configs[c], payload, bytes + 8, 1000, &error), PS_EFORMAT);
-        assert_int_equal(codec_check(&configs[c], payload, 0, 1000, &error), PS_EFORMAT);
+        assert_int_equal(codec_check(&configs[c], payload, bytes - 1, 1000, &error), PS_EMISMATCH);
+        assert_int_equal(codec_check(&configs[c], payload, bytes + 8, 1000, &error), PS_EMISMATCH);
+        assert_int_equal(codec_check(&configs[c], payload, 0, 1000, &error), PS_EMISMATCH);
     }
-    assert_int_equal(codec_check(&configs[1], payload, 7, 3, &error), PS_EFORMAT);
+    assert_int_equal(codec_check(&configs[1], payload, 7, 3, &error), PS_EMISMATCH);
     assert_string_equal(error.text, "it has 7 bytes; 3 elements in bf16 have 6");
 }
 

@@ -234,7 +234,8 @@ static void a_tensor_may_have_a_codec_of_its_own(void **state)
     assert_int_equal(job_push_codec(&job, 0).kind, CODEC_BF16);
     assert_int_equal(job_push_codec(&job, 2).kind, CODEC_TOPK);
     assert_true(job_push_codec(&job, 2).topk_fraction == 0.25);
-    assert_int_equal(job_pull_codec(&job).kind, CODEC_FP16);
+    assert_int_equal(job_pull_codec(&job, false).kind, CODEC_FP16);
+    assert_int_equal(job_pull_codec(&job, true).kind, CODEC_FP32);
     job_fini(&job);
 }
 

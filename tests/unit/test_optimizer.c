@@ -58,12 +58,18 @@ static void fixture_draw_gradients(fixture *f, uint32_t step, uint32_t workers)
             f->gradients[w][i] = i % 7 == 3 && step % 10 ? 0 : noise(step, w + 1, i);
 }
 
+static float value_of(const optimizer_gradient *g, uint64_t i)
+{
+    return ((const float *)g->values.data)[i];
+}
+
 static void share_gradients(const fixture *f, uint64_t first, uint32_t workers, optimizer_gradient *shares)
 {
     static const float weights[WORKERS_MAX][WORKERS_MAX] = {
         {1}, {0.625f, 0.375f}, {0.5f, 0.3f, 0.2f}, {0.1f, 0.2f, 0.3f, 0.4f}};
     for (uint32_t w = 0; w < workers; w++)
-        shares[w] = (optimizer_gradient){f->gradients[w] + first, weights[workers - 1][w]};
+        shares[w] = (optimizer_gradient){codec_plain(f->gradients[w] + first, f->count - first),
+                                         weights[workers - 1][w]};
 }
 
 /* Elements [first, first + count), in place or from weights to next. True if all gradients were finite. */
@@ -200,7 +206,7 @@ static void assert_follows_the_formula(const optimizer_config *config, uint64_t 
         for (uint64_t i = 0; i < count; i++) {
             double g = 0;
             for (uint32_t w = 0; w < workers; w++)
-                g += (double)shares[w].values[i] * (double)shares[w].weight;
+                g += (double)value_of(&shares[w], i) * (double)shares[w].weight;
             if (config->clip_value > 0)
                 g = fmin(fmax(g, -config->clip_value), config->clip_value);
             if (config->kind != OPTIMIZER_ADAMW)
@@ -303,13 +309,13 @@ static void gradients_are_added_in_the_order_given(void **state)
     share_gradients(f, 0, 3, shares);
     float in_order[LARGEST], reversed[LARGEST];
     for (uint64_t i = 0; i < LARGEST; i++) {
-        float sum = shares[0].values[i] * shares[0].weight;
-        sum += shares[1].values[i] * shares[1].weight;
-        sum += shares[2].values[i] * shares[2].weight;
+        float sum = value_of(&shares[0], i) * shares[0].weight;
+        sum += value_of(&shares[1], i) * shares[1].weight;
+        sum += value_of(&shares[2], i) * shares[2].weight;
         in_order[i] = f->weights[i] - 0.1f * sum;
-        sum = shares[2].values[i] * shares[2].weight;
-        sum += shares[1].values[i] * shares[1].weight;
-        sum += shares[0].values[i] * shares[0].weight;
+        sum = value_of(&shares[2], i) * shares[2].weight;
+        sum += value_of(&shares[1], i) * shares[1].weight;
+        sum += value_of(&shares[0], i) * shares[0].weight;
         reversed[i] = f->weights[i] - 0.1f * sum;
     }
     apply_range(f, &config, 0, LARGEST, 3, 0.1f, 1, false);
@@ -422,6 +428,50 @@ static void bits_are_the_same_on_every_machine(void **state)
     assert_int_equal(differences, 0);
 }
 
+/* Four workers: fp32 among others, so that every way of summing is taken. */
+static void encoded_gradients_give_the_bits_of_decoded_ones(void **state)
+{
+    (void)state;
+    enum { COUNT = LARGEST };
+    static float decoded[4][COUNT];
+    static uint32_t payloads[4][2 * COUNT];
+    for (codec_kind kind = CODEC_BF16; kind <= CODEC_INT8; kind++) /* zeros of topk may lose their sign */
+        for (int busy = 0; busy < 2; busy++) {
+            optimizer_config config = busy ? busy_config(OPTIMIZER_ADAM) : config_of(OPTIMIZER_MOMENTUM);
+            fixture *plain = fixture_create(&config, COUNT), *encoded = fixture_create(&config, COUNT);
+            fixture_draw_gradients(plain, 1, 4);
+            optimizer_gradient plain_shares[4], encoded_shares[4];
+            for (uint32_t w = 0; w < 4; w++) {
+                const codec_config codec = {.kind = w == 2 ? CODEC_FP32 : kind};
+                codec_encode(&codec, plain->gradients[w], COUNT, NULL, payloads[w]);
+                encoded_shares[w] = (optimizer_gradient){
+                    {codec.kind, payloads[w], codec_bytes(&codec, COUNT)}, 0.1f * (float)(w + 1)};
+                codec_decode(&encoded_shares[w].values, 0, COUNT, decoded[w]);
+                plain_shares[w] =
+                    (optimizer_gradient){codec_plain(decoded[w], COUNT), encoded_shares[w].weight};
+            }
+            optimizer_step step = {.weights = plain->weights,
+                                   .next = plain->next,
+                                   .slots = {plain->slots[0], plain->slots[1]},
+                                   .gradients = plain_shares,
+                                   .gradient_count = 4,
+                                   .count = COUNT,
+                                   .learning_rate = 0.1f,
+                                   .update = 1};
+            assert_true(optimizer_apply(&config, &step));
+            step.next = encoded->next;
+            step.slots[0] = encoded->slots[0];
+            step.slots[1] = encoded->slots[1];
+            step.gradients = encoded_shares;
+            assert_true(optimizer_apply(&config, &step));
+            assert_same_bits(encoded->next, plain->next, COUNT);
+            for (uint32_t k = 0; k < optimizer_slots(&config); k++)
+                assert_same_bits(encoded->slots[k], plain->slots[k], COUNT);
+            free(plain);
+            free(encoded);
+        }
+}
+
 static void elements_around_a_piece_are_left_alone(void **state)
 {
     (void)state;
@@ -500,7 +550,7 @@ static void infinities_that_cancel_and_sums_that_overflow_count_as_zero_too(void
     (void)state;
     const float first[] = {INFINITY, FLT_MAX, -FLT_MAX, FLT_MAX, 1};
     const float second[] = {-INFINITY, FLT_MAX, -FLT_MAX, -FLT_MAX, 2};
-    const optimizer_gradient shares[] = {{first, 1}, {second, 1}};
+    const optimizer_gradient shares[] = {{codec_plain(first, 5), 1}, {codec_plain(second, 5), 1}};
     const float expected[] = {5, 5, 5, 5, 2};
     optimizer_config config = config_of(OPTIMIZER_SGD);
     float weights[5] = {5, 5, 5, 5, 5};
@@ -525,7 +575,7 @@ static void clipping_holds_the_reduced_gradient(void **state)
     const float first[] = {3, -3, 0.25f, -0.25f, FLT_MAX, -FLT_MAX, INFINITY, 0.5f, 2};
     const float second[] = {1, -1, 0.25f, -0.25f, 0, 0, 0, 0.5f, -2};
     const float expected[] = {-0.5f, 0.5f, -0.25f, 0.25f, -0.5f, 0.5f, 0, -0.5f, 0};
-    const optimizer_gradient shares[] = {{first, 0.5f}, {second, 0.5f}};
+    const optimizer_gradient shares[] = {{codec_plain(first, 9), 0.5f}, {codec_plain(second, 9), 0.5f}};
     optimizer_apply(&config, &(optimizer_step){.weights = weights,
                                                .next = weights,
                                                .gradients = shares,
@@ -545,7 +595,7 @@ static void clipping_comes_before_weight_decay(void **state)
     config.weight_decay = 1;
     float weight = 4;
     const float gradient = 2;
-    const optimizer_gradient share = {&gradient, 1};
+    const optimizer_gradient share = {codec_plain(&gradient, 1), 1};
     optimizer_apply(&config, &(optimizer_step){.weights = &weight,
                                                .next = &weight,
                                                .gradients = &share,
@@ -665,6 +715,7 @@ int main(void)
         cmocka_unit_test(step_in_place_gives_the_bits_of_a_step_out_of_place),
         cmocka_unit_test(slice_cut_in_pieces_gives_the_bits_of_the_whole),
         cmocka_unit_test(bits_are_the_same_on_every_machine),
+        cmocka_unit_test(encoded_gradients_give_the_bits_of_decoded_ones),
         cmocka_unit_test(elements_around_a_piece_are_left_alone),
         cmocka_unit_test(nan_or_inf_in_a_gradient_counts_as_zero_for_its_element_alone),
         cmocka_unit_test(infinities_that_cancel_and_sums_that_overflow_count_as_zero_too),

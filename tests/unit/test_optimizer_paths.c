@@ -87,7 +87,8 @@ static uint32_t train(const path *p, const optimizer_config *config, uint32_t wo
         for (uint32_t w = 0; w < workers; w++) {
             for (uint32_t i = 0; i < COUNT; i++)
                 gradients[w][i] = t % 2 ? draw(&n) : numbers_float(&n, 1);
-            shares[w] = (optimizer_gradient){gradients[w] + first, 1 / (float)(workers + w)};
+            shares[w] =
+                (optimizer_gradient){codec_plain(gradients[w] + first, count), 1 / (float)(workers + w)};
         }
         optimizer_step step = {
             .weights = m->weights + first,

@@ -201,8 +201,114 @@ static void slices_of_others_and_wrong_sizes_are_refused(void **state)
     buffer_unref(&m->payloads[0]);
     m->payloads[0] = buffer_alloc(8);
     memset(buffer_data(m->payloads[0]), 0, 8);
-    bench_refused(&b, m, PS_EMISMATCH, "PUSH_PULL: slice 0 has 8 bytes; it is one of 800");
+    bench_refused(&b, m, PS_EMISMATCH, "PUSH_PULL: slice 0: it has 8 bytes; 200 elements in fp32 have 800");
     bench_close(&b);
+}
+
+/* ---- codecs ---- */
+
+/* Encodes the payloads of `m`, which are floats, as the job has it. */
+static wire_message *encoded(const shard_bench *b, wire_message *m)
+{
+    for (uint32_t i = 0; i < m->slice_count; i++) {
+        const slice *cut = &b->map.slices[m->slices[i]];
+        codec_config codec = job_push_codec(&b->job, cut->tensor);
+        buffer *payload = buffer_alloc(codec_bytes(&codec, cut->count));
+        float *residual = calloc(cut->count, sizeof *residual);
+        codec_encode(&codec, buffer_bytes(m->payloads[i]), cut->count,
+                     codec_keeps_residual(codec.kind) ? residual : NULL, buffer_data(payload));
+        free(residual);
+        buffer_unref(&m->payloads[i]);
+        m->payloads[i] = payload;
+    }
+    return m;
+}
+
+static void gradients_and_weights_travel_in_the_codecs_of_the_job(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 2, 999);
+    b.job.push_codec = CODEC_INT8;
+    b.job.pull_codec = CODEC_BF16;
+    bench_join(&b, WIRE_WORKER, 0);
+    bench_join(&b, WIRE_WORKER, 1);
+    bench_send(&b, encoded(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 2)));
+    bench_send(&b, encoded(&b, bench_push(&b, WIRE_PUSH_PULL, 1, 1, 10, 4)));
+    wire_message *first = shard_next(b.shard, &b.to), *second = shard_next(b.shard, &b.to);
+    assert_int_equal(first->type, WIRE_WEIGHTS);
+    assert_int_equal(second->type, WIRE_WEIGHTS);
+    assert_ptr_equal(first->payloads[0], second->payloads[0]); /* encoded once */
+    assert_int_equal(buffer_size(first->payloads[0]), 999 * 2);
+    const uint16_t *halves = buffer_bytes(first->payloads[0]);
+    for (int i = 0; i < 999; i++)
+        assert_int_equal(halves[i], 0xc040); /* -3 */
+    wire_destroy(&first);
+    wire_destroy(&second);
+
+    /* A new version is encoded anew; what is saved goes as it is. */
+    bench_send(&b, encoded(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 2, 10, 1)));
+    bench_send(&b, encoded(&b, bench_push(&b, WIRE_PUSH_PULL, 1, 2, 10, 1)));
+    first = shard_next(b.shard, &b.to);
+    assert_int_equal(((const uint16_t *)buffer_bytes(first->payloads[0]))[998], 0xc080); /* -4 */
+    wire_destroy(&first);
+    second = shard_next(b.shard, &b.to);
+    wire_destroy(&second);
+    for (uint32_t w = 0; w < 2; w++) {
+        bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, w, 0, 0));
+        first = shard_next(b.shard, &b.to);
+        wire_destroy(&first);
+    }
+    wire_message *pull = bench_pull(&b, WIRE_WORKER, 0, 0);
+    pull->after_finish = true;
+    bench_send(&b, pull);
+    first = shard_next(b.shard, &b.to);
+    assert_int_equal(buffer_size(first->payloads[0]), 999 * 4);
+    assert_true(((const float *)buffer_bytes(first->payloads[0]))[998] == -4);
+    wire_destroy(&first);
+    bench_close(&b);
+}
+
+static void malformed_payloads_are_refused_and_touch_nothing(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 1, 300);
+    b.job.push_codec = CODEC_TOPK;
+    bench_join(&b, WIRE_WORKER, 0);
+    wire_message *m = encoded(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 1));
+    codec_topk_entry *entries = buffer_data(m->payloads[0]);
+    entries[2].index = 300;
+    bench_refused(&b, m, PS_EFORMAT, "PUSH_PULL: slice 0: index 300 of its entry 2 is not in [2, 300)");
+    m = bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 1);
+    bench_refused(&b, m, PS_EMISMATCH, "PUSH_PULL: slice 0: it has 1200 bytes; 300 elements in topk have 24");
+    bench_send(&b, encoded(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 1)));
+    wire_message *weights = shard_next(b.shard, &b.to);
+    assert_int_equal(weights->type, WIRE_WEIGHTS);
+    const float *values = buffer_bytes(weights->payloads[0]);
+    for (int i = 0; i < 300; i++)
+        assert_true(values[i] == (i < 3 ? -1 : 0));
+    wire_destroy(&weights);
+    bench_close(&b);
+}
+
+static void nan_that_is_not_told_is_found_in_encoded_gradients_too(void **state)
+{
+    (void)state;
+    for (codec_kind kind = CODEC_BF16; kind <= CODEC_TOPK; kind++) {
+        shard_bench b;
+        bench_open(&b, 1, 1, 300);
+        b.job.push_codec = kind;
+        b.job.guard = GUARD_STOP;
+        bench_join(&b, WIRE_WORKER, 0);
+        bench_send(&b, encoded(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, NAN)));
+        ps_error error;
+        assert_int_equal(shard_failure(b.shard, &error), PS_ENONFINITE);
+        assert_string_equal(error.text, "the gradient of worker 0 for step 1 holds NaN or Inf");
+        wire_message *answer = shard_next(b.shard, &b.to);
+        wire_destroy(&answer);
+        bench_close(&b);
+    }
 }
 
 /* ---- synchronous steps ---- */
@@ -955,6 +1061,9 @@ int main(void)
         cmocka_unit_test(process_that_was_replaced_is_fenced_off),
         cmocka_unit_test(answers_are_not_for_a_ps),
         cmocka_unit_test(slices_of_others_and_wrong_sizes_are_refused),
+        cmocka_unit_test(gradients_and_weights_travel_in_the_codecs_of_the_job),
+        cmocka_unit_test(malformed_payloads_are_refused_and_touch_nothing),
+        cmocka_unit_test(nan_that_is_not_told_is_found_in_encoded_gradients_too),
         cmocka_unit_test(step_applies_with_gradients_weighted_by_their_examples),
         cmocka_unit_test(clip_factor_scales_a_gradient),
         cmocka_unit_test(worker_without_examples_takes_part_but_contributes_nothing),

@@ -371,6 +371,8 @@ static void bytes_count_two_versions_and_the_slots(void **state)
     assert_int_equal(store_bytes(&b.job, &b.map, 0), 3000 * 4 * 3);
     b.job.optimizer.kind = OPTIMIZER_ADAM;
     assert_int_equal(store_bytes(&b.job, &b.map, 0), 3000 * 4 * 4);
+    b.job.pull_codec = CODEC_BF16;
+    assert_int_equal(store_bytes(&b.job, &b.map, 0), 3000 * 4 * 4 + 2 * 3000 * 2);
     close_bench(&b);
 }
 

@@ -478,17 +478,15 @@ static void frames_must_be_as_long_as_the_header_says(void **state)
     assert_refused(&h, 2, "PUSH: the frame of slice 4 has 8 bytes, its header says 12");
 }
 
-static void frames_must_hold_floats(void **state)
+static void payloads_must_have_a_possible_size(void **state)
 {
     (void)state;
     static const struct {
         size_t bytes;
         const char *why;
     } spoilt[] = {
-        {0, "PUSH: a payload of 0 bytes is no slice of float32"},
-        {1, "PUSH: a payload of 1 bytes is no slice of float32"},
-        {10, "PUSH: a payload of 10 bytes is no slice of float32"},
-        {WIRE_FRAME_MAX + 4, "PUSH: a payload of 67108868 bytes is no slice of float32"},
+        {0, "PUSH: a payload of 0 bytes; it has 1 to 67108864"},
+        {WIRE_FRAME_MAX + 1, "PUSH: a payload of 67108865 bytes; it has 1 to 67108864"},
     };
     for (size_t i = 0; i < sizeof spoilt / sizeof *spoilt; i++) {
         Penstock__Header h = push_header();
@@ -1064,7 +1062,7 @@ int main(void)
         cmocka_unit_test(only_pushes_pulls_and_weights_name_slices),
         cmocka_unit_test(frames_must_be_as_many_as_the_slices),
         cmocka_unit_test(frames_must_be_as_long_as_the_header_says),
-        cmocka_unit_test(frames_must_hold_floats),
+        cmocka_unit_test(payloads_must_have_a_possible_size),
         cmocka_unit_test(places_outside_their_segments_are_refused),
         cmocka_unit_test(job_with_missing_or_overlong_parts_is_refused),
         cmocka_unit_test(job_that_breaks_a_rule_of_jobs_is_refused),
