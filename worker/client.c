@@ -188,6 +188,7 @@ static ps_status start_session(ps_client *c, ps_error *error)
         .query_max_ms = c->query_max_ms,
         .message_bytes_min = c->message_bytes_min,
         .message_bytes_max = c->message_bytes_max,
+        .memory = c->memory,
     };
     status = judge_init(&c->judge, &c->job.tensors, c->job.optimizer.clip_norm);
     c->small_gradient = tensor_table_elements(&c->job.tensors) * sizeof(float) < SMALL_BYTES;
@@ -203,6 +204,20 @@ static ps_status start_session(ps_client *c, ps_error *error)
     return ps_fail(error, PS_ENOMEM, "out of memory for a session");
 }
 
+/* Payloads alone; headers add some hundred bytes a message. */
+static void say_what_travels(const ps_client *c)
+{
+    const codec_config pull = job_pull_codec(&c->job, false);
+    uint64_t up = 0, down = 0;
+    for (uint32_t i = 0; i < c->partition.count; i++) {
+        const slice *cut = &c->partition.slices[i];
+        const codec_config push = job_push_codec(&c->job, cut->tensor);
+        up += codec_bytes(&push, cut->count);
+        down += codec_bytes(&pull, cut->count);
+    }
+    log_info("a step pushes %llu bytes and pulls %llu", (unsigned long long)up, (unsigned long long)down);
+}
+
 ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
 {
     if (c->joined)
@@ -215,6 +230,8 @@ ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
     if (status == PS_ETIMEDOUT)
         return fail_to_join(c, timeout_ms, error);
     c->joined = status == PS_OK;
+    if (c->joined)
+        say_what_travels(c);
     return status;
 }
 
@@ -226,6 +243,11 @@ uint64_t ps_joined_step(const ps_client *c)
 const job_config *ps_job(const ps_client *c)
 {
     return &c->job;
+}
+
+float *ps_residual(ps_client *c, uint32_t t)
+{
+    return c->session && t < c->job.tensors.count ? session_residual(c->session, t) : NULL;
 }
 
 void ps_close(ps_client **client)

@@ -184,6 +184,12 @@ ps_status ps_wait(ps_client *client, ps_ticket ticket, uint32_t timeout_ms, ps_r
  * the next wait, unless many are. */
 void ps_progress(ps_client *client);
 
+/* What has not been sent yet of a tensor whose push codec keeps a residual (topk, common/codec.h): (its
+ * shape) f32, all zero at first, changed by pushes. NULL for other tensors, and before ps_join. To continue
+ * later with the same bits, save it when no push is outstanding, with the step, and put it back after
+ * ps_join. */
+float *ps_residual(ps_client *client, uint32_t t);
+
 void ps_count(const ps_client *client, ps_counters *counters);
 
 /* The share of the communication's time, 0 to 1, in which the caller did something else. */

@@ -52,7 +52,10 @@ ps_status session_create(const session_config *config, session **out)
     }
     s->peers = calloc(config->job->servers, sizeof *s->peers);
     s->slice_counts = calloc(config->job->tensors.count, sizeof *s->slice_counts);
-    if (!s->peers || !s->slice_counts || wire_job_fingerprint(config->job, &s->fingerprint) != PS_OK) {
+    ps_status encodes =
+        encoder_create(config->job, config->partition, config->memory, SESSION_OPERATIONS_MAX, &s->encoder);
+    if (!s->peers || !s->slice_counts || encodes != PS_OK ||
+        wire_job_fingerprint(config->job, &s->fingerprint) != PS_OK) {
         session_destroy(out);
         return PS_ENOMEM;
     }
@@ -73,6 +76,7 @@ void session_destroy(session **handle)
         return;
     for (uint32_t i = 0; i < SESSION_OPERATIONS_MAX; i++)
         session_operation_fini(&s->operations[i]);
+    encoder_destroy(&s->encoder);
     free(s->slice_counts);
     free(s->peers);
     free(s);
@@ -100,6 +104,11 @@ void session_fail(session *s, uint32_t server, ps_status status, const char *why
 {
     if (s->failure.status == PS_OK)
         ps_fail(&s->failure, status == PS_OK ? PS_EPEER : status, "ps/%u: %s", server, why);
+}
+
+float *session_residual(session *s, uint32_t t)
+{
+    return encoder_residual(s->encoder, t);
 }
 
 ps_status session_failure(const session *s, ps_error *error)

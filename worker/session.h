@@ -10,7 +10,8 @@
  * so that all shards treat it alike wherever its slices live.
  *
  * Memory that is lent: gradients travel from where they are. The caller must leave them alone until
- * session_finished says so, which is when all answers are in and no message holds a reference any more.
+ * session_finished says so, which is when all answers are in and no message holds a reference any more. Those
+ * of tensors that travel in another codec than fp32 are encoded once per push, into memory of the session's.
  *
  * After warm-up, which ends when as many operations have been outstanding together as ever will be, nothing
  * is allocated but the messages themselves. No call but a tick at which something is late takes longer for
@@ -22,6 +23,7 @@
 #include <stdint.h>
 
 #include "common/partition.h"
+#include "common/pool.h"
 #include "common/status.h"
 #include "common/wire.h"
 
@@ -40,6 +42,7 @@ typedef struct {
     /* A request without an answer is asked about after this long; each further time after twice as long, up
      * to the maximum. */
     uint32_t query_first_ms, query_max_ms;
+    pool *memory;                /* for encoded gradients; borrowed; NULL: from the heap */
     uint32_t slices_per_message; /* at most WIRE_SLICES_MAX; 0: that many */
     /* Bytes of slices: what is ready waits for more below the minimum, unless there is no more; a message of
      * several slices holds at most the maximum (0: any number). */
@@ -53,7 +56,7 @@ typedef struct {
     float clip_factor;
     bool nonfinite, after_finish;
     bool by_tensor;    /* pushes: no gradient is complete yet; session_ready and session_judge will follow */
-    bool judged_first; /* ... and nothing leaves before session_judge */
+    bool judged_first; /* ... and nothing leaves before session_judge; always so if a residual is kept */
     const float *const *gradients; /* per tensor of the table; the array is copied, the floats are lent */
     float *const *weights;         /* per tensor; pulled weights are written there */
 } session_request;
@@ -64,7 +67,7 @@ typedef struct {
     bool job_finished;       /* says every shard: weights that came with it are final */
 } session_result;
 
-/* What has happened so far. Bytes are those of tensors. */
+/* What has happened so far. Bytes are those of tensors as they travel; of copies, as they are. */
 typedef struct {
     uint64_t bytes_pushed; /* repeats included */
     uint64_t bytes_pulled;
@@ -130,6 +133,9 @@ bool session_joined(const session *s, uint64_t *step);
 
 /* Has this ps said WELCOME? */
 bool session_welcomed(const session *s, uint32_t server);
+
+/* encoder_residual of a tensor. */
+float *session_residual(session *s, uint32_t t);
 
 /* PS_OK, or why nothing more can be done: a ps refused HELLO, has lost its state, or says that the job cannot
  * go on. What is outstanding then may never be answered. */

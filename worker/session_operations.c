@@ -91,6 +91,7 @@ static void copy_request(const session *s, const session_request *request, opera
         memcpy(op->weights, request->weights, tensors * sizeof *op->weights);
         memcpy(op->missing, s->slice_counts, tensors * sizeof *op->missing);
     }
+    op->request.judged_first |= encoder_keeps_residuals(s->encoder);
     op->judged = !request->by_tensor;
     if (request->by_tensor) {
         memset(op->tensor_ready, 0, tensors * sizeof *op->tensor_ready);
@@ -203,6 +204,7 @@ ps_status session_collect(session *s, session_ticket ticket, session_result *res
     operation *op = &s->operations[ticket];
     assert(op->used && session_finished(s, ticket));
     *result = op->result;
+    encoder_end(s->encoder, ticket);
     op->used = false;
     op->part_count = 0; /* late answers find nothing */
     s->free_slots[s->free_count++] = ticket;

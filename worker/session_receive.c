@@ -1,6 +1,5 @@
 /* session_receive.c - takes answers in. See session_state.h. */
 #include <stdio.h>
-#include <string.h>
 
 #include "common/log.h"
 #include "worker/session_state.h"
@@ -25,11 +24,12 @@ static void finish_part(session *s, part *p, const wire_message *answer)
 static bool weights_fit(const session *s, const part *p, const wire_message *answer)
 {
     const partition *map = s->config.partition;
+    const codec_config codec = job_pull_codec(s->config.job, p->operation->request.after_finish);
     if (answer->slice_count != p->count || !answer->has_payload)
         return false;
     for (uint32_t i = 0; i < p->count; i++)
         if (answer->slices[i] != p->slices[i] || !answer->payloads[i] ||
-            buffer_size(answer->payloads[i]) != map->slices[p->slices[i]].count * sizeof(float))
+            buffer_size(answer->payloads[i]) != codec_bytes(&codec, map->slices[p->slices[i]].count))
             return false;
     return true;
 }
@@ -44,17 +44,19 @@ static bool is_outdated(const session *s, const part *p, const wire_message *ans
 static void take_weights(session *s, const part *p, const wire_message *answer)
 {
     operation *op = p->operation;
+    const codec_kind kind = job_pull_codec(s->config.job, op->request.after_finish).kind;
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < answer->slice_count; i++) {
         const slice *cut = &s->config.partition->slices[answer->slices[i]];
-        memcpy(op->weights[cut->tensor] + cut->offset, buffer_bytes(answer->payloads[i]),
-               cut->count * sizeof(float));
+        const buffer *payload = answer->payloads[i];
+        codec_decode(&(codec_payload){kind, buffer_bytes(payload), buffer_size(payload)}, 0, cut->count,
+                     op->weights[cut->tensor] + cut->offset);
         op->missing[cut->tensor]--;
-        bytes += cut->count * sizeof(float);
+        bytes += buffer_size(payload);
+        s->counters.bytes_copied += cut->count * sizeof(float);
     }
     s->peers[p->server].taken_bytes += bytes;
     s->counters.bytes_pulled += bytes;
-    s->counters.bytes_copied += bytes;
 }
 
 static void handle_welcome(session *s, uint32_t server, const wire_message *welcome)

@@ -128,7 +128,16 @@ static wire_message *make_hello(const session *s, uint32_t server)
     return m;
 }
 
-/* The message of a part. Gradients are lent, not copied. */
+/* What travels of a slice's gradient: itself, lent, or what it is encoded as. */
+static buffer *make_payload(session *s, operation *op, uint32_t number)
+{
+    const slice *cut = &s->config.partition->slices[number];
+    const float *gradient = op->gradients[cut->tensor] + cut->offset;
+    if (!encoder_encodes(s->encoder, cut->tensor))
+        return lease_lend(&op->lease, gradient, cut->count * sizeof *gradient);
+    return encoder_payload(s->encoder, op->slot, number, gradient, op->request.nonfinite);
+}
+
 static wire_message *make_request(session *s, const part *p)
 {
     operation *op = p->operation;
@@ -152,9 +161,7 @@ static wire_message *make_request(session *s, const part *p)
         m->slices[i] = p->slices[i];
         if (!m->has_payload)
             continue;
-        const slice *cut = &s->config.partition->slices[p->slices[i]];
-        m->payloads[i] =
-            lease_lend(&op->lease, op->gradients[cut->tensor] + cut->offset, cut->count * sizeof(float));
+        m->payloads[i] = make_payload(s, op, p->slices[i]);
         if (!m->payloads[i]) {
             wire_destroy(&m);
             return NULL;
@@ -179,7 +186,7 @@ static void count_request(session *s, part *p, const wire_message *m)
     else
         s->counters.requests++;
     for (uint32_t i = 0; m->has_payload && i < p->count; i++)
-        s->counters.bytes_pushed += slice_bytes(s, p->slices[i]);
+        s->counters.bytes_pushed += buffer_size(m->payloads[i]);
 }
 
 /* Out of memory it stays due, and is tried again. */

@@ -17,6 +17,7 @@
 
 #include <sys/queue.h>
 
+#include "worker/encoder.h"
 #include "worker/lease.h"
 #include "worker/session.h"
 
@@ -103,7 +104,8 @@ struct session {
     uint32_t parts_max;     /* of an operation */
     uint32_t *slice_counts; /* (tensors) */
     peer *peers;            /* (servers) */
-    part_list open;         /* by request number */
+    encoder *encoder;
+    part_list open; /* by request number */
     operation operations[SESSION_OPERATIONS_MAX];
     uint32_t free_slots[SESSION_OPERATIONS_MAX]; /* a stack: slots used before are used again first */
     uint32_t free_count;
