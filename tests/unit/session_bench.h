@@ -45,12 +45,20 @@ static inline void open_session(bench *b, uint64_t message_bytes_min, uint64_t m
     }
 }
 
-/* One tensor over five slices of 1000, of two ps. */
-static inline void open_bench(bench *b, uint64_t elements, uint32_t servers)
+/* One tensor in slices of up to 1024. */
+static inline void open_encoding_bench(bench *b, uint64_t elements, uint32_t servers, codec_kind push,
+                                       codec_kind pull)
 {
     memset(b, 0, sizeof *b);
     job_sample(&b->job, servers, 1, elements);
+    b->job.push_codec = push;
+    b->job.pull_codec = pull;
     open_session(b, 0, 0);
+}
+
+static inline void open_bench(bench *b, uint64_t elements, uint32_t servers)
+{
+    open_encoding_bench(b, elements, servers, CODEC_FP32, CODEC_FP32);
 }
 
 static inline void close_bench(bench *b)

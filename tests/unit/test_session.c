@@ -542,6 +542,95 @@ static void request_that_the_ps_does_not_know_is_sent_again(void **state)
     close_bench(&b);
 }
 
+/* ---- codecs ---- */
+
+static void encoded_gradient_is_the_same_payload_when_it_is_sent_again(void **state)
+{
+    (void)state;
+    bench b;
+    open_encoding_bench(&b, 1000, 1, CODEC_TOPK, CODEC_FP32);
+    join_all(&b);
+    session_ticket ticket = submit(&b, WIRE_PUSH, 1);
+    wire_message *m = take(&b, 0, 0, WIRE_PUSH);
+    assert_int_equal(buffer_size(m->payloads[0]), 10 * 8);
+    const codec_topk_entry *entries = buffer_bytes(m->payloads[0]);
+    for (uint32_t i = 0; i < 10; i++)
+        assert_true(entries[i].index == 990 + i && entries[i].value == (float)(990 + i));
+    const float *residual = session_residual(b.session, 0);
+    assert_true(residual[989] == 989 && residual[990] == 0);
+
+    give_plain(&b, 0, WIRE_RESEND, m->request);
+    wire_message *again = take(&b, 0, 5, WIRE_PUSH);
+    assert_ptr_equal(again->payloads[0], m->payloads[0]);
+    assert_true(residual[989] == 989 && residual[990] == 0);
+    give_plain(&b, 0, WIRE_ACK, m->request);
+    assert_true(session_finished(b.session, ticket)); /* the gradient itself was not lent */
+    session_result result;
+    assert_int_equal(session_collect(b.session, ticket, &result, NULL), PS_OK);
+    assert_true(entries[9].value == 999); /* what still travels is not used again */
+    wire_destroy(&m);
+    wire_destroy(&again);
+    close_bench(&b);
+}
+
+static void gradient_with_a_residual_waits_for_its_judgement_and_leaves_none_if_it_is_left_out(void **state)
+{
+    (void)state;
+    bench b;
+    open_encoding_bench(&b, 2000, 1, CODEC_TOPK, CODEC_FP32);
+    join_all(&b);
+    const session_request request = {.type = WIRE_PUSH,
+                                     .step = 1,
+                                     .examples = 10,
+                                     .clip_factor = 1,
+                                     .by_tensor = true,
+                                     .gradients = b.gradients_of};
+    session_ticket ticket;
+    assert_int_equal(session_submit(b.session, &request, &ticket), PS_OK);
+    assert_int_equal(session_ready(b.session, ticket, 0, 1), PS_OK);
+    assert_silent(&b, 0, 1);
+    session_judge(b.session, ticket, true, 1);
+    wire_message *m = take(&b, 0, 2, WIRE_PUSH);
+    assert_true(m->nonfinite);
+    const codec_topk_entry *entries = buffer_bytes(m->payloads[0]);
+    assert_true(entries[0].index == 0 && entries[9].index == 9 && entries[9].value == 0);
+    for (int i = 0; i < 2000; i++)
+        assert_true(session_residual(b.session, 0)[i] == 0);
+    wire_destroy(&m);
+    close_bench(&b);
+}
+
+static void encoded_weights_are_decoded_into_their_place_and_final_ones_are_plain(void **state)
+{
+    (void)state;
+    bench b;
+    open_encoding_bench(&b, 1000, 1, CODEC_FP32, CODEC_FP16);
+    join_all(&b);
+    session_ticket ticket = submit(&b, WIRE_PULL, 0);
+    uint64_t request = take_request(&b, 0, 0, WIRE_PULL);
+    wire_message *plain = make_weights(&b, 0, request, 0), *halves = make_weights(&b, 0, request, 0);
+    const codec_config codec = {.kind = CODEC_FP16};
+    buffer *payload = buffer_alloc(2000);
+    codec_encode(&codec, buffer_bytes(plain->payloads[0]), 1000, NULL, buffer_data(payload));
+    buffer_unref(&halves->payloads[0]);
+    halves->payloads[0] = payload;
+    give(&b, 0, plain); /* of another size than was agreed: ignored */
+    assert_false(session_answered(b.session, ticket));
+    give(&b, 0, halves);
+    assert_true(session_answered(b.session, ticket));
+    for (int i = 0; i < 1000; i++)
+        assert_true(b.weights[i] == (float)i);
+
+    const session_request final = {.type = WIRE_PULL, .after_finish = true, .weights = b.weights_of};
+    assert_int_equal(session_submit(b.session, &final, &ticket), PS_OK);
+    request = take_request(&b, 0, 0, WIRE_PULL);
+    give(&b, 0, make_weights(&b, 0, request, 0.001f));
+    assert_true(session_answered(b.session, ticket));
+    for (int i = 0; i < 1000; i++)
+        assert_true(b.weights[i] == (float)i + 0.001f);
+    close_bench(&b);
+}
+
 /* ---- answers that are not as expected ---- */
 
 static void refusal_ends_the_operation_alone(void **state)
@@ -785,6 +874,9 @@ int main(void)
         cmocka_unit_test(unanswered_request_is_asked_about_ever_more_seldom),
         cmocka_unit_test(reason_to_wait_is_forgotten_when_the_ps_gives_it_no_more),
         cmocka_unit_test(request_that_the_ps_does_not_know_is_sent_again),
+        cmocka_unit_test(encoded_gradient_is_the_same_payload_when_it_is_sent_again),
+        cmocka_unit_test(gradient_with_a_residual_waits_for_its_judgement_and_leaves_none_if_it_is_left_out),
+        cmocka_unit_test(encoded_weights_are_decoded_into_their_place_and_final_ones_are_plain),
         cmocka_unit_test(refusal_ends_the_operation_alone),
         cmocka_unit_test(refusal_that_ends_the_job_is_not_kept_back_by_a_ps_that_waits),
         cmocka_unit_test(refusal_without_status_or_reason_is_still_one),
