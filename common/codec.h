@@ -114,9 +114,10 @@ size_t codec_bytes(const codec_config *config, uint64_t count);
 void codec_encode(const codec_config *config, const float *values, uint64_t count, float *residual,
                   void *payload);
 
-/* Judges what a stranger sent for `count` elements. PS_EMISMATCH: it is a payload of another size. PS_EFORMAT:
- * no encoder makes this (order or range of indices, a scale that is negative or too large). NaN and Inf
- * are no matter of form: that is codec_is_finite's. Of fp32, bf16 and fp16 only the size is looked at. */
+/* Judges what a stranger sent for `count` elements. PS_EMISMATCH: it is a payload of another size.
+ * PS_EFORMAT: no encoder makes this (order or range of indices, a scale that is negative or too large). NaN
+ * and Inf are no matter of form: that is codec_is_finite's. Of fp32, bf16 and fp16 only the size is looked
+ * at. */
 ps_status codec_check(const codec_config *config, const void *payload, size_t bytes, uint64_t count,
                       ps_error *error);
 
