@@ -241,7 +241,8 @@ static void update_without_memory_changes_nothing(void **state)
 
 /* ---- threads ---- */
 
-/* Tensors of awkward sizes, from one element to several slices, initialised in all ways that take a while. */
+/* Tensors of awkward sizes, from one element to several slices, initialised in all ways that take a while,
+ * whose gradients travel in all codecs. */
 static void awkward_job(job_config *job, int kind)
 {
     static const uint64_t sizes[] = {1, 5000, 3, 1024, 4100, 1023, 1025};
@@ -254,6 +255,7 @@ static void awkward_job(job_config *job, int kind)
         snprintf(name, sizeof name, "t%zu", i);
         initializer init = {.kind = i % 2 ? INITIALIZER_NORMAL : INITIALIZER_UNIFORM, .a = 0, .b = 1};
         job_sample_add(job, name, sizes[i], init);
+        job->tensors.tensors[job->tensors.count - 1].push_codec = (codec_kind)(i % CODEC_TOPK + 1);
     }
 }
 
@@ -269,6 +271,17 @@ static uint64_t copy_weights(const store *s, uint32_t slices, float *weights)
         elements += buffer_size(b) / sizeof *weights;
     }
     return elements;
+}
+
+static buffer *encode_part(const job_config *job, const slice *cut, const float *values)
+{
+    const codec_config codec = job_push_codec(job, cut->tensor);
+    float residual[3 * 1024] = {0};
+    buffer *payload = buffer_alloc(codec_bytes(&codec, cut->count));
+    assert_non_null(payload);
+    codec_encode(&codec, values, cut->count, codec_keeps_residual(codec.kind) ? residual : NULL,
+                 buffer_data(payload));
+    return payload;
 }
 
 /* Initial weights, then those after each step; the gradient of the second is not finite in one element. */
@@ -293,7 +306,7 @@ static void train_awkwardly(int kind, crew *threads, float weights[AWKWARD_STEPS
             if (t == 2 && w == 1)
                 gradients[w][slices - 1][0] = NAN;
             for (uint32_t i = 0; i < slices; i++)
-                parts[w][i] = buffer_wrap(gradients[w][i], buffer_size(store_weights(s, i)), NULL, NULL);
+                parts[w][i] = encode_part(&job, &map.slices[map.server_slices[i]], gradients[w][i]);
             shares[w] = (store_gradient){parts[w], 0.25f * (float)(w + 1)};
         }
         bool finite;
