@@ -362,6 +362,7 @@ ps_status transport_send(transport_socket *s, const wire_route *to, wire_message
     zmq_msg_t header;
     if (s->transport->own)
         refer_to_memory(s->transport->own, *message);
+    wire_inline_small(*message);
     ps_status status = wire_encode_with(*message, allocate_header, &header);
     if (status == PS_OK)
         status = send_frames(s, to, *message, &header);

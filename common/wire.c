@@ -77,10 +77,19 @@ void wire_set_text(wire_message *m, const char *text)
     m->text = strndup(text, WIRE_TEXT_MAX);
 }
 
+void wire_inline_small(wire_message *m)
+{
+    size_t bytes = 0;
+    m->inlined = false;
+    for (uint32_t i = 0; m->has_payload && i < m->slice_count && bytes <= WIRE_INLINED_MAX; i++)
+        bytes += m->places[i].segment ? 0 : buffer_size(m->payloads[i]);
+    m->inlined = bytes > 0 && bytes <= WIRE_INLINED_MAX;
+}
+
 uint32_t wire_frames(const wire_message *m)
 {
     uint32_t frames = 0;
-    for (uint32_t i = 0; m->has_payload && i < m->slice_count; i++)
+    for (uint32_t i = 0; m->has_payload && !m->inlined && i < m->slice_count; i++)
         frames += m->places[i].segment == 0;
     return frames;
 }
@@ -131,6 +140,23 @@ static ps_status read_job(const wire_header *h, job_config **out, ps_error *erro
     return status;
 }
 
+/* Payloads that travelled within the header get memory of their own, in which floats may lie. */
+static ps_status take_inlined(const wire_header *h, wire_message *m)
+{
+    const uint8_t *at = h->inlined;
+    m->inlined = h->inlined_bytes > 0;
+    for (uint32_t i = 0; m->inlined && i < m->slice_count; i++) {
+        if (m->places[i].segment)
+            continue;
+        m->payloads[i] = buffer_alloc(m->payload_bytes[i]);
+        if (!m->payloads[i])
+            return PS_ENOMEM;
+        memcpy(buffer_data(m->payloads[i]), at, m->payload_bytes[i]);
+        at += m->payload_bytes[i];
+    }
+    return PS_OK;
+}
+
 static ps_status message_from_header(const wire_header *h, wire_message **out, ps_error *error)
 {
     const wire_message *said = &h->message;
@@ -147,7 +173,11 @@ static ps_status message_from_header(const wire_header *h, wire_message **out, p
         m->places[i] = (wire_place){.segment = h->places[i], .offset = h->offsets[i]};
     if (h->text_bytes > 0)
         m->text = strndup((const char *)h->text, h->text_bytes);
-    const ps_status status = h->hello ? read_job(h, &m->hello, error) : PS_OK;
+    ps_status status = take_inlined(h, m);
+    if (status != PS_OK)
+        ps_fail(error, status, "out of memory for the payloads of a message of %u slices", h->slice_count);
+    else if (h->hello)
+        status = read_job(h, &m->hello, error);
     if (status != PS_OK)
         wire_destroy(&m);
     *out = m;

@@ -22,7 +22,8 @@ enum {
     WIRE_HEADER_MAX = 4 << 20,    /* bytes; a HELLO with a full tensor table fits */
     WIRE_UNPACKED_MAX = 32 << 20, /* bytes that unpacking one header may allocate */
     WIRE_TEXT_MAX = 511,
-    WIRE_SEGMENTS_MAX = 8, /* in one message */
+    WIRE_SEGMENTS_MAX = 8,   /* in one message */
+    WIRE_INLINED_MAX = 1024, /* bytes of payloads that travel within the header */
     WIRE_ROUTE_MAX = 32,
 };
 /* Bytes of a frame: the largest slice. */
@@ -87,6 +88,7 @@ typedef struct {
 
     uint32_t slice_count;
     bool has_payload;
+    bool inlined;            /* payloads that lie in no segment travel within the header */
     uint32_t *slices;        /* (slice_count), rising */
     buffer **payloads;       /* (slice_count) references, NULL entries until attached */
     wire_place *places;      /* (slice_count) */
@@ -110,6 +112,10 @@ void wire_destroy(wire_message **m);
 /* Copies `text`, cut at WIRE_TEXT_MAX. Out of memory leaves the message without a text. */
 void wire_set_text(wire_message *m, const char *text);
 
+/* Has the payloads that lie in no segment travel within the header if they are small: a frame costs more than
+ * its bytes then. To be called once their places are known. */
+void wire_inline_small(wire_message *m);
+
 /* Number of payloads that travel as frames. */
 uint32_t wire_frames(const wire_message *m);
 
@@ -124,9 +130,9 @@ ps_status wire_encode_with(const wire_message *m, wire_allocate *allocate, void 
 ps_status wire_encode(const wire_message *m, buffer **header);
 
 /* Judges a header and the sizes of the payload frames that came with it. On success `out` has
- * slice_count NULL payloads to be filled by the caller if has_payload: those whose place is no segment from
- * the frames, in order. PS_EPROTOCOL names the rule that is broken; PS_ELIMIT; PS_ENOMEM. A HELLO's job has
- * passed job_check. */
+ * slice_count payloads if has_payload: those that travelled within the header are there; the others are NULL,
+ * to be filled by the caller, where the place is no segment from the frames, in order. PS_EPROTOCOL names the
+ * rule that is broken; PS_ELIMIT; PS_ENOMEM. A HELLO's job has passed job_check. */
 ps_status wire_decode(const void *header, size_t header_bytes, const size_t *frame_bytes,
                       uint32_t frame_count, wire_message **out, ps_error *error);
 

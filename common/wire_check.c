@@ -99,7 +99,7 @@ static ps_status check_frames(const wire_header *h, const size_t *frame_bytes, u
                               ps_error *error)
 {
     uint32_t expected = 0;
-    for (uint32_t i = 0; i < h->length_count; i++) {
+    for (uint32_t i = 0; i < h->length_count && h->inlined_bytes == 0; i++) {
         if (h->place_count && h->places[i])
             continue;
         if (expected < frame_count && h->lengths[i] != frame_bytes[expected])
@@ -110,6 +110,19 @@ static ps_status check_frames(const wire_header *h, const size_t *frame_bytes, u
     if (frame_count != expected)
         return ps_fail(error, PS_EPROTOCOL, "%s of %u slices and %u examples has %u frames, not %u",
                        type_of(h), h->slice_count, h->message.examples, frame_count, expected);
+    return PS_OK;
+}
+
+/* Payloads within the header are small, and all that lie in no segment. */
+static ps_status check_inlined(const wire_header *h, ps_error *error)
+{
+    uint64_t expected = 0;
+    for (uint32_t i = 0; i < h->length_count; i++)
+        expected += h->place_count && h->places[i] ? 0 : h->lengths[i];
+    if (h->inlined_bytes > WIRE_INLINED_MAX || (h->inlined_bytes > 0 && h->inlined_bytes != expected))
+        return ps_fail(error, PS_EPROTOCOL,
+                       "%s: %zu bytes of payloads lie in its header; there are %llu, and at most %d may",
+                       type_of(h), h->inlined_bytes, (unsigned long long)expected, WIRE_INLINED_MAX);
     return PS_OK;
 }
 
@@ -145,6 +158,8 @@ ps_status wire_check(const wire_header *h, const size_t *frame_bytes, uint32_t f
         status = check_slices(h, payloads, error);
     if (status == PS_OK)
         status = check_segments(h, payloads, error);
+    if (status == PS_OK)
+        status = check_inlined(h, error);
     if (status == PS_OK)
         status = check_frames(h, frame_bytes, frame_count, error);
     return status;

@@ -45,7 +45,8 @@ typedef enum {
     HEADER_SEGMENT = 23,
     HEADER_SLICE_SEGMENT = 24,
     HEADER_SLICE_OFFSET = 25,
-    HEADER_FIELDS = HEADER_SLICE_OFFSET,
+    HEADER_INLINED = 26,
+    HEADER_FIELDS = HEADER_INLINED,
 } wire_header_field;
 
 typedef enum {
@@ -69,6 +70,8 @@ typedef struct {
     size_t text_bytes;
     const uint8_t *hello; /* NULL: there is none */
     size_t hello_bytes;
+    const uint8_t *inlined;
+    size_t inlined_bytes;
     uint32_t slice_count, length_count, place_count, offset_count;
     wire_message message; /* scalars and segments; it has no lists, text or job */
     uint32_t slices[WIRE_SLICES_MAX];
@@ -80,7 +83,7 @@ typedef struct {
 /* Bytes that a header takes, and of those the contents of its lists and its Job. */
 typedef struct {
     size_t bytes;
-    size_t slices, lengths, places, offsets, hello;
+    size_t slices, lengths, places, offsets, hello, inlined;
 } wire_header_size;
 
 /* The size of the header of `m`, whose Job is `hello` or NULL. */

@@ -213,6 +213,16 @@ static bool read_hello(reader *r, wire_header *h)
     return true;
 }
 
+static bool read_inlined(reader *r, wire_header *h)
+{
+    reader part;
+    if (!read_part(r, &part))
+        return false;
+    h->inlined = part.at;
+    h->inlined_bytes = (size_t)(part.end - part.at);
+    return true;
+}
+
 static bool read_type(reader *r, wire_message *m)
 {
     uint32_t bits;
@@ -305,6 +315,8 @@ static inline bool read_field(reader *r, wire_header *h)
         return read_packed64(r, h->offsets, &h->offset_count);
     case WIRE_TAG(HEADER_SLICE_OFFSET, WIRE_VARINT):
         return read_entry64(r, h->offsets, &h->offset_count);
+    case WIRE_TAG(HEADER_INLINED, WIRE_LENGTH):
+        return read_inlined(r, h);
     default: /* also a known field whose value is laid out otherwise than the schema says */
         return tag >> WIRE_KIND_BITS > HEADER_FIELDS && skip_field(r, tag);
     }

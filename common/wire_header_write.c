@@ -155,6 +155,24 @@ INLINED void put_job(sink *s, size_t *bytes, const Penstock__Job *job)
         s->to += penstock__job__pack(job, s->to);
 }
 
+INLINED void put_inlined(sink *s, size_t *bytes, const wire_message *m)
+{
+    if (!s->writing) {
+        size_t sum = 0;
+        for (uint32_t i = 0; i < m->slice_count; i++)
+            sum += m->places[i].segment ? 0 : buffer_size(m->payloads[i]);
+        *bytes = sum;
+    }
+    put_length(s, HEADER_INLINED, *bytes);
+    if (!s->writing) {
+        s->bytes += *bytes;
+        return;
+    }
+    for (uint32_t i = 0; i < m->slice_count; i++)
+        if (m->places[i].segment == 0)
+            put_bytes(s, buffer_bytes(m->payloads[i]), buffer_size(m->payloads[i]));
+}
+
 /* An int32 travels sign-extended, a sint32 with its sign in the lowest bit. */
 INLINED uint64_t extended(int32_t value)
 {
@@ -196,6 +214,8 @@ INLINED void put_header(sink *s, wire_header_size *size, const wire_message *m, 
         put_list(s, HEADER_SLICE_SEGMENT, &size->places, m, segment_of_slice);
         put_list(s, HEADER_SLICE_OFFSET, &size->offsets, m, offset_of_slice);
     }
+    if (m->inlined)
+        put_inlined(s, &size->inlined, m);
 }
 
 wire_header_size wire_header_measure(const wire_message *m, const Penstock__Job *hello)

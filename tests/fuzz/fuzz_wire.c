@@ -49,7 +49,7 @@ static wire_message *decode(const uint8_t *header, size_t bytes, const size_t *f
     }
     FUZZ_REQUIRE(wire_frames(m) == frames);
     for (uint32_t i = 0, frame = 0; m->has_payload && i < m->slice_count; i++) {
-        if (m->places[i].segment) /* could not be mapped */
+        if (m->places[i].segment || m->payloads[i]) /* could not be mapped; travelled within the header */
             continue;
         size_t size = frame_bytes[frame++];
         m->payloads[i] = buffer_alloc(size);

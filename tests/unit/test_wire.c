@@ -202,6 +202,45 @@ static void destroying_drops_payload_references(void **state)
     buffer_unref(&b);
 }
 
+static void small_payloads_travel_within_the_header(void **state)
+{
+    (void)state;
+    wire_message *m = full_message(WIRE_PUSH, true), *decoded;
+    m->segment_count = 1;
+    m->segments[0] = (segment_name){.bytes = 8192};
+    m->places[1] = (wire_place){.segment = 1, .offset = 4096}; /* not this one */
+    memcpy(buffer_data(m->payloads[0]), "fout", 4);
+    memcpy(buffer_data(m->payloads[2]), "twelve bytes", 12);
+    wire_inline_small(m);
+    assert_int_equal(wire_frames(m), 0);
+    buffer *header;
+    assert_int_equal(wire_encode(m, &header), PS_OK);
+    ps_error error = {PS_OK, ""};
+    if (wire_decode(buffer_bytes(header), buffer_size(header), NULL, 0, &decoded, &error) != PS_OK)
+        fail_msg("%s", error.text);
+    assert_same_message(m, decoded);
+    assert_int_equal(wire_frames(decoded), 0);
+    assert_memory_equal(buffer_bytes(decoded->payloads[0]), "fout", 4);
+    assert_null(decoded->payloads[1]);
+    assert_memory_equal(buffer_bytes(decoded->payloads[2]), "twelve bytes", 12);
+    buffer_unref(&header);
+    wire_destroy(&decoded);
+    wire_destroy(&m);
+}
+
+static void payloads_that_are_not_small_travel_as_frames(void **state)
+{
+    (void)state;
+    wire_message *m = full_message(WIRE_PUSH, true);
+    for (int more = 0; more < 2; more++) {
+        buffer_unref(&m->payloads[2]);
+        m->payloads[2] = buffer_alloc((size_t)(WIRE_INLINED_MAX - 12 + 4 * more)); /* beside 4 and 8 bytes */
+        wire_inline_small(m);
+        assert_int_equal(wire_frames(m), more ? 3 : 0);
+    }
+    wire_destroy(&m);
+}
+
 static void payloads_in_segments_travel_as_their_places(void **state)
 {
     (void)state;
@@ -525,6 +564,25 @@ static void assert_job_refused(const Penstock__Job *job, ps_status status, const
     ps_error error = {PS_OK, ""};
     assert_int_equal(decode_header(&h, NULL, 0, &error), status);
     assert_string_equal(error.text, why);
+}
+
+static void payloads_within_the_header_must_be_as_long_as_it_says(void **state)
+{
+    (void)state;
+    uint8_t bytes[WIRE_INLINED_MAX + 4] = {0};
+    Penstock__Header h = push_header();
+    h.inlined = (ProtobufCBinaryData){.data = bytes, .len = 16};
+    assert_int_equal(decode_header(&h, NULL, 0, NULL), PS_OK);
+    assert_refused(&h, 2, "PUSH of 2 slices and 10 examples has 2 frames, not 0");
+    h.inlined.len = 15;
+    assert_refused(&h, 0, "PUSH: 15 bytes of payloads lie in its header; there are 16, and at most 1024 may");
+    h.slice_bytes[1] = WIRE_INLINED_MAX - 4;
+    h.inlined.len = WIRE_INLINED_MAX + 4;
+    assert_refused(&h, 0,
+                   "PUSH: 1028 bytes of payloads lie in its header; there are 1028, and at most 1024 may");
+    h = plain_header(PENSTOCK__MESSAGE_TYPE__FINISH);
+    h.inlined = (ProtobufCBinaryData){.data = bytes, .len = 4};
+    assert_refused(&h, 0, "FINISH: 4 bytes of payloads lie in its header; there are 0, and at most 1024 may");
 }
 
 static void places_outside_their_segments_are_refused(void **state)
@@ -1046,6 +1104,8 @@ int main(void)
         cmocka_unit_test(message_takes_as_many_slices_as_the_limit),
         cmocka_unit_test(text_is_cut_at_its_limit),
         cmocka_unit_test(destroying_drops_payload_references),
+        cmocka_unit_test(small_payloads_travel_within_the_header),
+        cmocka_unit_test(payloads_that_are_not_small_travel_as_frames),
         cmocka_unit_test(payloads_in_segments_travel_as_their_places),
         cmocka_unit_test(types_and_roles_have_names),
         cmocka_unit_test(sound_push_is_the_basis_of_the_refusals),
@@ -1063,6 +1123,7 @@ int main(void)
         cmocka_unit_test(frames_must_be_as_many_as_the_slices),
         cmocka_unit_test(frames_must_be_as_long_as_the_header_says),
         cmocka_unit_test(payloads_must_have_a_possible_size),
+        cmocka_unit_test(payloads_within_the_header_must_be_as_long_as_it_says),
         cmocka_unit_test(places_outside_their_segments_are_refused),
         cmocka_unit_test(job_with_missing_or_overlong_parts_is_refused),
         cmocka_unit_test(job_that_breaks_a_rule_of_jobs_is_refused),

@@ -44,6 +44,10 @@ static float roll_float(dice *d)
 
 static void roll_lists(dice *d, wire_message *m)
 {
+    static uint8_t small[100];
+    const uint32_t sizes = roll_below(d, 2) ? sizeof small : 0; /* 0: any, with nothing behind them */
+    for (size_t i = 0; i < sizeof small; i++)
+        small[i] = (uint8_t)roll(d);
     m->has_payload = m->slice_count > 0 && roll_below(d, 2);
     m->segment_count = roll_below(d, 3) ? 0 : roll_below(d, WIRE_SEGMENTS_MAX + 1);
     for (uint32_t i = 0; i < m->segment_count; i++)
@@ -55,10 +59,13 @@ static void roll_lists(dice *d, wire_message *m)
         m->slices[i] = (uint32_t)roll_number(d);
         m->places[i] = (wire_place){.segment = (uint32_t)roll_number(d), .offset = roll_number(d)};
         if (m->has_payload) {
-            m->payloads[i] = buffer_wrap(NULL, (uint32_t)roll_number(d), NULL, NULL);
+            m->payloads[i] =
+                buffer_wrap(small, sizes ? 1 + roll_below(d, sizes) : (uint32_t)roll_number(d), NULL, NULL);
             assert_non_null(m->payloads[i]);
         }
     }
+    if (sizes)
+        wire_inline_small(m);
 }
 
 static void roll_job(dice *d, wire_message *m)

@@ -17,6 +17,7 @@ typedef struct {
     uint32_t lengths[WIRE_SLICES_MAX], places[WIRE_SLICES_MAX];
     uint64_t offsets[WIRE_SLICES_MAX];
     Penstock__Segment segments[WIRE_SEGMENTS_MAX], *segment_list[WIRE_SEGMENTS_MAX];
+    uint8_t inlined[WIRE_INLINED_MAX];
 } wire_reference_lists;
 
 static inline void wire_reference_add_lists(const wire_message *m, wire_reference_lists *lists,
@@ -40,6 +41,13 @@ static inline void wire_reference_add_lists(const wire_message *m, wire_referenc
         lists->lengths[i] = (uint32_t)buffer_size(m->payloads[i]);
         lists->places[i] = m->places[i].segment;
         lists->offsets[i] = m->places[i].offset;
+    }
+    h->inlined.data = lists->inlined;
+    for (uint32_t i = 0; m->inlined && i < m->slice_count; i++) {
+        if (m->places[i].segment)
+            continue;
+        memcpy(lists->inlined + h->inlined.len, buffer_bytes(m->payloads[i]), buffer_size(m->payloads[i]));
+        h->inlined.len += buffer_size(m->payloads[i]);
     }
     h->n_slice_bytes = m->has_payload ? m->slice_count : 0;
     h->slice_bytes = lists->lengths;
@@ -211,6 +219,9 @@ static inline const char *wire_reference_difference(const wire_header *h, const 
         h->offset_count != p->n_slice_offset ||
         (kept && memcmp(h->offsets, p->slice_offset, kept * sizeof *h->offsets) != 0))
         return "another list";
+    if (p->inlined.len != h->inlined_bytes ||
+        (h->inlined_bytes && memcmp(p->inlined.data, h->inlined, h->inlined_bytes) != 0))
+        return "other payloads";
     if (!wire_reference_same_segments(m, p))
         return "other segments";
     return !h->hello == !p->hello ? NULL : "only one sees a job";
