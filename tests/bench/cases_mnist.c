@@ -1,5 +1,8 @@
 /* cases_mnist.c - what does a cluster cost? Images/s of `penstock run`, synchronous, beside the same
- * arithmetic without any server (lone_training.h). Images/s of the cluster are what the launcher says. */
+ * arithmetic without any server (lone_training.h), at everyone's own pace: the floor. A second row tells what
+ * of that is left if the processes without servers keep in step. Images/s of the cluster are what the
+ * launcher says. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +10,9 @@
 #include "tests/bench/cases.h"
 #include "tests/bench/lone_training.h"
 
+/* Training is measured for so many times the usual length: its first steps touch all memory for the first
+ * time. */
+enum { LENGTH_FACTOR = 8 };
 enum { SERVERS = 2, WORKERS = 2, STEPS_MIN = 20, LINE_MAX_BYTES = 512, COMMAND_MAX = 4 * PATH_MAX };
 
 /* Images that take about so long. */
@@ -66,24 +72,14 @@ static ps_status measure_cluster(const contender *self, double seconds, sample *
     return PS_OK;
 }
 
-static void train(const bench_options *o, results *r, uint32_t batch, double wanted)
+/* Takes turns with the floor and adds a row. */
+static void compare(const bench_options *o, results *r, const char *title, uint32_t batch, contender *one,
+                    stage *floor, double wanted)
 {
-    char title[RESULTS_NAME_MAX];
-    stage lone;
     comparison c;
     ps_error error;
-    const cluster subject = {.options = o, .batch = batch};
-    const lone_setup setup = {
-        .data_folder = o->mnist_folder, .batch = batch, .workers = WORKERS, .servers = SERVERS};
-    snprintf(title, sizeof title, "MNIST, %d ps, %d workers, batch %u", SERVERS, WORKERS, batch);
-    ps_status status = lone_training_open(&setup, &lone, &error);
-    if (status == PS_OK) {
-        contender one = {.measure = measure_cluster, .subject = &subject};
-        contender other = stage_contender(&lone, 0);
-        status = turns_take(o, 1, &one, &other, &c, &error);
-    }
-    stage_end(&lone);
-    if (status != PS_OK) {
+    contender other = stage_contender(floor, 0);
+    if (turns_take(o, 1, one, &other, &c, &error) != PS_OK) {
         results_fail(r, title, &error);
         return;
     }
@@ -95,12 +91,40 @@ static void train(const bench_options *o, results *r, uint32_t batch, double wan
     results_add(r, &row);
 }
 
+static void train(const bench_options *o, results *r, uint32_t batch, double wanted)
+{
+    char title[RESULTS_NAME_MAX];
+    stage alone = {0}, in_step = {0};
+    ps_error error;
+    const cluster subject = {.options = o, .batch = batch};
+    lone_setup setup = {
+        .data_folder = o->mnist_folder, .batch = batch, .workers = WORKERS, .servers = SERVERS};
+    snprintf(title, sizeof title, "MNIST, %d ps, %d workers, batch %u", SERVERS, WORKERS, batch);
+    ps_status status = lone_training_open(&setup, &alone, &error);
+    setup.in_step = true;
+    if (status == PS_OK)
+        status = lone_training_open(&setup, &in_step, &error);
+    if (status == PS_OK) {
+        contender trained = {.measure = measure_cluster, .subject = &subject};
+        compare(o, r, title, batch, &trained, &alone, wanted);
+        contender kept = stage_contender(&in_step, 0);
+        snprintf(title, sizeof title, "MNIST, no server, in step, batch %u", batch);
+        compare(o, r, title, batch, &kept, &alone, NAN);
+    } else {
+        results_fail(r, title, &error);
+    }
+    stage_end(&alone);
+    stage_end(&in_step);
+}
+
 void cases_mnist(const bench_options *o, results *r)
 {
     if (!o->mnist_folder) {
         printf("left out: no --mnist\n");
         return;
     }
-    train(o, r, 50, 0.6);
-    train(o, r, 500, 0.92);
+    bench_options longer = *o;
+    longer.seconds *= LENGTH_FACTOR;
+    train(&longer, r, 50, 0.6);
+    train(&longer, r, 500, 0.92);
 }

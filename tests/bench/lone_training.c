@@ -1,8 +1,10 @@
 /* lone_training.c - see lone_training.h. */
 #include "tests/bench/lone_training.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -15,9 +17,16 @@
 #include "worker/mlp.h"
 #include "worker/sampler.h"
 
+/* Where processes in step meet; shared by all of them. */
+typedef struct {
+    pthread_barrier_t barrier;
+    bool go; /* rank 0 says whether there is another step */
+} meeting;
+
 typedef struct {
     lone_setup setup;
     uint32_t rank;
+    meeting *meeting; /* NULL: everyone at his own pace */
 } lone_plan;
 
 typedef struct {
@@ -30,6 +39,7 @@ typedef struct {
     uint64_t *rows;
     sampler order;
     uint32_t rank;
+    meeting *meeting;
     uint64_t step;
 } lone_worker;
 
@@ -85,6 +95,7 @@ static ps_status open_worker(lone_worker *w, const lone_plan *plan, ps_error *er
     w->order =
         (sampler){.seed = 1, .rows = dataset_rows(w->data), .workers = plan->setup.workers, .batch = batch};
     w->rank = plan->rank;
+    w->meeting = plan->meeting;
     return PS_OK;
 }
 
@@ -114,6 +125,20 @@ static ps_status take_step(lone_worker *w, ps_error *error)
     return PS_OK;
 }
 
+static bool step_begins(const lone_worker *w, pace *p)
+{
+    if (!w->meeting)
+        return pace_begins(p);
+    if (w->rank == 0)
+        w->meeting->go = pace_begins(p);
+    pthread_barrier_wait(&w->meeting->barrier);
+    bool go = w->meeting->go;
+    pthread_barrier_wait(&w->meeting->barrier); /* before rank 0 may say something else */
+    if (w->rank > 0)
+        p->operations += go;
+    return go;
+}
+
 static void body(int channel, void *argument)
 {
     lone_worker w = {.step = 0};
@@ -125,12 +150,26 @@ static void body(int channel, void *argument)
         actor_answer answer = {.error.status = PS_OK};
         ps_status status = PS_OK;
         pace p = pace_start(&order);
-        while (status == PS_OK && pace_begins(&p))
+        while (status == PS_OK && step_begins(&w, &p))
             status = take_step(&w, &answer.error);
         answer.operations = p.operations;
         answer.seconds = clock_monotonic_seconds() - p.start;
         actor_answer_order(channel, &answer);
     }
+}
+
+/* Lives as long as this process and those it forks. NULL if there is no memory. */
+static meeting *call_meeting(uint32_t workers)
+{
+    meeting *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_barrierattr_t shared;
+    if (m == MAP_FAILED)
+        return NULL;
+    pthread_barrierattr_init(&shared);
+    pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
+    pthread_barrier_init(&m->barrier, &shared, workers);
+    pthread_barrierattr_destroy(&shared);
+    return m;
 }
 
 ps_status lone_training_open(const lone_setup *setup, stage *out, ps_error *error)
@@ -140,8 +179,11 @@ ps_status lone_training_open(const lone_setup *setup, stage *out, ps_error *erro
     bool pinned = placement_pins(PIN_AUTO, count, setup->workers, setup->servers, false);
     ps_status status = PS_OK;
     *out = (stage){0};
+    meeting *m = setup->in_step ? call_meeting(setup->workers) : NULL;
+    if (setup->in_step && !m)
+        return ps_fail(error, PS_ENOMEM, "no memory to share among lone workers");
     for (uint32_t rank = 0; rank < setup->workers && status == PS_OK; rank++) {
-        lone_plan plan = {.setup = *setup, .rank = rank};
+        lone_plan plan = {.setup = *setup, .rank = rank, .meeting = m};
         int processor = pinned ? processors[rank % count] : OPTIONS_ANYWHERE;
         status = actor_fork(&out->clients[rank], processor, body, &plan, error);
         out->client_count += status == PS_OK;
