@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdlib.h>
+
+#include "common/recycler.h"
 
 enum { BUFFER_ALIGNMENT = 64 };
 
@@ -31,7 +32,7 @@ static buffer *fill(buffer *b, bool placed, void *data, size_t bytes, buffer_rel
 
 buffer *buffer_wrap(void *data, size_t bytes, buffer_release *release, void *context)
 {
-    buffer *b = malloc(sizeof *b);
+    buffer *b = recycler_take(sizeof *b);
     return b ? fill(b, false, data, bytes, release, context) : NULL;
 }
 
@@ -47,7 +48,7 @@ buffer *buffer_alloc(size_t bytes)
     const size_t room_before = sizeof(buffer) + BUFFER_ALIGNMENT - 1;
     if (bytes > SIZE_MAX - room_before)
         return NULL;
-    char *block = malloc(room_before + bytes);
+    char *block = recycler_take(room_before + bytes);
     if (!block)
         return NULL;
     const size_t excess = ((uintptr_t)block + room_before) % BUFFER_ALIGNMENT;
@@ -75,7 +76,7 @@ void buffer_unref(buffer **b)
     if (held->release)
         held->release(held->data, held->context);
     if (!placed)
-        free(held);
+        recycler_give(held);
 }
 
 bool buffer_is_shared(const buffer *b)

@@ -13,6 +13,7 @@
 
 #include "common/attachments.h"
 #include "common/log.h"
+#include "common/recycler.h"
 
 /* ZeroMQ's queues hand a buffer over to its I/O thread, which ThreadSanitizer cannot see; so it is told. */
 #ifdef __SANITIZE_THREAD__
@@ -386,7 +387,7 @@ static void close_frame(void *data, void *context)
     (void)data;
     zmq_msg_t *frame = context;
     zmq_msg_close(frame);
-    free(frame);
+    recycler_give(frame);
 }
 
 /* A buffer with the same bytes; the frame is closed. */
@@ -402,7 +403,7 @@ static buffer *copy_frame(zmq_msg_t *received)
 /* A buffer that owns the frame. */
 static buffer *wrap_frame(zmq_msg_t *received)
 {
-    zmq_msg_t *frame = malloc(sizeof *frame);
+    zmq_msg_t *frame = recycler_take(sizeof *frame);
     if (!frame) {
         zmq_msg_close(received);
         return NULL;

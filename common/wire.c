@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/arena.h"
+#include "common/recycler.h"
 #include "common/wire_check.h"
 #include "common/wire_header.h"
 #include "common/wire_job.h"
@@ -42,7 +43,7 @@ wire_message *wire_create(wire_type type, uint32_t slice_count)
 {
     /* One block: the message, then places, payload pointers, slice numbers and lengths. */
     const size_t list_bytes = slice_count * (sizeof(wire_place) + sizeof(buffer *) + 2 * sizeof(uint32_t));
-    wire_message *m = malloc(sizeof *m + list_bytes);
+    wire_message *m = recycler_take(sizeof *m + list_bytes);
     if (!m)
         return NULL;
     memset(m, 0, sizeof *m + list_bytes);
@@ -68,7 +69,7 @@ void wire_destroy(wire_message **message)
         free(m->hello);
     }
     free(m->text);
-    free(m);
+    recycler_give(m);
 }
 
 void wire_set_text(wire_message *m, const char *text)

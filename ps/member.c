@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/recycler.h"
+
 ps_status member_init(member *m, uint32_t slices)
 {
     memset(m, 0, sizeof *m);
@@ -60,7 +62,7 @@ static bool goes_before(const wire_message *a, const wire_message *b)
 
 ps_status member_open(member *m, wire_message **message, const wire_route *from, uint64_t now_ms)
 {
-    open_request *r = malloc(sizeof *r);
+    open_request *r = recycler_take(sizeof *r);
     if (!r)
         return PS_ENOMEM;
     r->message = *message;
@@ -85,7 +87,7 @@ void member_close(member *m, open_request **link)
     *link = r->next;
     m->request_count--;
     wire_destroy(&r->message);
-    free(r);
+    recycler_give(r);
 }
 
 /* ---- answers on their way ---- */
@@ -93,7 +95,7 @@ void member_close(member *m, open_request **link)
 ps_status member_note_answer(member *m, wire_message *answer)
 {
     uint32_t lent_count = answer->by_reference ? answer->slice_count : 0;
-    unsettled_answer *a = malloc(sizeof *a + lent_count * sizeof(buffer *));
+    unsettled_answer *a = recycler_take(sizeof *a + lent_count * sizeof(buffer *));
     if (!a)
         return PS_ENOMEM;
     answer->settled = a->number = ++m->answers;
@@ -119,7 +121,7 @@ static void settle(member *m, unsettled_answer **link)
     m->unsettled_bytes -= a->bytes;
     for (uint32_t i = 0; i < a->lent_count; i++)
         buffer_unref(&a->lent[i]);
-    free(a);
+    recycler_give(a);
 }
 
 void member_settle(member *m, uint64_t settled)

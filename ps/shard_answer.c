@@ -1,6 +1,5 @@
 /* shard_answer.c - when may a request be answered, and with what? The shard's outgoing side. */
-#include <stdlib.h>
-
+#include "common/recycler.h"
 #include "ps/shard_state.h"
 
 void shard_fail_job(shard *s, const ps_error *why)
@@ -19,7 +18,7 @@ void shard_fail_out_of_memory(shard *s)
 /* Fills in what every answer carries and queues it. Takes `m`; NULL means that it could not be made. */
 void shard_send_answer(shard *s, wire_message *m, const wire_message *request, const wire_route *to)
 {
-    outgoing *out = m ? malloc(sizeof *out) : NULL;
+    outgoing *out = m ? recycler_take(sizeof *out) : NULL;
     if (!out) {
         wire_destroy(&m);
         shard_fail_out_of_memory(s);
@@ -111,7 +110,7 @@ wire_message *shard_next(shard *s, wire_route *to)
         s->outbox_tail = &s->outbox;
     wire_message *m = out->message;
     *to = out->to;
-    free(out);
+    recycler_give(out);
     return m;
 }
 

@@ -14,8 +14,8 @@
  * of tensors that travel in another codec than fp32 are encoded once per push, into memory of the session's.
  *
  * After warm-up, which ends when as many operations have been outstanding together as ever will be, nothing
- * is allocated but the messages themselves. No call but a tick at which something is late takes longer for
- * the number of outstanding operations. */
+ * is allocated. No call but a tick at which something is late takes longer for the number of outstanding
+ * operations. */
 #ifndef PENSTOCK_WORKER_SESSION_H
 #define PENSTOCK_WORKER_SESSION_H
 

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/recycler.h"
 #include "ps/shard.h"
 #include "tests/unit/job_sample.h"
+#include "tests/unit/torture.h"
 #include "worker/session.h"
 
 enum { MIB = 1 << 20, TENSORS_MAX = 64, FIRST_MS = 1000, PARTS_BYTES_MIN = 256 << 10 };
@@ -22,12 +24,14 @@ typedef struct {
     uint64_t settles; /* messages that only say what has been taken */
 } pair;
 
-static void open_pair(pair *p, uint32_t tensors, uint32_t tensor_bytes, uint64_t message_bytes_max)
+static void open_pair(pair *p, uint32_t tensors, uint32_t tensor_bytes, uint64_t message_bytes_max,
+                      consistency_mode mode)
 {
     memset(p, 0, sizeof *p);
     p->now_ms = 1;
     job_init(&p->job);
     p->job.servers = p->job.workers = 1;
+    p->job.mode = mode;
     p->job.schedule.learning_rate = 1;
     p->job.slice_bytes = tensor_bytes < MIB ? tensor_bytes : MIB;
     p->weights = calloc(tensors, tensor_bytes);
@@ -122,7 +126,7 @@ static void weights_of_many_windows_come_back_without_a_wait(void **state)
 {
     (void)state;
     pair p;
-    open_pair(&p, TENSORS_MAX, MIB, 4 * MIB);
+    open_pair(&p, TENSORS_MAX, MIB, 4 * MIB, CONSISTENCY_SYNC);
     for (uint64_t step = 1; step <= 3; step++) {
         p.gradient[0] = (float)step;
         session_ticket ticket = push_backwards(&p, step);
@@ -135,10 +139,44 @@ static void weights_of_many_windows_come_back_without_a_wait(void **state)
     close_pair(&p);
 }
 
+/* ---- allocations ---- */
+
+/* A whole step, with a pull beside it. */
+static void step(pair *p, uint64_t number)
+{
+    const session_request pull = {.type = WIRE_PULL, .weights = p->weights_of};
+    session_ticket pulled, pushed = push_backwards(p, number);
+    assert_int_equal(session_submit(p->session, &pull, &pulled), PS_OK);
+    carry(p);
+    collect(p, pushed);
+    collect(p, pulled);
+}
+
+static void steps_after_the_first_allocate_nothing(void **state)
+{
+    (void)state;
+    const consistency_mode modes[] = {CONSISTENCY_SYNC, CONSISTENCY_SSP, CONSISTENCY_ASYNC};
+    for (int i = 0; i < 3; i++) {
+        enum { WARM_UP = 3, STEPS = 100 };
+        pair p;
+        open_pair(&p, 8, PARTS_BYTES_MIN, 4 * MIB, modes[i]);
+        for (uint64_t n = 1; n <= WARM_UP; n++)
+            step(&p, n);
+        torture_begin(LONG_MAX);
+        for (uint64_t n = WARM_UP + 1; n <= WARM_UP + STEPS; n++)
+            step(&p, n);
+        torture_end();
+        if (RECYCLER_KEEPS)
+            assert_int_equal(torture_count(), 0);
+        close_pair(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_of_many_windows_come_back_without_a_wait),
+        cmocka_unit_test(steps_after_the_first_allocate_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

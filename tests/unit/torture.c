@@ -1,8 +1,11 @@
 /* torture.c - see torture.h. */
 #include "tests/unit/torture.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "common/recycler.h"
 
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t count, size_t bytes);
@@ -16,6 +19,8 @@ static long left, asked;
 
 void torture_begin(long allocations)
 {
+    if (allocations != LONG_MAX)
+        recycler_drop();
     active = true;
     left = allocations;
     asked = 0;

@@ -6,7 +6,8 @@
 #ifndef PENSTOCK_TESTS_TORTURE_H
 #define PENSTOCK_TESTS_TORTURE_H
 
-/* The next `allocations` succeed and all after them fail. */
+/* The next `allocations` succeed and all after them fail; blocks that were kept for use (common/recycler.h)
+ * do not help over that. */
 void torture_begin(long allocations);
 
 /* All succeed again. */
