@@ -155,7 +155,7 @@ static void give_back(void *data, void *context)
 
 buffer *pool_take(pool *p, size_t bytes)
 {
-    if (bytes > SIZE_MAX - ALIGNMENT)
+    if (bytes > PTRDIFF_MAX - ALIGNMENT)
         return NULL;
     size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (rounded == 0)

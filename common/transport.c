@@ -282,8 +282,9 @@ static int fill_frame(zmq_msg_t *frame, buffer *b)
     size_t bytes = buffer_size(b);
     int rc;
     if (bytes > COPIED_BYTES_MAX) {
-        HAND_OVER(b);
-        rc = zmq_msg_init_data(frame, buffer_data(b), bytes, unref_frame, b);
+        void *data = buffer_data(b);
+        HAND_OVER(b); /* from here on it is ZeroMQ's */
+        rc = zmq_msg_init_data(frame, data, bytes, unref_frame, b);
         if (rc == 0)
             return 0;
     } else {
