@@ -80,7 +80,7 @@ static void lent_weights_stay_as_they_are_until_settled(void **state)
     (void)state;
     wire_message *(*const ways[])(shard_bench *, wire_role, uint32_t) = {later_request, settle, query};
     for (int way = 0; way < 3; way++) {
-        for (int role = WIRE_WORKER; role <= WIRE_EVALUATOR; role++) {
+        for (wire_role role = WIRE_WORKER; role <= WIRE_EVALUATOR; role++) {
             shard_bench b;
             uint32_t index = role == WIRE_WORKER ? 1 : 0;
             open_lending(&b);
@@ -205,7 +205,7 @@ static void send_settled(shard_bench *b, wire_role role, uint32_t index, uint64_
 static void answers_beyond_the_window_wait_for_room(void **state)
 {
     (void)state;
-    for (int role = WIRE_WORKER; role <= WIRE_EVALUATOR; role++) {
+    for (wire_role role = WIRE_WORKER; role <= WIRE_EVALUATOR; role++) {
         for (int lent = 0; lent < 2; lent++) {
             shard_bench b;
             open_wide(&b);
