@@ -44,6 +44,7 @@ void member_drop_requests(member *m)
     while (m->requests)
         member_close(m, &m->requests);
     member_settle(m, UINT64_MAX);
+    m->answered_request = 0;
 }
 
 open_request *member_find(const member *m, uint64_t request)
@@ -100,23 +101,30 @@ ps_status member_note_answer(member *m, wire_message *answer)
         return PS_ENOMEM;
     answer->settled = a->number = ++m->answers;
     a->request = answer->request;
+    if (m->answered_request < a->request)
+        m->answered_request = a->request;
     a->bytes = 0;
     a->lent_count = lent_count;
     for (uint32_t i = 0; i < answer->slice_count; i++)
         a->bytes += buffer_size(answer->payloads[i]);
     for (uint32_t i = 0; i < lent_count; i++)
         a->lent[i] = buffer_ref(answer->payloads[i]);
-    a->next = m->unsettled;
-    m->unsettled = a;
+    a->next = NULL;
+    *(m->unsettled ? &m->unsettled_last->next : &m->unsettled) = a;
+    m->unsettled_last = a;
     m->unsettled_count++;
     m->unsettled_bytes += a->bytes;
     return PS_OK;
 }
 
-static void settle(member *m, unsettled_answer **link)
+/* Takes out the answer after `before`, the first one if that is NULL. */
+static void settle_after(member *m, unsettled_answer *before)
 {
+    unsettled_answer **link = before ? &before->next : &m->unsettled;
     unsettled_answer *a = *link;
     *link = a->next;
+    if (m->unsettled_last == a)
+        m->unsettled_last = before;
     m->unsettled_count--;
     m->unsettled_bytes -= a->bytes;
     for (uint32_t i = 0; i < a->lent_count; i++)
@@ -126,19 +134,18 @@ static void settle(member *m, unsettled_answer **link)
 
 void member_settle(member *m, uint64_t settled)
 {
-    for (unsettled_answer **link = &m->unsettled; *link;) {
-        if ((*link)->number <= settled)
-            settle(m, link);
-        else
-            link = &(*link)->next;
-    }
+    while (m->unsettled && m->unsettled->number <= settled)
+        settle_after(m, NULL);
 }
 
 void member_settle_one(member *m, uint64_t request)
 {
-    for (unsettled_answer **link = &m->unsettled; *link; link = &(*link)->next) {
-        if ((*link)->request == request) {
-            settle(m, link);
+    if (request > m->answered_request) /* as nearly always: it is new */
+        return;
+    unsettled_answer *before = NULL;
+    for (unsettled_answer *a = m->unsettled; a; before = a, a = a->next) {
+        if (a->request == request) {
+            settle_after(m, before);
             return;
         }
     }

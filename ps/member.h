@@ -44,8 +44,9 @@ typedef struct {
     bool readable;          /* its memory can be read here */
     open_request *requests; /* by step, then by first slice; else oldest first */
     uint32_t request_count;
-    uint64_t answers; /* that brought weights, so far */
-    unsettled_answer *unsettled;
+    uint64_t answers;          /* that brought weights, so far */
+    uint64_t answered_request; /* the greatest number of a request that one of them was for */
+    unsettled_answer *unsettled, *unsettled_last; /* by number */
     uint32_t unsettled_count;
     uint64_t unsettled_bytes;
 } member;
