@@ -14,15 +14,16 @@ static const char SCHEMA[] = "penstock-bench/1";
 
 const cost_constants COST_CONSTANTS_DEFAULT = {
     .cores = 2,
-    .request_s = 60e-6,
-    .request_cpu_s = 40e-6,
-    .message_cpu_s = 3e-6,
-    .socket_bytes_per_s = 3e9,
-    .socket_cpu_s_per_byte = 0.5e-9,
-    .update_bytes_per_s = 4e9,
-    .reduce_s_per_byte = 0.08e-9,
-    .copy_bytes_per_s = 7e9,
-    .shared_cpu_s_per_byte = 0.15e-9,
+    .request_s = 110e-6,
+    .request_cpu_s = 8e-6,
+    .message_cpu_s = 4e-6,
+    .socket_bytes_per_s = 4e9,
+    .socket_cpu_s_per_byte = 0.44e-9,
+    .update_bytes_per_s = 6e9,
+    .reduce_s_per_byte = 0.06e-9,
+    .judge_s_per_byte = 0.1e-9,
+    .copy_bytes_per_s = 10e9,
+    .shared_cpu_s_per_byte = 0.11e-9,
 };
 
 /* A value of the object whose full name is `where`. */
@@ -69,6 +70,7 @@ static ps_status read_constants(const json *object, cost_constants *c, ps_error 
         {"socket_cpu_s_per_byte", &c->socket_cpu_s_per_byte},
         {"update_bytes_per_s", &c->update_bytes_per_s},
         {"reduce_s_per_byte", &c->reduce_s_per_byte},
+        {"judge_s_per_byte", &c->judge_s_per_byte},
         {"copy_bytes_per_s", &c->copy_bytes_per_s},
         {"shared_cpu_s_per_byte", &c->shared_cpu_s_per_byte},
     };

@@ -22,9 +22,9 @@ enum {
     COST_POINTS_MAX = 4096,
 };
 
-/* Measured, roughly, on 2 virtual processors of an AMD EPYC (Zen 3), Debian 12. */
+/* Measured, roughly, on 2 virtual processors of an Intel Xeon (Ice Lake, 2.8 GHz), Debian 12. */
 extern const cost_constants COST_CONSTANTS_DEFAULT;
-#define COST_CONSTANTS_MACHINE "2 cores of an AMD EPYC"
+#define COST_CONSTANTS_MACHINE "2 cores of an Intel Xeon"
 
 typedef struct {
     cost_input

@@ -94,7 +94,7 @@ static void predict_stages(work *w, cost_prediction *out)
     out->server_in_bytes = w->W * w->D * up;
     out->server_out_bytes = w->W * w->D * down;
 
-    out->encode_s = occupy(out, COST_TRAINER, w->M * in->push.encode_s_per_byte);
+    out->encode_s = occupy(out, COST_TRAINER, w->M * (c->judge_s_per_byte + in->push.encode_s_per_byte));
     out->push_s = longest_of(occupy(out, COST_WORKER_OUT, out->worker_out_bytes / w->bandwidth),
                              occupy(out, COST_SERVER_IN, out->server_in_bytes / w->bandwidth),
                              out->server_in_bytes / rate, out->worker_out_bytes / rate);
@@ -126,8 +126,8 @@ static double host_exchange_cpu(const work *w)
 {
     const cost_input *in = w->in;
     const cost_constants *c = w->constants;
-    double worker =
-        w->M * (in->push.encode_s_per_byte + 1 / c->copy_bytes_per_s + in->pull.decode_s_per_byte);
+    double worker = w->M * (c->judge_s_per_byte + in->push.encode_s_per_byte + 1 / c->copy_bytes_per_s +
+                            in->pull.decode_s_per_byte);
     double update = w->M * (w->touched / c->update_bytes_per_s + (w->W - 1) * c->reduce_s_per_byte +
                             w->W * in->push.decode_s_per_byte + in->pull.encode_s_per_byte);
     double wire = w->W * w->M * (in->push.ratio + in->pull.ratio) * w->wire_cpu;

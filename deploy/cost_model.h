@@ -14,14 +14,14 @@
  *   u, d  bytes on the wire per float32 byte, up (gradients) and down (weights)
  *   k     float32 slots that the optimizer keeps beside each parameter
  *   encode_u, decode_u, encode_d, decode_d        seconds of CPU per float32 byte
- *   socket, request, message, update, reduce, copy: see cost_constants
+ *   socket, request, message, update, reduce, judge, copy: see cost_constants
  *
  * How the model is cut (common/partition.h): slices of at most min(slice_bytes, max(M / S, 64 KiB)), so
  *   n = ceil(M / that),  m = ceil(n / S),  D = m M / n
  * A worker sends each ps q = ceil(m / WIRE_SLICES_MAX) messages a step and gets as many.
  *
  * The stages of the exchange. Each takes as long as its slowest resource; all wait for the fullest ps.
- *   encode  worker's trainer thread: M encode_u
+ *   encode  worker's trainer thread: M (judge + encode_u)
  *   push    the longest of
  *             M u / B           a worker sends every parameter once
  *             W D u / B         a ps takes its share from every worker: the fan-in
@@ -61,7 +61,8 @@
  * step alternates: all compute, then all exchange. So each phase is bounded by its own CPU time, and the step
  * by all of it:
  *   compute = max(C, W C / cores),  E >= X / cores,  step >= (W C + X) / cores
- *   X = W M (encode_u + 1 / copy + decode_d) + M t / update + (W - 1) M reduce + W M decode_u + M encode_d
+ *   X = W M (judge + encode_u + 1 / copy + decode_d) + M t / update + (W - 1) M reduce + W M decode_u + M
+ * encode_d
  *     + W M (u + d) socket_cpu + W S p
  * C is the time that a worker's step takes when it has a core for itself. With shared memory instead of TCP,
  * socket_cpu becomes shared_cpu and socket 2 / shared_cpu, what one end can do.
@@ -90,14 +91,15 @@
 typedef struct {
     uint32_t cores;
     double request_s;             /* round trip of a small push_pull between two cores */
-    double request_cpu_s;         /* CPU of both ends of it */
+    double request_cpu_s;         /* CPU of both ends of it, where none has to be woken */
     double message_cpu_s;         /* CPU of both ends per additional slice in a request */
     double socket_bytes_per_s;    /* goodput, one way, of one TCP connection on loopback: of one I/O thread */
     double socket_cpu_s_per_byte; /* CPU of both ends */
     double update_bytes_per_s;    /* parameter bytes/s of SGD with one gradient */
     double reduce_s_per_byte;     /* per parameter byte and further gradient */
+    double judge_s_per_byte;      /* to see that a gradient is finite */
     double copy_bytes_per_s;      /* memcpy */
-    double shared_cpu_s_per_byte; /* CPU of both ends, through shared memory */
+    double shared_cpu_s_per_byte; /* CPU of both ends, through shared memory, beside update and copy */
 } cost_constants;
 
 /* How floats travel. */

@@ -59,7 +59,9 @@ static void kernels(const bench_options *o, results *r, const char *where, uint6
         r->constants.update_bytes_per_s = 1 / one;
         r->constants.reduce_s_per_byte = (four - one) / (LOOP_GRADIENTS_MAX - 1);
     }
-    kernel(o, r, &s, "gradient_is_finite", where, count, LOOP_FINITE, LOOP_READ, &row);
+    if (kernel(o, r, &s, "gradient_is_finite", where, count, LOOP_FINITE, LOOP_READ, &row) &&
+        count == LOOP_MEMORY_COUNT)
+        r->constants.judge_s_per_byte = seconds_per_byte(&row, 1);
     kernel(o, r, &s, "gradient_norm_squared", where, count, LOOP_NORM, LOOP_READ, &row);
     stage_end(&s);
 }

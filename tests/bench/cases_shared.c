@@ -3,6 +3,7 @@
  * Floor: one process that does the arithmetic, w -= rate * g, and one memcpy of the new weights to where the
  * worker wants them: with as many sets of gradients and weights as the worker has, so that both find as much
  * in the caches. It runs where the client does. Bytes are counted in both directions. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,8 @@ static void exchange(const bench_options *o, results *r, size_t bytes, bool judg
     row.wanted = judged ? 0.7 : NAN;
     row.stored_bytes = (double)driver_stored_bytes(&setup);
     if (bytes == 4 * MIB)
-        r->constants.shared_cpu_s_per_byte = c.penstock.cpu_s / (2 * (double)bytes);
+        r->constants.shared_cpu_s_per_byte =
+            fmax(c.penstock.cpu_s - c.floor.cpu_s, 1e-9) / (2 * (double)bytes);
     results_add(r, &row);
 }
 

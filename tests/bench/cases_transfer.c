@@ -155,10 +155,8 @@ static void round_trip(const bench_options *o, results *r, const char *where, bo
         results_add(r, &row);
         row.cpu_penstock = row.cpu_floor = row.cpu_ratio = NAN;
     }
-    if (!one_processor) {
+    if (!one_processor)
         r->constants.request_s = c.penstock.latency_s[LATENCY_P50];
-        r->constants.request_cpu_s = c.penstock.cpu_s;
-    }
 }
 
 static void requests(const bench_options *o, results *r, uint32_t outstanding)
@@ -180,6 +178,8 @@ static void requests(const bench_options *o, results *r, uint32_t outstanding)
     row.cpu_floor = c.floor.cpu_s;
     row.cpu_ratio = c.ratio.cpu_s;
     results_add(r, &row);
+    if (outstanding > 1) /* a step wakes its threads once, not for every message: request_s has that */
+        r->constants.request_cpu_s = c.penstock.cpu_s;
 }
 
 void cases_request(const bench_options *o, results *r)

@@ -36,6 +36,7 @@ typedef struct {
     X(socket_cpu_s_per_byte) \
     X(update_bytes_per_s)    \
     X(reduce_s_per_byte)     \
+    X(judge_s_per_byte)      \
     X(copy_bytes_per_s)      \
     X(shared_cpu_s_per_byte)
 

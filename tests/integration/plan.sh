@@ -107,7 +107,7 @@ cat >bench.json <<'END'
 {"schema": "penstock-bench/1",
  "constants": {"cores": 2, "request_s": 1e-4, "request_cpu_s": 4e-5, "message_cpu_s": 2e-6,
    "socket_bytes_per_s": 10e9, "socket_cpu_s_per_byte": 1e-10, "update_bytes_per_s": 5e9,
-   "reduce_s_per_byte": 1e-10, "copy_bytes_per_s": 10e9, "shared_cpu_s_per_byte": 2e-11},
+   "reduce_s_per_byte": 1e-10, "judge_s_per_byte": 1e-11, "copy_bytes_per_s": 10e9, "shared_cpu_s_per_byte": 2e-11},
  "plan_points": [
    {"transport": "tcp", "servers": 1, "workers": 1, "model_bytes": 10000000, "slice_bytes": 1000000,
     "compute_s": 0.01, "step_s": 0.0153},
@@ -120,16 +120,16 @@ plan 0 "${job[@]}" "${network[@]}" --constants bench.json --ps 1 --push-codec fp
 says out ' ps update '
 says out ' push 2560\.00, '
 
-# By hand: 10 ms of compute, 100 us of round trip, 1 ms to push, 2 to update, 29 us for half of the messages, 1 ms to
+# By hand: 10 ms of compute, 100 us of round trip, 100 us to judge, 1 ms to push, 2 to update, 29 us for half of the messages, 1 ms to
 # pull, 1 to copy, 29 us; in shared memory 0.1 ms each to push and to pull.
 echo "a check compares every point with what was measured"
 plan 0 --check bench.json
-says out '^tcp +1 +1 +10 MB +1 MB +10\.000 +15\.158 +15\.300 +-0\.9 %$'
-says out '^shared +1 +1 +10 MB +1 MB +10\.000 +13\.358 +100\.000 +-86\.6 %$'
+says out '^tcp +1 +1 +10 MB +1 MB +10\.000 +15\.258 +15\.300 +-0\.3 %$'
+says out '^shared +1 +1 +10 MB +1 MB +10\.000 +13\.458 +100\.000 +-86\.5 %$'
 says out '^1 of 2 points are within 20 %\.$'
 plan 0 --check bench.json --json
 is_json_of penstock-plan-check/1
-says out '"predicted_s": 0\.015158, "measured_s": 0\.0153, "error": -0\.00928'
+says out '"predicted_s": 0\.015258, "measured_s": 0\.0153, "error": -0\.0027'
 says out '"within": 1, "tolerance": 0\.2\}'
 
 echo "files that are no measurement are refused by name"

@@ -7,10 +7,11 @@
 #include "tests/unit/torture.h"
 #include "tests/unit/unit.h"
 
-#define CONSTANTS                                                                                           \
-    "\"constants\": {\"cores\": 2, \"request_s\": 6e-5, \"request_cpu_s\": 4e-5, \"message_cpu_s\": 3e-6, " \
-    "\"socket_bytes_per_s\": 3e9, \"socket_cpu_s_per_byte\": 5e-10, \"update_bytes_per_s\": 4e9, "          \
-    "\"reduce_s_per_byte\": 8e-11, \"copy_bytes_per_s\": 7e9, \"shared_cpu_s_per_byte\": 1.5e-10}"
+#define CONSTANTS                                                                                            \
+    "\"constants\": {\"cores\": 2, \"request_s\": 11e-5, \"request_cpu_s\": 8e-6, \"message_cpu_s\": 4e-6, " \
+    "\"socket_bytes_per_s\": 4e9, \"socket_cpu_s_per_byte\": 4.4e-10, \"update_bytes_per_s\": 6e9, "         \
+    "\"reduce_s_per_byte\": 6e-11, \"judge_s_per_byte\": 1e-10, \"copy_bytes_per_s\": 10e9, "                \
+    "\"shared_cpu_s_per_byte\": 1.1e-10}"
 #define POINT                                                                             \
     "{\"transport\": \"tcp\", \"servers\": 2, \"workers\": 3, \"model_bytes\": 4000000, " \
     "\"slice_bytes\": 1048576, \"compute_s\": 0, \"step_s\": 0.009, \"images_per_s\": \"not ours\"}"
@@ -79,10 +80,10 @@ static void mistakes_are_named_with_file_and_rule(void **state)
                    "bench.json: constants is missing; it must be an object");
     assert_refused(whole, "\"cores\": 2", "\"cores\": 0",
                    "bench.json: constants.cores must be a whole number from 1 to 4096, not 0");
-    assert_refused(whole, "\"copy_bytes_per_s\": 7e9, ", "",
+    assert_refused(whole, "\"copy_bytes_per_s\": 10e9, ", "",
                    "bench.json: constants.copy_bytes_per_s is missing; it must be a number");
-    assert_refused(whole, "7e9", "0", "bench.json: constants.copy_bytes_per_s must be more than 0, not 0");
-    assert_refused(whole, "6e-5", "\"fast\"",
+    assert_refused(whole, "10e9", "0", "bench.json: constants.copy_bytes_per_s must be more than 0, not 0");
+    assert_refused(whole, "11e-5", "\"fast\"",
                    "bench.json: constants.request_s must be a number, not a string");
     assert_refused(whole, "\"tcp\"", "\"pigeon\"",
                    "bench.json: plan_points[0].transport must be \"tcp\" or \"shared\", not \"pigeon\"");
