@@ -15,6 +15,7 @@ enum {
     SWEEP_MS = 1000,    /* between looks for memory of processes that have ended */
     RETRY_MS = 5,       /* poll while messages wait for room in a peer's queue */
     RECEIVE_BATCH = 64, /* messages taken in before answers are sent */
+    LOOK_EVERY = 16,    /* turns, for a second message while they come one by one */
     UNSENT_MAX = 64,    /* of one peer, beside what waits in its queue */
     DRAIN_MS = 5000,    /* for the last answers to leave */
     FAREWELL_MS = 1000, /* after the job, however it ended: workers may still ask what became of it */
@@ -37,7 +38,8 @@ typedef struct {
     shard *shard;
     waiting *unsent;
     uint64_t swept_ms;
-    uint32_t index; /* of this ps */
+    uint32_t lone_turns; /* in a row, as far as is known: without a second message */
+    uint32_t index;      /* of this ps */
 } server;
 
 static void drop_unsent(server *s)
@@ -117,7 +119,14 @@ static void refuse(server *s, const wire_route *to, const ps_error *why)
     wire_destroy(&m);
 }
 
-/* Waits for a message and takes in all that have come, up to a batch. */
+/* May a second message have come? To find that none has takes a system call, which a lone request would wait
+ * for. */
+static bool is_worth_a_look(const server *s)
+{
+    return s->lone_turns % LOOK_EVERY == 0;
+}
+
+/* Waits for a message and takes in those that have come, up to a batch. */
 static void receive_some(server *s, int timeout_ms)
 {
     wire_route from;
@@ -125,15 +134,18 @@ static void receive_some(server *s, int timeout_ms)
     ps_error error;
     transport_event event = transport_await(s->socket, timeout_ms, &from, &m, &error);
     uint64_t now = clock_monotonic_ms();
-    for (int i = 1; event != TRANSPORT_NOTHING; i++) {
+    int taken = 0;
+    while (event != TRANSPORT_NOTHING) {
+        taken++;
         if (event == TRANSPORT_MESSAGE)
             shard_receive(s->shard, &m, &from, now);
         else
             refuse(s, &from, &error);
-        if (i == RECEIVE_BATCH)
+        if (taken == RECEIVE_BATCH || !is_worth_a_look(s))
             break;
         event = transport_receive(s->socket, &from, &m, &error);
     }
+    s->lone_turns = taken > 1 ? 0 : s->lone_turns + 1;
     shard_tick(s->shard, now);
     if (now - s->swept_ms >= SWEEP_MS) {
         transport_sweep(s->transport);
