@@ -207,6 +207,13 @@ ps_status json_as_string(const json *value, const char *name, const char **text,
     return status;
 }
 
+ps_status json_as_bool(const json *value, const char *name, bool *truth, ps_error *error)
+{
+    const ps_status status = require_type(value, name, JSON_BOOL, "true or false", error);
+    *truth = status == PS_OK && cJSON_IsTrue(value);
+    return status;
+}
+
 ps_status json_as_number(const json *value, const char *name, double *number, ps_error *error)
 {
     const ps_status status = require_type(value, name, JSON_NUMBER, "a number", error);

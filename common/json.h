@@ -91,6 +91,7 @@ bool json_equal(const json *left, const json *right);
 /* Typed access. `value` may be NULL, as json_find returns it: then it is reported missing. `name` is the
  * value's full name in messages, e.g. "task.index". All fail with PS_EFORMAT, naming value and rule. */
 ps_status json_as_string(const json *value, const char *name, const char **text, ps_error *error);
+ps_status json_as_bool(const json *value, const char *name, bool *truth, ps_error *error);
 ps_status json_as_number(const json *value, const char *name, double *number, ps_error *error);
 ps_status json_as_list(const json *value, const char *name, ps_error *error);
 ps_status json_as_object(const json *value, const char *name, ps_error *error);

@@ -58,6 +58,8 @@ int ps_status_exit_code(ps_status status)
         return PS_EXIT_DATA;
     case PS_EPEER:
     case PS_ETIMEDOUT:
+    case PS_EREJOIN:
+    case PS_EROLLBACK:
         return PS_EXIT_PEER_LOST;
     case PS_EINTERRUPTED:
         return PS_EXIT_TERMINATED;

@@ -28,7 +28,9 @@ extern "C" {
     X(PS_EPEER, -12, "peer lost or refused")                  \
     X(PS_ENONFINITE, -13, "gradient holds NaN or Inf")        \
     X(PS_EINTERRUPTED, -14, "interrupted by a signal")        \
-    X(PS_EINTERNAL, -15, "internal error")
+    X(PS_EINTERNAL, -15, "internal error")                    \
+    X(PS_EREJOIN, -16, "the ps has restarted or gone back")   \
+    X(PS_EROLLBACK, -17, "training has gone back to an earlier step")
 
 typedef enum {
 #define PS_STATUS_ENUM(name, value, text) name = value,

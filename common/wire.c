@@ -13,7 +13,7 @@
 
 /* The wire's types and roles are the schema's, under names that read well in C. */
 static_assert((int)WIRE_HELLO == PENSTOCK__MESSAGE_TYPE__HELLO, "schema and wire.h disagree");
-static_assert((int)WIRE_SETTLE == PENSTOCK__MESSAGE_TYPE__SETTLE, "schema and wire.h disagree");
+static_assert((int)WIRE_RESTORE == PENSTOCK__MESSAGE_TYPE__RESTORE, "schema and wire.h disagree");
 static_assert((int)WIRE_WELCOME == PENSTOCK__MESSAGE_TYPE__WELCOME, "schema and wire.h disagree");
 static_assert((int)WIRE_ERROR == PENSTOCK__MESSAGE_TYPE__ERROR, "schema and wire.h disagree");
 static_assert((int)WIRE_EVALUATOR == PENSTOCK__ROLE__EVALUATOR, "schema and wire.h disagree");
@@ -199,23 +199,42 @@ ps_status wire_decode(const void *header, size_t header_bytes, const size_t *fra
     return status == PS_OK ? message_from_header(&h, out, error) : status;
 }
 
-ps_status wire_job_fingerprint(const job_config *job, uint64_t *fingerprint)
+ps_status wire_job_pack(const job_config *job, uint8_t **bytes, size_t *count)
 {
+    *bytes = NULL;
     Penstock__Job *proto = wire_job_to_proto(job);
     if (!proto)
         return PS_ENOMEM;
-    size_t bytes = penstock__job__get_packed_size(proto);
-    uint8_t *packed = malloc(bytes);
-    if (!packed) {
-        wire_job_free(&proto);
+    *count = penstock__job__get_packed_size(proto);
+    *bytes = malloc(*count + 1);
+    if (*bytes)
+        penstock__job__pack(proto, *bytes);
+    wire_job_free(&proto);
+    return *bytes ? PS_OK : PS_ENOMEM;
+}
+
+ps_status wire_job_unpack(const uint8_t *bytes, size_t count, job_config *job, ps_error *error)
+{
+    arena memory;
+    arena_init(&memory, WIRE_UNPACKED_MAX);
+    const Penstock__Job *proto = penstock__job__unpack(&memory.allocator, count, bytes);
+    const ps_status status =
+        proto ? wire_job_from_proto(proto, job, error)
+              : ps_fail(error, PS_EPROTOCOL, "%zu bytes are not the description of a job", count);
+    arena_fini(&memory);
+    return status;
+}
+
+ps_status wire_job_fingerprint(const job_config *job, uint64_t *fingerprint)
+{
+    uint8_t *packed;
+    size_t bytes;
+    if (wire_job_pack(job, &packed, &bytes) != PS_OK)
         return PS_ENOMEM;
-    }
-    penstock__job__pack(proto, packed);
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < bytes; i++)
         hash = (hash ^ packed[i]) * UINT64_C(0x100000001b3);
     *fingerprint = hash;
     free(packed);
-    wire_job_free(&proto);
     return PS_OK;
 }

@@ -37,6 +37,7 @@ typedef enum {
     WIRE_FINISH = 5,
     WIRE_QUERY = 6,
     WIRE_SETTLE = 7,
+    WIRE_RESTORE = 8,
     WIRE_WELCOME = 16,
     WIRE_WEIGHTS = 17,
     WIRE_ACK = 18,
@@ -82,6 +83,9 @@ typedef struct {
     ps_status status;
     uint64_t settled;
     bool reads_memory;
+    uint64_t epoch;
+    uint64_t oldest;
+    bool exact;
 
     char *text;        /* owned, or NULL */
     job_config *hello; /* owned; HELLO only */
@@ -135,6 +139,13 @@ ps_status wire_encode(const wire_message *m, buffer **header);
  * rule that is broken; PS_ELIMIT; PS_ENOMEM. A HELLO's job has passed job_check. */
 ps_status wire_decode(const void *header, size_t header_bytes, const size_t *frame_bytes,
                       uint32_t frame_count, wire_message **out, ps_error *error);
+
+/* A job's wire form, to be kept; free it. PS_ENOMEM. */
+ps_status wire_job_pack(const job_config *job, uint8_t **bytes, size_t *count);
+
+/* The reverse; the job has passed job_check. PS_EPROTOCOL, PS_ECONFIG; PS_ENOMEM. On failure `job` is empty.
+ */
+ps_status wire_job_unpack(const uint8_t *bytes, size_t count, job_config *job, ps_error *error);
 
 /* Identifies a job in every message after HELLO: FNV-1a over its wire form. PS_ENOMEM. */
 ps_status wire_job_fingerprint(const job_config *job, uint64_t *fingerprint);

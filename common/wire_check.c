@@ -8,7 +8,7 @@ static const char *type_of(const wire_header *h)
 
 static bool is_request(wire_type type)
 {
-    return type >= WIRE_HELLO && type <= WIRE_SETTLE;
+    return type >= WIRE_HELLO && type <= WIRE_RESTORE;
 }
 
 static bool is_answer(wire_type type)

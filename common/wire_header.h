@@ -46,7 +46,10 @@ typedef enum {
     HEADER_SLICE_SEGMENT = 24,
     HEADER_SLICE_OFFSET = 25,
     HEADER_INLINED = 26,
-    HEADER_FIELDS = HEADER_INLINED,
+    HEADER_EPOCH = 27,
+    HEADER_OLDEST = 28,
+    HEADER_EXACT = 29,
+    HEADER_FIELDS = HEADER_EXACT,
 } wire_header_field;
 
 typedef enum {

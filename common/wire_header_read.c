@@ -317,6 +317,12 @@ static inline bool read_field(reader *r, wire_header *h)
         return read_entry64(r, h->offsets, &h->offset_count);
     case WIRE_TAG(HEADER_INLINED, WIRE_LENGTH):
         return read_inlined(r, h);
+    case WIRE_TAG(HEADER_EPOCH, WIRE_VARINT):
+        return read_varint(r, &m->epoch);
+    case WIRE_TAG(HEADER_OLDEST, WIRE_VARINT):
+        return read_varint(r, &m->oldest);
+    case WIRE_TAG(HEADER_EXACT, WIRE_VARINT):
+        return read_bool(r, &m->exact);
     default: /* also a known field whose value is laid out otherwise than the schema says */
         return tag >> WIRE_KIND_BITS > HEADER_FIELDS && skip_field(r, tag);
     }

@@ -216,6 +216,9 @@ INLINED void put_header(sink *s, wire_header_size *size, const wire_message *m, 
     }
     if (m->inlined)
         put_inlined(s, &size->inlined, m);
+    put_number(s, HEADER_EPOCH, m->epoch);
+    put_number(s, HEADER_OLDEST, m->oldest);
+    put_number(s, HEADER_EXACT, m->exact);
 }
 
 wire_header_size wire_header_measure(const wire_message *m, const Penstock__Job *hello)

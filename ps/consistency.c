@@ -92,6 +92,18 @@ void consistency_arrive(consistency *c, uint32_t worker, uint64_t step)
     clock->waiting = true;
 }
 
+void consistency_resume(consistency *c, uint64_t applied, const uint64_t *pushed, uint32_t count)
+{
+    uint64_t least = count > 0 ? UINT64_MAX : 0;
+    for (uint32_t i = 0; i < count; i++)
+        least = pushed[i] < least ? pushed[i] : least;
+    c->applied = applied;
+    for (uint32_t w = 0; w < c->workers; w++) {
+        uint64_t from = count == c->workers ? pushed[w] : least;
+        c->clocks[w] = (consistency_clock){.pushed = c->mode == CONSISTENCY_SYNC ? applied : from};
+    }
+}
+
 void consistency_forget(consistency *c, uint32_t worker)
 {
     consistency_clock *clock = &c->clocks[worker];

@@ -56,6 +56,11 @@ ps_status consistency_judge(const consistency *c, uint32_t worker, uint64_t step
 /* The gradient, judged ARRIVAL_FRESH, has arrived whole. */
 void consistency_arrive(consistency *c, uint32_t worker, uint64_t step);
 
+/* As after a restart of the shard: `applied` as saved, and of each of `count` workers what it had pushed, all
+ * of which had been applied; nobody has finished. With another number of workers than the job has, each goes
+ * on from where the slowest was. In synchronous mode all go on from `applied`. */
+void consistency_resume(consistency *c, uint64_t applied, const uint64_t *pushed, uint32_t count);
+
 /* A worker starts anew after a restart: its gradient that waits, if any, is forgotten. */
 void consistency_forget(consistency *c, uint32_t worker);
 

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "common/stop.h"
+#include "ps/archive_folder.h"
 #include "ps/server.h"
 
 const char *argp_program_version = "penstock-ps " PENSTOCK_VERSION;
@@ -20,6 +21,9 @@ typedef struct {
     int listen_fd;
     bool bind_given;
     bool share_memory;
+    const char *checkpoint_folder;
+    uint64_t checkpoint_steps;
+    uint32_t checkpoint_keep;
     int io_threads;
     uint64_t memory_max_bytes; /* 0: half of what the host has */
     uint32_t threads;
@@ -34,6 +38,9 @@ enum {
     KEY_IO_THREADS,
     KEY_THREADS,
     KEY_PIN_CPUS,
+    KEY_CHECKPOINT_DIR,
+    KEY_CHECKPOINT_STEPS,
+    KEY_CHECKPOINT_KEEP,
     KEY_LOG_LEVEL
 };
 
@@ -50,6 +57,12 @@ static const struct argp_option options[] = {
     {"threads", KEY_THREADS, "N", 0, "Threads that share the arithmetic of updates (default: 1)", 0},
     {"pin-cpus", KEY_PIN_CPUS, "LIST", 0,
      "Processors on which these threads run, one each and in this order, such as 0-3,8 (default: any)", 0},
+    {"checkpoint-dir", KEY_CHECKPOINT_DIR, "DIR", 0,
+     "Keep checkpoints in a folder that all ps see, and go on from the newest one (default: keep none)", 0},
+    {"checkpoint-steps", KEY_CHECKPOINT_STEPS, "N", 0,
+     "Steps (ssp, async: updates) between checkpoints; one more is kept at the end; 0: only that (1000)", 0},
+    {"checkpoint-keep", KEY_CHECKPOINT_KEEP, "N", 0, "Checkpoints to keep, the newest ones, 2 or more (3)",
+     0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
     {0},
 };
@@ -88,6 +101,18 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_PIN_CPUS:
         if (processors_parse("pin-cpus", argument, &o->processors, &error) == PS_OK)
             processors_check("pin-cpus", &o->processors, &error);
+        break;
+    case KEY_CHECKPOINT_DIR:
+        if (argument[0] == '\0')
+            argp_error(state, "--checkpoint-dir has an empty name");
+        o->checkpoint_folder = argument;
+        return 0;
+    case KEY_CHECKPOINT_STEPS:
+        option_unsigned("checkpoint-steps", argument, 0, UINT64_MAX, &o->checkpoint_steps, &error);
+        break;
+    case KEY_CHECKPOINT_KEEP:
+        option_unsigned("checkpoint-keep", argument, 2, ARCHIVE_KEEP_MAX, &number, &error);
+        o->checkpoint_keep = (uint32_t)number;
         break;
     case KEY_LOG_LEVEL:
         log_level_parse(argument, &o->level, &error);
@@ -143,6 +168,8 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
         .share_memory = o->share_memory,
         .threads = o->threads,
         .processors = &o->processors,
+        .checkpoint_folder = o->checkpoint_folder,
+        .checkpoint_keep = o->checkpoint_keep,
         .shard =
             {
                 .index = cluster->index,
@@ -150,6 +177,7 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
                 .servers = servers->dense ? servers->count : 0,
                 .workers = cluster_workers(cluster),
                 .memory_max_bytes = o->memory_max_bytes,
+                .image_steps = o->checkpoint_steps,
             },
     };
     return server_run(&config, error);
@@ -162,7 +190,9 @@ int main(int argc, char **argv)
                     .share_memory = true,
                     .io_threads = 1,
                     .memory_max_bytes = half_of_memory(),
-                    .threads = 1};
+                    .threads = 1,
+                    .checkpoint_steps = 1000,
+                    .checkpoint_keep = 3};
     argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     log_setup("ps", o.level);

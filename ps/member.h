@@ -39,6 +39,7 @@ typedef struct {
 typedef struct {
     bool joined, finished;
     uint64_t incarnation;
+    wire_route route; /* by which its last HELLO came */
     member_push push;
     uint64_t late_step;     /* last step whose gradient came after the step had been applied */
     bool readable;          /* its memory can be read here */

@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "ps/optimizer_kernels.h"
 
@@ -113,18 +114,26 @@ static bool update(const optimizer_config *config, const optimizer_step *step, c
     return finite;
 }
 
+/* Within the first-level cache, from which the update takes them at once. */
+static void copy_old_slots(const optimizer_step *step, uint64_t first, size_t count)
+{
+    for (int k = 0; k < OPTIMIZER_SLOTS_MAX && step->old_slots[k]; k++)
+        memcpy(step->slots[k] + first, step->old_slots[k] + first, count * sizeof(float));
+}
+
 /* `weight_decay` is that of the gradient: AdamW's is not. */
 static bool run(const optimizer_config *config, const optimizer_step *step, const kernel_set *kernels,
                 const kernel_constants *constants, double weight_decay)
 {
     bool streaming = step->streaming && KERNEL_CAN_STREAM;
-    if (reduces_on_the_way(config, step, weight_decay) && !streaming)
+    if (reduces_on_the_way(config, step, weight_decay) && !streaming && !step->old_slots[0])
         return update(config, step, kernels, constants, weight_decay, 0, step->next, step->count);
     _Alignas(64) float streamed[BLOCK];
     bool finite = true;
     for (uint64_t first = 0; first < step->count; first += BLOCK) {
         size_t count = step->count - first < BLOCK ? (size_t)(step->count - first) : BLOCK;
         float *next = streaming ? streamed : step->next + first;
+        copy_old_slots(step, first, count);
         finite &= update(config, step, kernels, constants, weight_decay, first, next, count);
         if (streaming)
             kernel_stream(step->next + first, streamed, count);

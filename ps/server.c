@@ -9,6 +9,7 @@
 #include "common/fpmode.h"
 #include "common/log.h"
 #include "common/transport.h"
+#include "ps/archive_folder.h"
 
 enum {
     TICK_MS = 500,
@@ -17,6 +18,7 @@ enum {
     RECEIVE_BATCH = 64, /* messages taken in before answers are sent */
     LOOK_EVERY = 16,    /* turns, for a second message while they come one by one */
     UNSENT_MAX = 64,    /* of one peer, beside what waits in its queue */
+    ENDED_MS = 60000,   /* for a worker to come, where the last checkpoint is the end of a job */
     DRAIN_MS = 5000,    /* for the last answers to leave */
     FAREWELL_MS = 1000, /* after the job, however it ended: workers may still ask what became of it */
     RESOLVE_MS = 1000,  /* between attempts to listen on a name that does not resolve */
@@ -35,11 +37,13 @@ typedef struct {
     transport_socket *socket;
     pool *pool;
     crew *threads;
+    archive *archive; /* or NULL */
     shard *shard;
     waiting *unsent;
     uint64_t swept_ms;
     uint32_t lone_turns; /* in a row, as far as is known: without a second message */
     uint32_t index;      /* of this ps */
+    bool after_the_end;  /* its folder holds a job that has come to its end */
 } server;
 
 static void drop_unsent(server *s)
@@ -155,7 +159,7 @@ static void receive_some(server *s, int timeout_ms)
 
 static void turn(server *s)
 {
-    receive_some(s, s->unsent ? RETRY_MS : TICK_MS);
+    receive_some(s, s->unsent || shard_awaits_archive(s->shard) ? RETRY_MS : TICK_MS);
     send_all(s);
 }
 
@@ -168,6 +172,13 @@ static void log_summary(const shard *s)
              (unsigned long long)c->nonfinite_refused, (unsigned long long)c->messages_refused);
 }
 
+static void log_checkpoints(archive *a)
+{
+    const archive_counters c = archive_folder_count(a);
+    log_info("%llu checkpoints written; %llu failed, %llu left out", (unsigned long long)c.kept,
+             (unsigned long long)c.failed, (unsigned long long)c.dropped);
+}
+
 static void answer_the_last(server *s, const volatile sig_atomic_t *stop)
 {
     uint64_t end = clock_monotonic_ms() + FAREWELL_MS;
@@ -177,12 +188,24 @@ static void answer_the_last(server *s, const volatile sig_atomic_t *stop)
     }
 }
 
+/* Was this process started again after its job had come to its end, so that no worker will come? */
+static bool has_nothing_to_do(const server *s, uint64_t started_ms)
+{
+    return s->after_the_end && !shard_has_job(s->shard) && clock_monotonic_ms() - started_ms >= ENDED_MS;
+}
+
 static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *error)
 {
     ps_status status = PS_OK;
+    uint64_t started_ms = clock_monotonic_ms();
     while (status == PS_OK && !shard_finished(s->shard)) {
         if (*stop)
             return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
+        if (has_nothing_to_do(s, started_ms)) {
+            log_info("no worker has come for %d s, and the last checkpoint is the end of its job",
+                     ENDED_MS / 1000);
+            return PS_OK;
+        }
         turn(s);
         status = shard_failure(s->shard, error);
     }
@@ -224,8 +247,17 @@ ps_status server_run(const server_config *config, ps_error *error)
     shard_config core = config->shard;
     core.pool = s.pool;
     core.threads = s.threads;
-    if (status == PS_OK)
-        status = shard_create(&core, &s.shard);
+    if (status != PS_OK) {
+        ps_fail(error, status, "out of memory for a shard");
+        goto done;
+    }
+    if (config->checkpoint_folder)
+        status = archive_folder_create(config->checkpoint_folder, config->checkpoint_keep, &s.archive, error);
+    if (status != PS_OK)
+        goto done;
+    core.archive = s.archive;
+    s.after_the_end = s.archive && archive_folder_is_final(s.archive);
+    status = shard_create(&core, &s.shard);
     if (status != PS_OK) {
         ps_fail(error, status, "out of memory for a shard");
         goto done;
@@ -242,11 +274,15 @@ ps_status server_run(const server_config *config, ps_error *error)
     log_info("listening on %s:%u", config->host ? config->host : "*", config->port);
     status = serve(&s, config->stop, error);
     log_summary(s.shard);
+    if (s.archive)
+        log_checkpoints(s.archive);
 
 done:
     drop_unsent(&s);
     if (s.socket)
         transport_close(&s.socket, status == PS_EINTERRUPTED ? 0 : DRAIN_MS);
+    if (s.archive) /* before the shard: it may still write an image */
+        s.archive->ops->destroy(s.archive);
     /* The shard holds gradients that lie in memory the transport has mapped; the transport, weights of the
      * pool. */
     shard_destroy(&s.shard);

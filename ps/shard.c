@@ -92,7 +92,9 @@ static void apply_ready(shard *s)
         uint32_t count = collect_gradients(s, &contributors);
         float rate = (float)schedule_rate(&s->job.schedule, step);
         bool finite = true;
-        if (count > 0 && store_apply(s->store, s->gradients, count, rate, &finite) != PS_OK) {
+        if (count == 0) {
+            store_skip(s->store);
+        } else if (store_apply(s->store, s->gradients, count, rate, &finite) != PS_OK) {
             shard_fail_out_of_memory(s);
             break;
         }
@@ -102,6 +104,7 @@ static void apply_ready(shard *s)
         s->counters.steps_applied++;
         for (uint32_t i = 0; i < contributors.count; i++)
             member_drop_push(&s->workers[contributors.workers[i]], s->slice_count);
+        shard_take_image(s);
     }
     shard_answer_all(s);
 }
@@ -161,10 +164,11 @@ static ps_status adopt_job(shard *s, const job_config *job, ps_error *error)
     if (status == PS_OK)
         status = consistency_init(&s->consistency, &s->job);
     if (status == PS_OK)
-        status = store_create(&s->job, &s->partition, s->config.index, s->config.pool, s->config.threads,
-                              &s->store);
-    if (status == PS_OK)
         status = create_members(s);
+    if (status == PS_OK)
+        status = shard_begin(s, error);
+    if (status == PS_EMISMATCH || status == PS_EIO)
+        goto fail;
     if (status != PS_OK) {
         ps_fail(error, status, "ps/%u has no memory for a shard of %llu MiB", s->config.index,
                 (unsigned long long)(bytes >> 20));
@@ -242,11 +246,13 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
                        wire_role_name(hello->role), hello->index);
     if (!m->joined || hello->incarnation > m->incarnation)
         replace_incarnation(s, m, hello);
+    m->route = *from;
 
     wire_message *welcome = wire_create(WIRE_WELCOME, 0);
     if (welcome) {
         welcome->step = last_step(s, hello);
         welcome->reads_memory = m->readable;
+        shard_describe_place(s, welcome);
     }
     shard_send_answer(s, welcome, hello, from);
     return PS_OK;
@@ -371,17 +377,20 @@ static ps_status handle_push(shard *s, member *m, wire_message **message, const 
     return PS_OK;
 }
 
-static void handle_finish(shard *s, member *m, const wire_message *finish, const wire_route *from)
+static void handle_finish(shard *s, member *m, wire_message **message, const wire_route *from,
+                          uint64_t now_ms)
 {
+    const wire_message *finish = *message;
     if (!m->finished) {
         m->finished = true;
         log_info("%s %u finished", wire_role_name(finish->role), finish->index);
         if (finish->role == WIRE_WORKER) {
             consistency_finish(&s->consistency, finish->index);
             apply_ready(s);
+            shard_take_image(s);
         }
     }
-    shard_answer(s, finish, from);
+    shard_answer_or_open(s, m, message, from, now_ms);
 }
 
 static void handle_query(shard *s, member *m, const wire_message *query, const wire_route *from)
@@ -403,7 +412,7 @@ static void handle_query(shard *s, member *m, const wire_message *query, const w
 static ps_status find_sender(shard *s, const wire_message *message, member **found, ps_error *error)
 {
     if (!s->has_job)
-        return ps_fail(error, PS_EPEER, "ps/%u has no job yet: it has restarted, or HELLO is missing",
+        return ps_fail(error, PS_EREJOIN, "ps/%u has no job yet: it has restarted, or HELLO is missing",
                        s->config.index);
     if (message->job != s->fingerprint)
         return ps_fail(error, PS_EMISMATCH, "%s is of another job than '%s'", wire_type_name(message->type),
@@ -412,9 +421,15 @@ static ps_status find_sender(shard *s, const wire_message *message, member **fou
     if (status != PS_OK)
         return status;
     *found = shard_member_of(s, message);
-    if (!(*found)->joined || (*found)->incarnation != message->incarnation)
-        return ps_fail(error, PS_EPEER, "%s of %s %u comes from a process that is not its current one",
+    bool newer = !(*found)->joined || (*found)->incarnation < message->incarnation;
+    if (newer || (*found)->incarnation != message->incarnation)
+        return ps_fail(error, newer ? PS_EREJOIN : PS_EPEER,
+                       "%s of %s %u comes from a process that is not its current one",
                        wire_type_name(message->type), wire_role_name(message->role), message->index);
+    if (message->epoch != s->epoch && message->type != WIRE_RESTORE)
+        return ps_fail(error, PS_EREJOIN, "%s of %s %u is of epoch %llu; ps/%u is in epoch %llu",
+                       wire_type_name(message->type), wire_role_name(message->role), message->index,
+                       (unsigned long long)message->epoch, s->config.index, (unsigned long long)s->epoch);
     return PS_OK;
 }
 
@@ -435,6 +450,8 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
     shard_answer_member(s, m); /* what has been settled may have made room */
     if ((*message)->type == WIRE_SETTLE)
         return PS_OK;
+    if ((*message)->type == WIRE_RESTORE)
+        return shard_handle_restore(s, *message, from, error);
     open_request *known = member_find(m, (*message)->request);
     if (known) { /* sent again while it waits */
         known->from = *from;
@@ -461,7 +478,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
         shard_answer_or_open(s, m, message, from, now_ms);
         return PS_OK;
     case WIRE_FINISH:
-        handle_finish(s, m, *message, from);
+        handle_finish(s, m, message, from, now_ms);
         return PS_OK;
     default:
         return ps_fail(error, PS_EPROTOCOL, "%s is not for a ps", wire_type_name((*message)->type));
@@ -491,7 +508,7 @@ bool shard_finished(const shard *s)
     for (uint32_t i = 0; i < s->job.evaluators; i++)
         if (!s->evaluators[i].finished)
             return false;
-    return true;
+    return !shard_finish_waits(s);
 }
 
 ps_status shard_failure(const shard *s, ps_error *error)
@@ -499,6 +516,11 @@ ps_status shard_failure(const shard *s, ps_error *error)
     if (s->failure.status != PS_OK && error)
         *error = s->failure;
     return s->failure.status;
+}
+
+bool shard_has_job(const shard *s)
+{
+    return s->has_job;
 }
 
 const shard_counters *shard_count(const shard *s)

@@ -6,7 +6,13 @@
  * proto/penstock.proto; a message that it refuses changes nothing.
  *
  * When an update applies is decided by consistency.h, how by optimizer.h, where a slice lives by
- * partition.h. What is left here: who is a member, which requests wait, and which were seen before. */
+ * partition.h. What is left here: who is a member, which requests wait, and which were seen before.
+ *
+ * Faults. With an archive (ps/archive.h) the shard begins where its images end. In synchronous mode a step
+ * has the same bits whenever it is computed, so shards need only be at the same step to fit together: one
+ * that comes back at an earlier step than the others is found out by its WELCOME, the chief names a step that
+ * all can go to (RESTORE), and the workers replay from there. In the other modes it goes on alone, from its
+ * last image. */
 #ifndef PENSTOCK_PS_SHARD_H
 #define PENSTOCK_PS_SHARD_H
 
@@ -17,6 +23,7 @@
 #include "common/pool.h"
 #include "common/status.h"
 #include "common/wire.h"
+#include "ps/archive.h"
 #include "ps/crew.h"
 
 enum {
@@ -35,6 +42,8 @@ typedef struct {
     uint64_t memory_max_bytes; /* a job that needs more is refused; 0: no limit */
     pool *pool;                /* where weights are kept, borrowed; NULL: in memory of the shard's own */
     crew *threads;             /* that share its arithmetic, borrowed; NULL: the caller's alone */
+    archive *archive;          /* borrowed; NULL: the shard's state ends with it */
+    uint64_t image_steps; /* an image is kept after every so many steps, and after the last; 0: that only */
 } shard_config;
 
 typedef struct {
@@ -44,6 +53,7 @@ typedef struct {
     uint64_t late_gradients;    /* dropped: came after their step (backup workers) */
     uint64_t nonfinite_refused; /* contributions left out by the guard, whole or where they held NaN or Inf */
     uint64_t messages_refused;  /* answered by ERROR */
+    uint64_t restores;          /* times that it went to another step by RESTORE */
 } shard_counters;
 
 typedef struct shard shard;
@@ -55,17 +65,25 @@ void shard_destroy(shard **s);
 /* Takes a decoded message, payloads attached; consumes it and nulls the pointer. */
 void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms);
 
-/* Time passes: logs, at most every SHARD_STALL_MS, what the shard waits for. */
+/* Time passes: logs, at most every SHARD_STALL_MS, what the shard waits for; answers what waited for the
+ * archive. */
 void shard_tick(shard *s, uint64_t now_ms);
 
 /* The next message to be sent, owned by the caller; NULL if none. */
 wire_message *shard_next(shard *s, wire_route *to);
 
-/* Everybody who was expected has finished: the process may end once its messages have left. */
+/* Does an answer wait for the archive, and so for a tick? */
+bool shard_awaits_archive(const shard *s);
+
+/* Everybody who was expected has finished, and the last image is kept: the process may end once its messages
+ * have left. */
 bool shard_finished(const shard *s);
 
 /* PS_OK, or why the job cannot go on (a gradient refused under `--guard stop`, out of memory). */
 ps_status shard_failure(const shard *s, ps_error *error);
+
+/* Has a worker brought the job? */
+bool shard_has_job(const shard *s);
 
 const shard_counters *shard_count(const shard *s);
 

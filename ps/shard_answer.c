@@ -32,7 +32,7 @@ void shard_send_answer(shard *s, wire_message *m, const wire_message *request, c
     if (s->has_job) {
         m->job = s->fingerprint;
         m->job_finished = consistency_all_finished(&s->consistency);
-        if (m->type != WIRE_WELCOME)
+        if (m->type != WIRE_WELCOME && !m->exact)
             m->step = s->consistency.applied;
     }
     out->next = NULL;
@@ -69,6 +69,23 @@ void shard_send_error(shard *s, const wire_message *request, const wire_route *t
     shard_send_answer(s, m, request, to);
 }
 
+/* Does the request want the version before the current one, which is still here? */
+static bool wants_previous(const shard *s, const wire_message *request)
+{
+    return request->exact && request->step + 1 == s->consistency.applied && store_keeps_previous(s->store);
+}
+
+/* A reference to the weights as they travel. */
+static buffer *payload_of(const shard *s, const wire_message *request, uint32_t number,
+                          const codec_config *codec)
+{
+    uint32_t ordinal = s->partition.slices[number].ordinal;
+    if (wants_previous(s, request))
+        return store_previous(s->store, ordinal, codec);
+    buffer *payload = store_payload(s->store, ordinal, codec);
+    return payload ? buffer_ref(payload) : NULL;
+}
+
 static void send_weights(shard *s, const wire_message *request, const wire_route *to)
 {
     const codec_config codec = job_pull_codec(&s->job, request->after_finish);
@@ -78,11 +95,12 @@ static void send_weights(shard *s, const wire_message *request, const wire_route
         m->has_payload = request->slice_count > 0;
         m->by_reference = request->reads_memory;
         m->request = request->request;
+        m->exact = wants_previous(s, request);
+        m->step = request->step;
         for (uint32_t i = 0; i < request->slice_count; i++) {
             m->slices[i] = request->slices[i];
-            buffer *payload = store_payload(s->store, s->partition.slices[m->slices[i]].ordinal, &codec);
-            m->payloads[i] = payload ? buffer_ref(payload) : NULL;
-            complete &= payload != NULL;
+            m->payloads[i] = payload_of(s, request, m->slices[i], &codec);
+            complete &= m->payloads[i] != NULL;
         }
         if (!complete || member_note_answer(shard_member_of(s, request), m) != PS_OK)
             wire_destroy(&m);
@@ -152,6 +170,8 @@ static bool may_answer(const shard *s, const wire_message *request)
     if (push && !consistency_settled(&s->consistency, request->index, request->step))
         return false; /* a part of a gradient is answered when the whole of it has had its effect */
     if (request->after_finish && !others_finished(s, request))
+        return false;
+    if (request->type == WIRE_FINISH && request->role == WIRE_WORKER && shard_finish_waits(s))
         return false;
     return consistency_may_answer(&s->consistency, shard_awaited_step(s, request));
 }

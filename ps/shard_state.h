@@ -2,6 +2,7 @@
  *
  *   shard.c         takes messages in: members, jobs, gradients, updates
  *   shard_guard.c   deals with gradients that hold NaN or Inf
+ *   shard_recovery.c  where the shard begins, goes back to, and what it keeps for that
  *   shard_answer.c  sends answers, now or when they may leave
  *   shard_wait.c    says who waits for whom
  */
@@ -39,6 +40,9 @@ struct shard {
     member *workers;           /* (job.workers) */
     member *evaluators;        /* (job.evaluators) */
     store_gradient *gradients; /* (job.workers) scratch */
+    uint64_t epoch;            /* of the last RESTORE; 0: none */
+    bool last_image_taken;     /* after everyone's last update */
+    uint64_t image_step;       /* of the last image taken, or where the shard began */
 };
 
 /* Requests of one member that may wait at a time, and answers to it that may be unsettled. */
@@ -51,6 +55,26 @@ static inline uint32_t shard_requests_max(const shard *s)
 
 /* The sender of a message that is of this job. */
 member *shard_member_of(const shard *s, const wire_message *message);
+
+/* ---- shard_recovery.c ---- */
+
+/* Makes the store, at the newest step of the archive, or at the start. PS_EMISMATCH, PS_EIO: the archive
+ * cannot be used; PS_ENOMEM. */
+ps_status shard_begin(shard *s, ps_error *error);
+
+/* After an update, or when a worker has finished: takes an image if it is time for one. */
+void shard_take_image(shard *s);
+
+/* Must a FINISH wait, for the others' end or for the last image? Who has been told that the job is over
+ * cannot come back to replay it. */
+bool shard_finish_waits(const shard *s);
+
+/* RESTORE of the chief. */
+ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire_route *from,
+                               ps_error *error);
+
+/* Fills in what a WELCOME says of the shard's place. */
+void shard_describe_place(const shard *s, wire_message *welcome);
 
 /* ---- shard_answer.c ---- */
 

@@ -29,6 +29,13 @@ void shard_describe_wait(const shard *s, const wire_message *request, char *text
         snprintf(text, bytes, "the end of the job waits for %s", names);
         return;
     }
+    if (request->type == WIRE_FINISH) {
+        shard_others_at_work(s, request, &missing);
+        describe_workers(s, &missing, names, sizeof names);
+        snprintf(text, bytes, "the end of the job waits for %s",
+                 missing.count ? names : "the last checkpoint");
+        return;
+    }
     uint64_t step = shard_awaited_step(s, request);
     if (!consistency_may_answer(&s->consistency, step))
         consistency_missing(&s->consistency, step, &missing);
@@ -99,6 +106,8 @@ void shard_tick(shard *s, uint64_t now_ms)
 {
     if (s->created_ms == 0)
         s->created_ms = s->said_ms = now_ms;
+    if (shard_awaits_archive(s))
+        shard_answer_all(s);
     if (now_ms - s->said_ms < SHARD_STALL_MS)
         return;
     s->said_ms = now_ms;

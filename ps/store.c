@@ -16,6 +16,8 @@ typedef struct {
     buffer *previous; /* the version before, or NULL */
     buffer *next;     /* where the coming update writes; nobody else holds it; or NULL */
     buffer *slots[OPTIMIZER_SLOTS_MAX];
+    buffer *spare_slots[OPTIMIZER_SLOTS_MAX]; /* what took turns with `slots` last, or NULL */
+    bool slots_held; /* by someone else: the update to come reads `slots` and writes the spare ones */
 } stored_slice;
 
 /* A place among the elements of all slices, one slice behind the other. */
@@ -162,14 +164,17 @@ ps_status store_create(const job_config *job, const partition *p, uint32_t serve
     const uint32_t *numbers = p->server_slices + p->server_first[server];
     for (uint32_t i = 0; i < count && status == PS_OK; i++)
         status = slice_allocate(&s->slices[i], job, memory, &p->slices[numbers[i]]);
-    if (status == PS_OK) {
+    if (status == PS_OK)
         cut_parts(s, job->workers);
-        crew_run(threads, initialize_part, s);
-    } else {
+    else
         store_destroy(&s);
-    }
     *out = s;
     return status;
+}
+
+void store_initialize(store *s)
+{
+    crew_run(s->threads, initialize_part, s);
 }
 
 void store_destroy(store **handle)
@@ -183,8 +188,10 @@ void store_destroy(store **handle)
         buffer_unref(&s->slices[i].previous);
         buffer_unref(&s->slices[i].next);
         buffer_unref(&s->slices[i].payload);
-        for (int k = 0; k < OPTIMIZER_SLOTS_MAX; k++)
+        for (int k = 0; k < OPTIMIZER_SLOTS_MAX; k++) {
             buffer_unref(&s->slices[i].slots[k]);
+            buffer_unref(&s->slices[i].spare_slots[k]);
+        }
     }
     free(s->parts);
     free(s->gradients);
@@ -194,6 +201,28 @@ void store_destroy(store **handle)
 buffer *store_weights(const store *s, uint32_t ordinal)
 {
     return s->slices[ordinal].current;
+}
+
+float *store_array(store *s, uint32_t ordinal, uint32_t array)
+{
+    stored_slice *stored = &s->slices[ordinal];
+    buffer *b = array == 0 ? stored->current : stored->slots[array - 1];
+    return b ? buffer_data(b) : NULL;
+}
+
+buffer *store_slot(const store *s, uint32_t ordinal, uint32_t slot)
+{
+    return s->slices[ordinal].slots[slot];
+}
+
+uint64_t store_updates(const store *s)
+{
+    return s->updates;
+}
+
+void store_set_updates(store *s, uint64_t updates)
+{
+    s->updates = updates;
 }
 
 buffer *store_payload(store *s, uint32_t ordinal, const codec_config *codec)
@@ -210,13 +239,49 @@ buffer *store_payload(store *s, uint32_t ordinal, const codec_config *codec)
     return stored->payload;
 }
 
+bool store_keeps_previous(const store *s)
+{
+    return s->count == 0 || s->slices[0].previous;
+}
+
+buffer *store_previous(const store *s, uint32_t ordinal, const codec_config *codec)
+{
+    const stored_slice *stored = &s->slices[ordinal];
+    uint32_t count = stored->cut->count;
+    if (codec->kind == CODEC_FP32)
+        return buffer_ref(stored->previous);
+    buffer *payload = pool_take(s->memory, codec_bytes(codec, count));
+    if (payload)
+        codec_encode(codec, buffer_bytes(stored->previous), count, NULL, buffer_data(payload));
+    return payload;
+}
+
 /* ---- updates ---- */
+
+/* Finds slots that someone else holds a place to be updated to. */
+static ps_status prepare_slots(stored_slice *stored)
+{
+    stored->slots_held = false;
+    for (int k = 0; k < OPTIMIZER_SLOTS_MAX && stored->slots[k]; k++)
+        stored->slots_held |= buffer_is_shared(stored->slots[k]);
+    for (int k = 0; stored->slots_held && k < OPTIMIZER_SLOTS_MAX && stored->slots[k]; k++) {
+        if (stored->spare_slots[k] && !buffer_is_shared(stored->spare_slots[k]))
+            continue;
+        buffer_unref(&stored->spare_slots[k]);
+        stored->spare_slots[k] = buffer_alloc(buffer_size(stored->slots[k]));
+        if (!stored->spare_slots[k])
+            return PS_ENOMEM;
+    }
+    return PS_OK;
+}
 
 /* Finds every slice a buffer to write to: the previous version if its last reader is gone. */
 static ps_status prepare_next(store *s)
 {
     for (uint32_t i = 0; i < s->count; i++) {
         stored_slice *stored = &s->slices[i];
+        if (prepare_slots(stored) != PS_OK)
+            return PS_ENOMEM;
         if (stored->next)
             continue;
         if (stored->previous && !buffer_is_shared(stored->previous)) {
@@ -238,9 +303,9 @@ typedef struct {
     float learning_rate;
 } update;
 
-static float *slot_at(const stored_slice *stored, int slot, uint32_t first)
+static float *slot_at(buffer *const *slots, int slot, uint32_t first)
 {
-    return stored->slots[slot] ? (float *)buffer_data(stored->slots[slot]) + first : NULL;
+    return slots[slot] ? (float *)buffer_data(slots[slot]) + first : NULL;
 }
 
 static void update_part(void *context, uint32_t thread)
@@ -262,7 +327,7 @@ static void update_part(void *context, uint32_t thread)
         optimizer_step step = {
             .weights = (const float *)buffer_bytes(stored->current) + first,
             .next = (float *)buffer_data(stored->next) + first,
-            .slots = {slot_at(stored, 0, first), slot_at(stored, 1, first)},
+            .slots = {slot_at(stored->slots, 0, first), slot_at(stored->slots, 1, first)},
             .gradients = p->gradients,
             .gradient_count = u->count,
             .first = first,
@@ -271,6 +336,10 @@ static void update_part(void *context, uint32_t thread)
             .update = s->updates,
             .streaming = s->streaming,
         };
+        for (int k = 0; stored->slots_held && k < OPTIMIZER_SLOTS_MAX; k++) {
+            step.old_slots[k] = step.slots[k];
+            step.slots[k] = slot_at(stored->spare_slots, k, first);
+        }
         p->finite &= optimizer_apply(&s->job->optimizer, &step);
     }
 }
@@ -293,6 +362,24 @@ ps_status store_apply(store *s, const store_gradient *gradients, uint32_t count,
         stored->previous = stored->current;
         stored->current = stored->next;
         stored->next = NULL;
+        for (int k = 0; stored->slots_held && k < OPTIMIZER_SLOTS_MAX; k++) {
+            buffer *held = stored->slots[k];
+            stored->slots[k] = stored->spare_slots[k];
+            stored->spare_slots[k] = held;
+        }
     }
     return PS_OK;
+}
+
+void store_skip(store *s)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        stored_slice *stored = &s->slices[i];
+        if (!stored->next && stored->previous && !buffer_is_shared(stored->previous)) {
+            stored->next = stored->previous; /* memory for the update to come */
+            stored->previous = NULL;
+        }
+        buffer_unref(&stored->previous);
+        stored->previous = buffer_ref(stored->current);
+    }
 }

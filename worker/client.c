@@ -22,8 +22,8 @@ void ps_client_options_init(ps_client_options *options)
     job_init(&options->job);
     options->job.servers = 0; /* until the cluster spec or the caller tells */
     options->job.workers = 0;
-    options->query_first_ms = 1000;
-    options->query_max_ms = 30000;
+    options->query_first_ms = 250;
+    options->query_max_ms = 5000;
     options->message_bytes_min = 256 << 10;
     options->message_bytes_max = 4 << 20;
     options->share_memory = true;
@@ -220,17 +220,20 @@ static void say_what_travels(const ps_client *c)
 
 ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
 {
-    if (c->joined)
+    bool again = c->session && session_rolled_back(c->session);
+    if (c->joined && !again)
         return ps_fail(error, PS_ESTATE, "ps_join was called before");
     ps_status status = c->session ? PS_OK : start_session(c, error);
+    if (status == PS_OK && again)
+        status = client_drop_requests(c, timeout_ms, error);
     if (status != PS_OK)
         return status;
     c->joining_ms = c->said_ms = clock_monotonic_ms();
     status = client_move_until(c, has_joined, NULL, timeout_ms, error);
     if (status == PS_ETIMEDOUT)
         return fail_to_join(c, timeout_ms, error);
-    c->joined = status == PS_OK;
-    if (c->joined)
+    c->joined |= status == PS_OK;
+    if (status == PS_OK && !again)
         say_what_travels(c);
     return status;
 }

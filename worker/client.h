@@ -29,6 +29,11 @@
  *
  * (tests/unit/test_client.c compiles and runs this.)
  *
+ * Faults: what is lost or repeated on the way, and ps that come back with all that they had answered, are
+ * dealt with inside. If ps come back at an earlier step, calls fail with PS_EROLLBACK, and all that is
+ * outstanding is void. Then call ps_join again, pull, and go on from ps_joined_step: pushing the same
+ * gradients again leads to the same bits. In the example, the loop begins anew at the first ps_pull.
+ *
  * Memory: gradients and weights may lie anywhere. What lies in memory from ps_allocate is shared with those
  * ps that run on this host, and is not sent to them at all.
  *
@@ -106,7 +111,7 @@ typedef struct {
     double blocked_seconds;       /* those of them that the caller spent in here: waiting, moving messages */
 } ps_counters;
 
-/* Defaults: job_init with no numbers of ps and workers, no stop flag, 1 s and 30 s, 256 KiB and 4 MiB,
+/* Defaults: job_init with no numbers of ps and workers, no stop flag, 250 ms and 5 s, 256 KiB and 4 MiB,
  * shared memory. */
 void ps_client_options_init(ps_client_options *options);
 void ps_client_options_fini(ps_client_options *options);
@@ -123,11 +128,13 @@ void *ps_allocate(ps_client *client, size_t bytes);
 /* Adds a tensor to the job. Not after ps_join (PS_ESTATE). PS_ECONFIG as tensor_table_add. */
 ps_status ps_declare(ps_client *client, const tensor *t, ps_error *error);
 
-/* Blocks until every ps has accepted this process and its description of the job. PS_ETIMEDOUT names a ps
- * that did not answer; PS_EMISMATCH what differs; PS_ECONFIG if the job is not valid; PS_EINTERRUPTED. */
+/* Blocks until every ps has accepted this process and its description of the job, and all are at steps that
+ * fit together. To be called again after PS_EROLLBACK; gradients that were lent are the caller's again when
+ * it returns PS_OK. PS_ETIMEDOUT names a ps that did not answer; PS_EMISMATCH what differs; PS_ECONFIG if the
+ * job is not valid; PS_EINTERRUPTED. */
 ps_status ps_join(ps_client *client, uint32_t timeout_ms, ps_error *error);
 
-/* The step after which this process goes on: 0 for a new job. After ps_join. */
+/* The step after which this process goes on: 0 for a new job. After ps_join, by which it may change. */
 uint64_t ps_joined_step(const ps_client *client);
 
 /* The job as joined, tensors included; valid until ps_close. */
@@ -166,7 +173,8 @@ ps_status ps_wait_weights(ps_client *client, ps_ticket ticket, uint32_t first_te
 ps_status ps_push(ps_client *client, const ps_update *update, ps_ticket *ticket, ps_error *error);
 
 /* Weights alone: of at least version `step` (sync), or once the slowest worker allows a worker at `step`
- * (ssp); 0: the current ones. */
+ * (ssp); 0: the current ones, which before the first push of a synchronous worker are those of
+ * ps_joined_step. */
 ps_status ps_pull(ps_client *client, uint64_t step, float *const *weights, ps_ticket *ticket,
                   ps_error *error);
 
@@ -195,8 +203,9 @@ void ps_count(const ps_client *client, ps_counters *counters);
 /* The share of the communication's time, 0 to 1, in which the caller did something else. */
 double ps_hidden_share(const ps_counters *counters);
 
-/* Tells every ps that this process will push no more, and waits for their word, at most `timeout_ms`. The ps
- * end when all have said so. PS_ETIMEDOUT: a ps has not answered; it may have ended already. */
+/* Tells every ps that this process will push no more, and waits for their word: where checkpoints are kept,
+ * until all workers have finished and the last checkpoint is safe. The ps end when all have said so.
+ * PS_ETIMEDOUT: no ps has said anything for `timeout_ms`; they may have ended already. */
 ps_status ps_finish(ps_client *client, uint32_t timeout_ms, ps_error *error);
 
 /* Ends the client, with or without ps_finish; nulls the pointer. */

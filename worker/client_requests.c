@@ -210,12 +210,35 @@ ps_status ps_wait(ps_client *c, ps_ticket ticket, uint32_t timeout_ms, ps_result
     return status;
 }
 
+ps_status client_drop_requests(ps_client *c, uint32_t timeout_ms, ps_error *error)
+{
+    c->is_coming = false;
+    for (ps_ticket ticket = 0; ticket < SESSION_OPERATIONS_MAX; ticket++) {
+        if (!c->requests[ticket].outstanding)
+            continue;
+        const client_awaited what = {.ticket = ticket};
+        ps_status status = client_move_until(c, is_over, &what, timeout_ms, error);
+        if (status != PS_OK)
+            return status;
+        session_result unused;
+        c->requests[ticket].outstanding = false;
+        session_collect(c->session, ticket, &unused, NULL);
+    }
+    session_resume(c->session);
+    return PS_OK;
+}
+
 ps_status ps_finish(ps_client *c, uint32_t timeout_ms, ps_error *error)
 {
     session_request request = {.type = WIRE_FINISH};
     ps_ticket ticket;
     ps_status status = submit(c, &request, &ticket, error);
-    if (status == PS_OK)
+    if (status != PS_OK)
+        return status;
+    uint64_t heard;
+    do {
+        heard = session_count(c->session)->received;
         status = ps_wait(c, ticket, timeout_ms, NULL, error);
+    } while (status == PS_ETIMEDOUT && session_count(c->session)->received > heard);
     return status;
 }

@@ -64,6 +64,10 @@ typedef bool client_done(ps_client *c, const client_awaited *what);
  */
 void client_send(ps_client *c, bool small);
 
+/* After PS_EROLLBACK: waits for what is lent to outstanding requests, which are void, and forgets them. As
+ * client_move_until. */
+ps_status client_drop_requests(ps_client *c, uint32_t timeout_ms, ps_error *error);
+
 /* Moves messages until `done` says so. PS_ETIMEDOUT, PS_EINTERRUPTED, or the session's failure. */
 ps_status client_move_until(ps_client *c, client_done *done, const client_awaited *what, uint32_t timeout_ms,
                             ps_error *error);

@@ -1,4 +1,4 @@
-/* session.c - see session.h. Members and time; what the other sources share is in session_state.h. */
+/* session.c - see session.h. Life and time; what the other sources share is in session_state.h. */
 #include "worker/session.h"
 
 #include <assert.h>
@@ -43,6 +43,7 @@ ps_status session_create(const session_config *config, session **out)
     s->next_serial = 1;
     s->query_at_ms = UINT64_MAX;
     s->unwelcomed = config->job->servers;
+    s->round = 1;
     s->parts_max = most_parts(&s->config);
     TAILQ_INIT(&s->open);
     while (s->free_count < SESSION_OPERATIONS_MAX) {
@@ -82,23 +83,7 @@ void session_destroy(session **handle)
     free(s);
 }
 
-/* ---- members ---- */
-
-bool session_joined(const session *s, uint64_t *step)
-{
-    if (s->unwelcomed)
-        return false;
-    *step = 0;
-    for (uint32_t i = 0; i < s->config.job->servers; i++)
-        if (s->peers[i].step > *step)
-            *step = s->peers[i].step;
-    return true;
-}
-
-bool session_welcomed(const session *s, uint32_t server)
-{
-    return s->peers[server].welcomed;
-}
+/* ---- failure ---- */
 
 void session_fail(session *s, uint32_t server, ps_status status, const char *why)
 {
@@ -119,6 +104,16 @@ ps_status session_failure(const session *s, ps_error *error)
 }
 
 /* ---- time ---- */
+
+void session_close_part(session *s, part *p)
+{
+    if (p->state != PART_SENT)
+        TAILQ_REMOVE(&s->peers[p->server].due, p, due);
+    TAILQ_REMOVE(&s->open, p, open);
+    s->peers[p->server].open_parts--;
+    p->state = PART_DONE;
+    p->operation->parts_done++;
+}
 
 void session_make_due(session *s, part *p, part_state state)
 {
@@ -178,6 +173,8 @@ void session_tick(session *s, uint64_t now_ms)
         ask_about_what_is_late(s, now_ms);
     if (now_ms - s->said_ms >= SESSION_STALL_MS) {
         s->said_ms = now_ms;
+        if (s->unfit && !s->joined)
+            log_warning("the ps are at different steps; waiting for worker 0 to bring them together");
         say_what_is_missing(s, now_ms);
     }
 }

@@ -9,6 +9,12 @@
  * next forward pass needs first. The last message to every ps waits until the whole gradient has been judged,
  * so that all shards treat it alike wherever its slices live.
  *
+ * A ps that restarts, or goes back to an earlier step with the others (ps/shard.h), is found out by what it
+ * refuses, and all are asked anew where they are. If they know of everything that this member has an answer
+ * for, what is unanswered is sent again and nobody notices. Else all operations end with PS_EROLLBACK, and
+ * the trainer goes on from where the ps are. Of synchronous workers that of rank 0 brings together ps that
+ * are at different steps.
+ *
  * Memory that is lent: gradients travel from where they are. The caller must leave them alone until
  * session_finished says so, which is when all answers are in and no message holds a reference any more. Those
  * of tensors that travel in another codec than fp32 are encoded once per push, into memory of the session's.
@@ -57,6 +63,7 @@ typedef struct {
     bool nonfinite, after_finish;
     bool by_tensor;    /* pushes: no gradient is complete yet; session_ready and session_judge will follow */
     bool judged_first; /* ... and nothing leaves before session_judge; always so if a residual is kept */
+    bool exact;        /* pulls: of version `step`, which all ps have (session_joined) */
     const float *const *gradients; /* per tensor of the table; the array is copied, the floats are lent */
     float *const *weights;         /* per tensor; pulled weights are written there */
 } session_request;
@@ -74,6 +81,8 @@ typedef struct {
     uint64_t bytes_copied; /* by the session: weights into their place */
     uint64_t requests;     /* repeats not included */
     uint64_t resent;
+    uint64_t received; /* messages, of whatever kind */
+    uint64_t rollbacks;
 } session_counters;
 
 /* Names an operation until it is collected. */
@@ -89,7 +98,8 @@ void session_destroy(session **s);
 
 /* ---- operations ---- */
 
-/* Starts an operation. Messages go out once the ps in question has said WELCOME. PS_ELIMIT if
+/* Starts an operation. Messages go out once all ps have said WELCOME. PS_EROLLBACK until session_resume;
+ * PS_ELIMIT if
  * SESSION_OPERATIONS_MAX are outstanding; PS_ESTATE for a push while the gradient of one before it is not
  * judged, since pushes leave in the order of their steps; PS_ENOMEM. */
 ps_status session_submit(session *s, const session_request *request, session_ticket *ticket);
@@ -128,8 +138,14 @@ bool session_is_waiting(const session *s);
 
 /* ---- members ---- */
 
-/* All ps have said WELCOME. `step`: the step after which this member goes on. */
+/* All ps have said WELCOME, and fit together. `step`: the step after which this member goes on. */
 bool session_joined(const session *s, uint64_t *step);
+
+/* All operations have ended with PS_EROLLBACK, and no other is taken. */
+bool session_rolled_back(const session *s);
+
+/* The trainer has heard of that, and collected them all. */
+void session_resume(session *s);
 
 /* Has this ps said WELCOME? */
 bool session_welcomed(const session *s, uint32_t server);

@@ -73,8 +73,9 @@ static void open_lanes(session *s, operation *op)
             .uncut = slices,
             .ready = whole ? slices : 0,
             .next = whole ? 0 : slices,
+            .linked = slices > 0 || finish,
         };
-        if (slices == 0 && !finish)
+        if (!op->lanes[server].linked)
             continue;
         op->open_lanes++;
         TAILQ_INSERT_TAIL(&s->peers[server].lanes, &op->lanes[server], link);
@@ -85,6 +86,14 @@ static void copy_request(const session *s, const session_request *request, opera
 {
     size_t tensors = s->config.job->tensors.count;
     op->request = *request;
+    /* Until this worker pushes, nothing goes beyond the step at which it has joined, but for a step that some
+     * ps have applied already and others have not. */
+    bool first_pull = request->type == WIRE_PULL && request->step == 0 && !request->after_finish &&
+                      s->config.role == WIRE_WORKER && !s->has_pushed;
+    if (first_pull && s->config.job->mode == CONSISTENCY_SYNC && s->config.job->backup_workers == 0) {
+        op->request.step = s->step;
+        op->request.exact = true;
+    }
     if (request->gradients)
         memcpy(op->gradients, request->gradients, tensors * sizeof *op->gradients);
     if (request->weights) {
@@ -102,6 +111,8 @@ static void copy_request(const session *s, const session_request *request, opera
 ps_status session_submit(session *s, const session_request *request, session_ticket *ticket)
 {
     bool push = request->type == WIRE_PUSH_PULL || request->type == WIRE_PUSH;
+    if (s->rolled_back)
+        return PS_EROLLBACK;
     if (s->free_count == 0)
         return PS_ELIMIT;
     if (push && s->unjudged)
@@ -110,6 +121,7 @@ ps_status session_submit(session *s, const session_request *request, session_tic
     if (!op->lanes && allocate_arrays(s, op) != PS_OK)
         return PS_ENOMEM;
     s->free_count--;
+    s->has_pushed |= push;
     op->used = true;
     op->part_count = op->parts_done = 0;
     op->failure.status = PS_OK;
@@ -144,6 +156,8 @@ ps_status session_ready(session *s, session_ticket ticket, uint32_t first, uint3
 {
     operation *op = &s->operations[ticket];
     uint32_t tensors = s->config.job->tensors.count;
+    if (op->failure.status == PS_EROLLBACK)
+        return PS_EROLLBACK;
     if (op->judged || first > tensors || count > tensors - first)
         return PS_EINVAL;
     for (uint32_t t = first; t < first + count; t++)
@@ -157,10 +171,39 @@ ps_status session_ready(session *s, session_ticket ticket, uint32_t first, uint3
 void session_judge(session *s, session_ticket ticket, bool nonfinite, float clip_factor)
 {
     operation *op = &s->operations[ticket];
+    if (op->failure.status == PS_EROLLBACK)
+        return;
     assert(!op->judged && op->unready == 0);
     op->judged = true;
     op->request.nonfinite = nonfinite;
     op->request.clip_factor = clip_factor;
+    s->unjudged = NULL;
+}
+
+/* ---- going back ---- */
+
+static void abandon(session *s, operation *op, const ps_error *why)
+{
+    for (uint32_t server = 0; op->open_lanes > 0 && server < s->config.job->servers; server++) {
+        lane *l = &op->lanes[server];
+        if (!l->linked)
+            continue;
+        TAILQ_REMOVE(&s->peers[server].lanes, l, link);
+        l->linked = false;
+        op->open_lanes--;
+    }
+    op->failure = *why;
+    op->judged = true;
+}
+
+void session_abandon_all(session *s, const ps_error *why)
+{
+    part *p;
+    while ((p = TAILQ_FIRST(&s->open)))
+        session_close_part(s, p);
+    for (uint32_t i = 0; i < SESSION_OPERATIONS_MAX; i++)
+        if (s->operations[i].used)
+            abandon(s, &s->operations[i], why);
     s->unjudged = NULL;
 }
 

@@ -7,12 +7,7 @@
 static void finish_part(session *s, part *p, const wire_message *answer)
 {
     operation *op = p->operation;
-    if (p->state != PART_SENT)
-        TAILQ_REMOVE(&s->peers[p->server].due, p, due);
-    TAILQ_REMOVE(&s->open, p, open);
-    s->peers[p->server].open_parts--;
-    p->state = PART_DONE;
-    op->parts_done++;
+    session_close_part(s, p);
     if (answer->step > op->result.step)
         op->result.step = answer->step;
     if (answer->examples_total < op->result.examples_total)
@@ -59,28 +54,6 @@ static void take_weights(session *s, const part *p, const wire_message *answer)
     s->counters.bytes_pulled += bytes;
 }
 
-static void handle_welcome(session *s, uint32_t server, const wire_message *welcome)
-{
-    peer *from = &s->peers[server];
-    if (from->welcomed) {
-        if (welcome->incarnation != from->incarnation)
-            session_fail(s, server, PS_EPEER, "it has restarted and lost its state");
-        return;
-    }
-    if (welcome->job != s->fingerprint) {
-        session_fail(s, server, PS_EMISMATCH, "it serves another job");
-        return;
-    }
-    from->welcomed = true;
-    from->incarnation = welcome->incarnation;
-    from->step = welcome->step;
-    from->reads_ours = welcome->reads_memory;
-    from->read_by_us = welcome->readable;
-    s->unwelcomed--;
-    log_info("joined ps/%u at step %llu%s", server, (unsigned long long)welcome->step,
-             from->reads_ours && from->read_by_us ? ", sharing memory" : "");
-}
-
 /* A refusal after which no ps can do anything for this process. */
 static bool ends_job(ps_status status)
 {
@@ -95,6 +68,17 @@ static void handle_refusal(session *s, part *p, const wire_message *refusal)
     finish_part(s, p, refusal);
     if (ends_job(status)) /* the other ps may wait for a step that never comes */
         session_fail(s, p->server, status, why);
+}
+
+/* This ps must not come back to a step before the one that it has answered. */
+static void acknowledge(session *s, const part *p, const wire_message *answer)
+{
+    const uint64_t asked = p->operation->request.step;
+    const uint64_t step = answer->step > asked ? answer->step : asked;
+    const bool sync = s->config.job->mode == CONSISTENCY_SYNC;
+    peer *from = &s->peers[p->server];
+    if (from->acknowledged < (sync ? step : asked))
+        from->acknowledged = sync ? step : asked;
 }
 
 static void handle_answer(session *s, part *p, const wire_message *answer)
@@ -116,11 +100,14 @@ static void handle_answer(session *s, part *p, const wire_message *answer)
             return;
         }
         take_weights(s, p, answer);
+        acknowledge(s, p, answer);
         finish_part(s, p, answer);
         break;
     case WIRE_ACK:
-        if (!wants_weights)
-            finish_part(s, p, answer);
+        if (wants_weights)
+            break;
+        acknowledge(s, p, answer);
+        finish_part(s, p, answer);
         break;
     case WIRE_RESEND:
         if (p->state != PART_TO_SEND)
@@ -134,7 +121,10 @@ static void handle_answer(session *s, part *p, const wire_message *answer)
                  answer->text ? answer->text : "");
         break;
     case WIRE_ERROR:
-        handle_refusal(s, p, answer);
+        if (answer->status != PS_EREJOIN)
+            handle_refusal(s, p, answer);
+        else if (s->joined)
+            session_rejoin(s);
         break;
     default:
         break;
@@ -144,17 +134,20 @@ static void handle_answer(session *s, part *p, const wire_message *answer)
 void session_receive(session *s, uint32_t server, wire_message **message)
 {
     const wire_message *m = *message;
+    s->counters.received++;
     if (m->role != WIRE_PS || m->index != server) {
         session_fail(s, server, PS_EMISMATCH, "at its address answers another process");
     } else if (m->type == WIRE_WELCOME) {
-        handle_welcome(s, server, m);
-    } else if (m->type == WIRE_ERROR && m->request == 0) {
-        session_fail(s, server, m->status, m->text ? m->text : "refused HELLO without a reason");
+        session_handle_welcome(s, server, m);
     } else {
         part *p = session_find_part(s, m->request);
-        if (p && p->server == server)
+        const bool ours = p && p->server == server;
+        if (!ours && m->type == WIRE_ERROR)
+            session_handle_member_error(s, server, m);
+        else if (ours && (m->type == WIRE_ERROR || m->incarnation == s->peers[server].incarnation))
             handle_answer(s, p, m);
-        if (m->type == WIRE_WEIGHTS && m->settled > s->peers[server].taken)
+        if (m->type == WIRE_WEIGHTS && m->settled > s->peers[server].taken &&
+            m->incarnation == s->peers[server].incarnation)
             s->peers[server].taken = m->settled;
     }
     wire_destroy(message);

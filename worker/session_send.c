@@ -59,6 +59,7 @@ static void advance(session *s, lane *l, const part *cut, const gathered *found)
     if (l->uncut > 0)
         return;
     TAILQ_REMOVE(&s->peers[l->server].lanes, l, link);
+    l->linked = false;
     op->open_lanes--;
 }
 
@@ -99,7 +100,7 @@ static part *cut_part(session *s, lane *l, uint64_t now_ms)
 
 /* ---- messages ---- */
 
-static wire_message *stamp(const session *s, uint32_t server, wire_message *m, uint64_t request)
+wire_message *session_stamp(const session *s, uint32_t server, wire_message *m, uint64_t request)
 {
     if (!m)
         return NULL;
@@ -109,22 +110,7 @@ static wire_message *stamp(const session *s, uint32_t server, wire_message *m, u
     m->incarnation = s->config.incarnation;
     m->request = request;
     m->settled = s->peers[server].taken;
-    return m;
-}
-
-static wire_message *make_hello(const session *s, uint32_t server)
-{
-    wire_message *m = stamp(s, server, wire_create(WIRE_HELLO, 0), 0);
-    if (!m)
-        return NULL;
-    m->job = 0;
-    m->receiver = server;
-    m->hello = calloc(1, sizeof *m->hello);
-    if (!m->hello || job_copy(s->config.job, m->hello) != PS_OK) {
-        free(m->hello);
-        m->hello = NULL;
-        wire_destroy(&m);
-    }
+    m->epoch = s->epoch;
     return m;
 }
 
@@ -142,12 +128,13 @@ static wire_message *make_request(session *s, const part *p)
 {
     operation *op = p->operation;
     const session_request *request = &op->request;
-    wire_message *m = stamp(s, p->server, wire_create(request->type, p->count), p->request);
+    wire_message *m = session_stamp(s, p->server, wire_create(request->type, p->count), p->request);
     if (!m)
         return NULL;
     bool push = request->type == WIRE_PUSH || request->type == WIRE_PUSH_PULL;
     m->step = request->step;
     m->after_finish = request->after_finish;
+    m->exact = request->exact;
     m->reads_memory = s->peers[p->server].read_by_us && p->sent == 0;
     /* A PUSH in synchronous mode is acknowledged before the shard has read it. */
     bool read_when_answered = request->type != WIRE_PUSH || s->config.job->mode != CONSISTENCY_SYNC;
@@ -194,7 +181,8 @@ static wire_message *send_part(session *s, part *p, uint64_t now_ms)
 {
     peer *to = &s->peers[p->server];
     bool asks = p->state == PART_TO_QUERY;
-    wire_message *m = asks ? stamp(s, p->server, wire_create(WIRE_QUERY, 0), p->request) : make_request(s, p);
+    wire_message *m =
+        asks ? session_stamp(s, p->server, wire_create(WIRE_QUERY, 0), p->request) : make_request(s, p);
     if (asks)
         to->waits_for[0] = '\0';
     if (!m)
@@ -215,7 +203,7 @@ static wire_message *settle(const session *s, uint32_t server)
     peer *to = &s->peers[server];
     if (to->open_parts == 0 || to->taken_bytes < SESSION_SETTLE_BYTES)
         return NULL;
-    wire_message *m = stamp(s, server, wire_create(WIRE_SETTLE, 0), 0);
+    wire_message *m = session_stamp(s, server, wire_create(WIRE_SETTLE, 0), 0);
     if (m)
         to->taken_bytes = 0;
     return m;
@@ -226,12 +214,8 @@ static wire_message *settle(const session *s, uint32_t server)
 wire_message *session_next(session *s, uint32_t server, uint64_t now_ms)
 {
     peer *to = &s->peers[server];
-    if (!to->welcomed) {
-        if (now_ms < to->hello_at_ms || s->failure.status != PS_OK)
-            return NULL;
-        to->hello_at_ms = now_ms + to->hello_after_ms;
-        return make_hello(s, server);
-    }
+    if (!s->joined)
+        return session_next_hello(s, server, now_ms);
     part *p = TAILQ_FIRST(&to->due);
     for (lane *l = TAILQ_FIRST(&to->lanes); l && !p; l = TAILQ_NEXT(l, link))
         p = cut_part(s, l, now_ms);

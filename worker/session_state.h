@@ -1,6 +1,7 @@
 /* session_state.h - a session's state, and what its sources share. Private to worker/session*.c:
  *
- *   session.c             members and time: joining, what is asked about, what is said to wait
+ *   session.c             life and time: what is asked about, what is said to wait
+ *   session_members.c     joining, finding out that a ps has restarted, and going back together
  *   session_operations.c  what the trainer starts, waits for and collects
  *   session_send.c        cuts operations into parts and makes their messages
  *   session_receive.c     takes answers in
@@ -50,6 +51,7 @@ typedef struct lane {
     uint32_t ready;       /* those of them that may be sent */
     uint64_t ready_bytes; /* ... and their bytes */
     uint32_t next;        /* no slice with a lower ordinal is ready */
+    bool linked;          /* in its peer's list */
 } lane;
 
 typedef TAILQ_HEAD(lane_list, lane) lane_list;
@@ -79,10 +81,12 @@ struct operation {
 
 typedef struct {
     bool welcomed;
-    uint64_t incarnation;
-    uint64_t hello_at_ms; /* when HELLO is due again; 0: at once */
+    uint64_t incarnation;         /* 0: it has never said WELCOME */
+    uint64_t epoch, step, oldest; /* as it said in its last WELCOME */
+    bool reborn;           /* since the session had joined: it may have forgotten what it had answered */
+    uint64_t acknowledged; /* the last step that it must know of: pushed there and answered, or joined at */
+    uint64_t hello_at_ms;  /* when HELLO, or RESTORE, is due again; 0: at once */
     uint32_t hello_after_ms;
-    uint64_t step;
     bool reads_ours, read_by_us; /* it can map our memory, we its */
     uint32_t open_parts;
     uint64_t taken;                    /* highest number of the WEIGHTS that came from it */
@@ -101,6 +105,19 @@ struct session {
     uint64_t said_ms;     /* 0 until the first tick */
     uint64_t query_at_ms; /* no part is to be asked about before */
     uint32_t unwelcomed;
+    bool joined;          /* all have said WELCOME, and fit together */
+    bool rolled_back;     /* ... at an earlier step: no operation until session_resume */
+    bool unfit;           /* all had said WELCOME, but do not fit together */
+    bool doubtful;        /* ... in the round before this one */
+    uint64_t oldest_seen; /* the highest `oldest` of that round */
+    uint32_t round;       /* of HELLOs, 1 to SESSION_OPERATIONS_MAX - 1: their request number */
+    bool has_place;       /* it has joined before: `step` and what is acknowledged mean something */
+    bool has_pushed;      /* since it joined */
+    uint64_t step, epoch; /* where it joined */
+    struct {
+        uint64_t request; /* 0: nothing is being restored */
+        uint64_t epoch, step;
+    } restoring;            /* by the chief */
     uint32_t parts_max;     /* of an operation */
     uint32_t *slice_counts; /* (tensors) */
     peer *peers;            /* (servers) */
@@ -120,10 +137,34 @@ void session_operation_fini(operation *op);
 /* The unanswered part of that number, or NULL. */
 part *session_find_part(session *s, uint64_t request);
 
+/* Ends all operations, unanswered, with that failure; what is lent comes back as messages let go of it. */
+void session_abandon_all(session *s, const ps_error *why);
+
+/* ---- session_members.c ---- */
+
+void session_handle_welcome(session *s, uint32_t server, const wire_message *welcome);
+
+/* An ERROR that answers no part: to HELLO, SETTLE or RESTORE. */
+void session_handle_member_error(session *s, uint32_t server, const wire_message *refusal);
+
+/* A ps may have restarted, or gone to another step: asks all of them anew. */
+void session_rejoin(session *s);
+
+/* HELLO or RESTORE, if one is due to a ps that has not said WELCOME. */
+wire_message *session_next_hello(session *s, uint32_t server, uint64_t now_ms);
+
+/* ---- session_send.c ---- */
+
+/* Fills in what every message carries; passes NULL on. */
+wire_message *session_stamp(const session *s, uint32_t server, wire_message *m, uint64_t request);
+
 /* ---- session.c ---- */
 
 /* Nothing more can be done; the first reason counts. */
 void session_fail(session *s, uint32_t server, ps_status status, const char *why);
+
+/* Takes a part out of the lists: it is done. */
+void session_close_part(session *s, part *p);
 
 /* Has the part sent, or asked about, before what its ps has not been sent yet. */
 void session_make_due(session *s, part *p, part_state state);

@@ -51,8 +51,8 @@ typedef struct {
     float **tensor_gradients;
     double loss_sum; /* of the rows since the last report */
     uint64_t loss_rows;
-    double loss; /* mean over the rows of the last report */
-    double started, train_seconds;
+    double loss;                   /* mean over the rows of the last report */
+    double started, train_seconds; /* started: 0 until it has */
     double report_at;
     uint64_t report_examples; /* examples_total at the last report */
     uint64_t first_examples;  /* examples_total when this process joined */
@@ -281,14 +281,29 @@ static void say_how_it_communicated(const trainer *t)
              (unsigned long long)done.resent);
 }
 
-static ps_status train(trainer *t, ps_error *error)
+/* At the start, and after the ps have gone back. */
+static ps_status begin_where_joined(trainer *t, ps_error *error)
 {
     ps_result result;
     ps_status status = setup_pull(&t->setup, false, &result, error);
-    uint64_t step = t->step = ps_joined_step(t->setup.client);
-    t->examples_total = t->first_examples = t->report_examples = result.examples_total;
-    t->started = t->report_at = clock_monotonic_seconds();
+    if (status != PS_OK)
+        return status;
+    t->pending = false;
+    t->step = ps_joined_step(t->setup.client);
+    t->examples_total = t->report_examples = result.examples_total;
+    t->report_at = clock_monotonic_seconds();
+    if (t->started > 0)
+        return PS_OK;
+    t->started = t->report_at;
+    t->first_examples = result.examples_total;
     t->log_at_ms = clock_monotonic_ms();
+    return PS_OK;
+}
+
+static ps_status train(trainer *t, ps_error *error)
+{
+    ps_status status = begin_where_joined(t, error);
+    uint64_t step = t->step;
     while (status == PS_OK && step < t->steps) {
         uint64_t before = step;
         status = do_step(t, ++step, error);
@@ -321,12 +336,47 @@ static ps_status conclude(trainer *t, ps_error *error)
                              t->setup.weights, t->model_path, sizeof t->model_path, error);
     if (status != PS_OK)
         return status;
+    return PS_OK;
+}
+
+/* Everyone has done his part, and the model is there. */
+static void tell_result(const trainer *t)
+{
     double rate = (double)(t->examples_total - t->first_examples) / t->train_seconds;
     log_info("trained %llu steps in %.1f s, %.0f images/s; model in %s", (unsigned long long)t->step,
              t->train_seconds, rate, t->model_path);
     report_done(&t->report, t->step, t->evaluation.accuracy, t->evaluation.loss,
                 clock_monotonic_seconds() - t->started, t->train_seconds, rate, t->model_path);
-    return PS_OK;
+}
+
+/* From where this worker has joined to the end of the job. */
+static ps_status run_to_the_end(trainer *t, ps_error *error)
+{
+    ps_status status = train(t, error);
+    if (status == PS_EROLLBACK)
+        return status;
+    say_how_it_communicated(t);
+    if (status == PS_OK && t->chief)
+        status = conclude(t, error);
+    if (status == PS_OK)
+        status = setup_finish(&t->setup, error);
+    if (status == PS_OK && t->chief)
+        tell_result(t);
+    return status;
+}
+
+/* A ps was lost, and those that are there go on from an earlier step: so does this worker, as often as need
+ * be. */
+static ps_status run_and_go_back(trainer *t, ps_error *error)
+{
+    ps_status status = run_to_the_end(t, error);
+    while (status == PS_EROLLBACK) {
+        log_warning("step %llu: %s", (unsigned long long)t->step, error->text);
+        status = ps_join(t->setup.client, t->options->join_timeout_ms, error);
+        if (status == PS_OK)
+            status = run_to_the_end(t, error);
+    }
+    return status;
 }
 
 ps_status trainer_run(const worker_options *options, const cluster_spec *cluster,
@@ -344,13 +394,8 @@ ps_status trainer_run(const worker_options *options, const cluster_spec *cluster
     if (status == PS_OK) {
         report_start(&t->report, cluster_role_name(cluster->role), ps_job(t->setup.client), options->epochs,
                      t->steps, t->steps_per_epoch, t->sampler.rows);
-        status = train(t, error);
-        say_how_it_communicated(t);
+        status = run_and_go_back(t, error);
     }
-    if (status == PS_OK && t->chief)
-        status = conclude(t, error);
-    if (status == PS_OK)
-        status = setup_finish(&t->setup, error);
     fini(t);
     free(t);
     return status;

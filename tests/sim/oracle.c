@@ -32,7 +32,7 @@ typedef struct {
     uint64_t request;
     bool open; /* it has reached the shard and waits for an answer */
     uint64_t step;
-    bool after_finish;
+    bool after_finish, exact;
     uint32_t worker; /* UINT32_MAX: an evaluator */
     uint64_t incarnation;
 } asked;
@@ -53,6 +53,7 @@ struct oracle {
     uint64_t computed[SCENARIO_WORKERS_MAX]; /* step of the share below */
     replica_share shares[SCENARIO_WORKERS_MAX];
     float *gradients; /* (workers, elements) */
+    float *previous;  /* (elements) the weights of each shard before its last step */
     shard_model shards[SCENARIO_SERVERS_MAX];
 };
 
@@ -67,7 +68,9 @@ ps_status oracle_create(const scenario *s, const partition *p, oracle **out)
     ps_status status = replica_init(&o->replica, &s->job);
     if (status == PS_OK)
         o->gradients = malloc(s->job.workers * o->replica.elements * sizeof(float));
-    if (!o->gradients) {
+    if (status == PS_OK)
+        o->previous = calloc(o->replica.elements, sizeof(float));
+    if (!o->gradients || !o->previous) {
         oracle_destroy(out);
         return PS_ENOMEM;
     }
@@ -89,6 +92,7 @@ void oracle_destroy(oracle **handle)
             free(o->shards[i].asked[a]);
     replica_fini(&o->replica);
     free(o->gradients);
+    free(o->previous);
     free(o);
 }
 
@@ -107,6 +111,26 @@ static bool is_sync(const oracle *o)
     return o->scenario->job.mode == CONSISTENCY_SYNC;
 }
 
+static const slice *slice_of(const oracle *o, uint32_t server, uint32_t ordinal)
+{
+    const partition *p = o->partition;
+    return &p->slices[p->server_slices[p->server_first[server] + ordinal]];
+}
+
+static uint64_t place_of(const oracle *o, const slice *cut)
+{
+    return toy_offset(&o->scenario->job, cut->tensor) + cut->offset;
+}
+
+static void keep_previous(oracle *o, uint32_t server)
+{
+    for (uint32_t i = 0; i < o->shards[server].slices; i++) {
+        const slice *cut = slice_of(o, server, i);
+        memcpy(o->previous + place_of(o, cut), o->replica.weights + place_of(o, cut),
+               cut->count * sizeof(float));
+    }
+}
+
 static void apply(oracle *o, uint32_t server, uint64_t step, const uint32_t *workers, uint32_t count)
 {
     shard_model *m = &o->shards[server];
@@ -116,16 +140,15 @@ static void apply(oracle *o, uint32_t server, uint64_t step, const uint32_t *wor
         m->workers[workers[i]].waiting = false;
     }
     m->applied++;
+    keep_previous(o, server);
     uint64_t examples = replica_examples(shares, count);
     if (examples == 0)
         return;
     m->examples += examples;
     m->updates++;
     for (uint32_t i = 0; i < m->slices; i++) {
-        const partition *p = o->partition;
-        const slice *cut = &p->slices[p->server_slices[p->server_first[server] + i]];
-        replica_apply(&o->replica, toy_offset(&o->scenario->job, cut->tensor) + cut->offset, cut->count,
-                      shares, count, step, m->updates);
+        const slice *cut = slice_of(o, server, i);
+        replica_apply(&o->replica, place_of(o, cut), cut->count, shares, count, step, m->updates);
     }
 }
 
@@ -219,6 +242,7 @@ static void remember(oracle *o, uint32_t server, uint32_t address, const wire_me
         .open = true,
         .step = m->step,
         .after_finish = m->after_finish,
+        .exact = m->exact,
         .worker = m->role == WIRE_WORKER ? m->index : UINT32_MAX,
         .incarnation = m->incarnation,
     };
@@ -291,7 +315,8 @@ static ps_status check_weights(const oracle *o, uint32_t server, const wire_mess
 {
     for (uint32_t i = 0; i < weights->slice_count; i++) {
         const slice *cut = &o->partition->slices[weights->slices[i]];
-        const float *expected = o->replica.weights + toy_offset(&o->scenario->job, cut->tensor) + cut->offset;
+        const float *version = weights->exact ? o->previous : o->replica.weights;
+        const float *expected = version + place_of(o, cut);
         size_t bytes = cut->count * sizeof(float);
         if (buffer_size(weights->payloads[i]) != bytes ||
             memcmp(buffer_bytes(weights->payloads[i]), expected, bytes) != 0)
@@ -398,17 +423,22 @@ static ps_status check_permission(const oracle *o, uint32_t server, const asked 
     return PS_OK;
 }
 
-static ps_status check_version(const oracle *o, uint32_t server, const wire_message *answer, ps_error *error)
+/* Of the version before the current one only where that was asked for. */
+static ps_status check_version(const oracle *o, uint32_t server, const asked *request,
+                               const wire_message *answer, ps_error *error)
 {
     const shard_model *m = &o->shards[server];
+    const uint64_t version = m->applied - answer->exact;
+    if (answer->exact && !(request->exact && request->step == version))
+        return ps_fail(error, PS_EINTERNAL, "ps/%u gives out version %llu, which nobody has asked for",
+                       server, (unsigned long long)version);
     bool finished = all_finished(o, server, UINT32_MAX);
-    if (answer->step != m->applied || answer->examples_total != m->examples ||
-        answer->job_finished != finished)
+    if (answer->step != version || answer->examples_total != m->examples || answer->job_finished != finished)
         return ps_fail(
             error, PS_EINTERNAL,
             "ps/%u says version %llu, %llu examples, %s; it should be at version %llu, %llu examples, %s",
             server, (unsigned long long)answer->step, (unsigned long long)answer->examples_total,
-            answer->job_finished ? "finished" : "at work", (unsigned long long)m->applied,
+            answer->job_finished ? "finished" : "at work", (unsigned long long)version,
             (unsigned long long)m->examples, finished ? "finished" : "at work");
     return PS_OK;
 }
@@ -428,7 +458,7 @@ ps_status oracle_check_answer(oracle *o, uint32_t server, uint32_t address, cons
         request->open = false;
     if (answer->type == WIRE_WELCOME)
         return check_welcome(o, server, request, answer, error);
-    status = check_version(o, server, answer, error);
+    status = check_version(o, server, request, answer, error);
     if (status == PS_OK && settles)
         status = check_permission(o, server, request, answer, error);
     if (status == PS_OK && settles)

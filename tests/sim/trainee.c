@@ -376,19 +376,7 @@ wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms)
 
 bool trainee_may_restart(const trainee *t)
 {
-    if (t->config.scenario->job.servers == 1)
-        return t->phase != PHASE_DONE;
-    switch (t->phase) {
-    case PHASE_JOINING:
-    case PHASE_STARTING:
-    case PHASE_COMPUTING:
-        return true;
-    case PHASE_CONCLUDING:
-    case PHASE_FINISHING:
-        return !of_worker(t)->leaves_early;
-    default:
-        return false;
-    }
+    return t->phase != PHASE_DONE;
 }
 
 uint64_t trainee_step(const trainee *t)

@@ -149,8 +149,7 @@ static inline wire_message *make_weights(bench *b, uint32_t server, uint64_t req
 static inline void join_all(bench *b)
 {
     for (uint32_t server = 0; server < b->job.servers; server++) {
-        take_request(b, server, 0, WIRE_HELLO);
-        give_plain(b, server, WIRE_WELCOME, 0);
+        give_plain(b, server, WIRE_WELCOME, take_request(b, server, 0, WIRE_HELLO));
     }
 }
 

@@ -8,7 +8,7 @@ static void join_sharing(bench *b, bool reads_ours, bool read_by_us)
 {
     for (uint32_t server = 0; server < b->job.servers; server++) {
         take_request(b, server, 0, WIRE_HELLO);
-        wire_message *m = make_answer(b, server, WIRE_WELCOME, 0, 0);
+        wire_message *m = make_answer(b, server, WIRE_WELCOME, 1, 0);
         m->reads_memory = reads_ours;
         m->readable = read_by_us;
         m->segment_count = 1;

@@ -145,9 +145,9 @@ static void request_without_hello_is_refused(void **state)
     shard_bench b;
     bench_open(&b, 1, 2, 100);
     wire_message *m = bench_request(&b, WIRE_PULL, WIRE_WORKER, 0, 0, 0);
-    bench_refused(&b, m, PS_EPEER, "ps/0 has no job yet: it has restarted, or HELLO is missing");
+    bench_refused(&b, m, PS_EREJOIN, "ps/0 has no job yet: it has restarted, or HELLO is missing");
     bench_join(&b, WIRE_WORKER, 0);
-    bench_refused(&b, bench_pull(&b, WIRE_WORKER, 1, 0), PS_EPEER,
+    bench_refused(&b, bench_pull(&b, WIRE_WORKER, 1, 0), PS_EREJOIN,
                   "PULL of worker 1 comes from a process that is not its current one");
     m = bench_pull(&b, WIRE_WORKER, 0, 0);
     m->job++;

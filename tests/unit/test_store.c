@@ -25,6 +25,7 @@ static void open_bench(bench *b, uint64_t elements)
     job_sample(&b->job, 1, 2, elements);
     assert_int_equal(partition_init(&b->map, &b->job, NULL), PS_OK);
     assert_int_equal(store_create(&b->job, &b->map, 0, memory, NULL, &b->store), PS_OK);
+    store_initialize(b->store);
 }
 
 static void close_bench(bench *b)
@@ -80,6 +81,7 @@ static void initial_values_are_those_of_the_tensor_wherever_it_is_cut(void **sta
     for (uint32_t server = 0; server < 3; server++) {
         store *s;
         assert_int_equal(store_create(&job, &map, server, memory, NULL, &s), PS_OK);
+        store_initialize(s);
         for (uint32_t i = 0; i < partition_server_count(&map, server); i++) {
             const slice *cut = &map.slices[map.server_slices[map.server_first[server] + i]];
             assert_int_equal(buffer_size(store_weights(s, i)), cut->count * sizeof(float));
@@ -296,6 +298,7 @@ static void train_awkwardly(int kind, crew *threads, float weights[AWKWARD_STEPS
     uint32_t slices = partition_server_count(&map, 0);
     assert_true(slices <= AWKWARD_SLICES_MAX);
     assert_int_equal(store_create(&job, &map, 0, memory, threads, &s), PS_OK);
+    store_initialize(s);
     assert_int_equal(copy_weights(s, slices, weights[0]), AWKWARD_ELEMENTS);
     numbers n = {1};
     for (int t = 1; t <= AWKWARD_STEPS; t++) {
@@ -348,6 +351,7 @@ static void more_threads_than_elements_do_no_harm(void **state)
     open_bench(&b, 3);
     store_destroy(&b.store);
     assert_int_equal(store_create(&b.job, &b.map, 0, memory, c, &b.store), PS_OK);
+    store_initialize(b.store);
     assert_int_equal(apply(&b, 2), PS_OK);
     assert_holds(store_weights(b.store, 0), -2);
     close_bench(&b);

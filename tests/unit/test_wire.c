@@ -10,8 +10,8 @@
 #include "tests/unit/job_sample.h"
 #include "tests/unit/torture.h"
 
-static const wire_type requests[] = {WIRE_HELLO,  WIRE_PUSH_PULL, WIRE_PUSH,  WIRE_PULL,
-                                     WIRE_FINISH, WIRE_QUERY,     WIRE_SETTLE};
+static const wire_type requests[] = {WIRE_HELLO,  WIRE_PUSH_PULL, WIRE_PUSH,   WIRE_PULL,
+                                     WIRE_FINISH, WIRE_QUERY,     WIRE_SETTLE, WIRE_RESTORE};
 static const wire_type answers[] = {WIRE_WELCOME, WIRE_WEIGHTS, WIRE_ACK,
                                     WIRE_PENDING, WIRE_RESEND,  WIRE_ERROR};
 enum { REQUESTS = sizeof requests / sizeof *requests, ANSWERS = sizeof answers / sizeof *answers };
@@ -50,6 +50,9 @@ static wire_message *full_message(wire_type type, bool from_worker)
     m->status = PS_EPEER;
     m->settled = UINT64_MAX - 9;
     m->reads_memory = true;
+    m->epoch = 1 + (uint64_t)UINT32_MAX;
+    m->oldest = UINT64_MAX - 3;
+    m->exact = true;
     wire_set_text(m, "worker 1 is late");
     if (type == WIRE_HELLO)
         m->hello = new_job();
@@ -91,6 +94,9 @@ static void assert_same_message(const wire_message *a, const wire_message *b)
     assert_int_equal(a->status, b->status);
     assert_true(a->settled == b->settled);
     assert_int_equal(a->reads_memory, b->reads_memory);
+    assert_true(a->epoch == b->epoch);
+    assert_true(a->oldest == b->oldest);
+    assert_int_equal(a->exact, b->exact);
     assert_string_equal(a->text ? a->text : "", b->text ? b->text : "");
     assert_int_equal(!a->hello, !b->hello);
     if (a->hello)
@@ -281,7 +287,7 @@ static void types_and_roles_have_names(void **state)
     (void)state;
     assert_string_equal(wire_type_name(WIRE_PUSH_PULL), "PUSH_PULL");
     assert_string_equal(wire_type_name(WIRE_ERROR), "ERROR");
-    assert_string_equal(wire_type_name((wire_type)8), "?");
+    assert_string_equal(wire_type_name((wire_type)9), "?");
     assert_string_equal(wire_role_name(WIRE_PS), "ps");
     assert_string_equal(wire_role_name(WIRE_WORKER), "worker");
     assert_string_equal(wire_role_name(WIRE_EVALUATOR), "evaluator");
@@ -368,8 +374,8 @@ static void unknown_types_and_roles_are_refused(void **state)
     Penstock__Header h = push_header();
     h.type = PENSTOCK__MESSAGE_TYPE__MESSAGE_NONE;
     assert_refused(&h, 2, "message type 0 is unknown");
-    h.type = (Penstock__MessageType)8;
-    assert_refused(&h, 2, "message type 8 is unknown");
+    h.type = (Penstock__MessageType)9;
+    assert_refused(&h, 2, "message type 9 is unknown");
     h.type = (Penstock__MessageType)-1;
     assert_refused(&h, 2, "message type -1 is unknown");
     h = push_header();
@@ -727,6 +733,9 @@ static void header_cut_anywhere_is_no_other_message(void **state)
     wire_message *m = full_message(WIRE_HELLO, true);
     m->settled = 0; /* so that the job is the end, without which it is no HELLO */
     m->reads_memory = false;
+    m->epoch = 0;
+    m->oldest = 0;
+    m->exact = false;
     buffer *header;
     assert_int_equal(wire_encode(m, &header), PS_OK);
     for (size_t bytes = 1; bytes < buffer_size(header); bytes++) {
@@ -864,6 +873,9 @@ static wire_message *stored_message(wire_type type)
     wire_message *m = full_message(type, true);
     m->settled = 0; /* of a later version */
     m->reads_memory = false;
+    m->epoch = 0;
+    m->oldest = 0;
+    m->exact = false;
     if (type == WIRE_PUSH_PULL) {
         m->clip_factor = 0.5f;
         m->index = 2;

@@ -82,6 +82,9 @@ static inline uint8_t *wire_reference_pack(const wire_message *m, size_t *bytes)
         h.text = m->text;
     h.settled = m->settled;
     h.reads_memory = m->reads_memory;
+    h.epoch = m->epoch;
+    h.oldest = m->oldest;
+    h.exact = m->exact;
     wire_reference_add_lists(m, &lists, &h);
     if (m->hello)
         h.hello = wire_job_to_proto(m->hello);
@@ -148,7 +151,8 @@ static inline bool wire_reference_is_loose(const uint8_t *at, size_t left, bool 
         if (number == 0 || number >= 1 << 29)
             return true;
         const bool is_bool = number == HEADER_NONFINITE || number == HEADER_AFTER_FINISH ||
-                             number == HEADER_JOB_FINISHED || number == HEADER_READS_MEMORY;
+                             number == HEADER_JOB_FINISHED || number == HEADER_READS_MEMORY ||
+                             number == HEADER_EXACT;
         const bool is_list = number == HEADER_SLICE || number == HEADER_SLICE_BYTES ||
                              number == HEADER_SLICE_SEGMENT || number == HEADER_SLICE_OFFSET;
         if (!is_segment && is_bool && kind != WIRE_VARINT)
@@ -206,10 +210,11 @@ static inline const char *wire_reference_difference(const wire_header *h, const 
         return "another sender";
     if (m->request != p->request || m->step != p->step || m->examples != p->examples ||
         memcmp(&m->clip_factor, &p->clip_factor, sizeof m->clip_factor) != 0 ||
-        m->nonfinite != p->nonfinite || m->after_finish != p->after_finish || m->settled != p->settled)
+        m->nonfinite != p->nonfinite || m->after_finish != p->after_finish || m->settled != p->settled ||
+        m->epoch != p->epoch || m->exact != p->exact)
         return "another request";
     if (m->examples_total != p->examples_total || m->job_finished != p->job_finished ||
-        (int)m->status != p->status)
+        (int)m->status != p->status || m->oldest != p->oldest)
         return "another answer";
     if (strlen(p->text) != h->text_bytes || (h->text_bytes && memcmp(p->text, h->text, h->text_bytes) != 0))
         return "another text";

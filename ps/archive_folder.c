@@ -1,0 +1,252 @@
+/* archive_folder.c - see archive_folder.h.
+ *
+ * Threads: the shard's puts an image into `waiting`; the writer takes it from there. The lock guards what is
+ * named below it, and is never held while a file is touched. */
+#include "ps/archive_folder.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "ps/optimizer.h"
+
+enum { WRITER_NICE = 10 }; /* gives way to the arithmetic, but is not starved by it */
+
+typedef struct {
+    archive base;
+    char *folder;
+    uint32_t keep;
+    uint64_t damaged_low, damaged_high; /* no step from here to there could be loaded; 0: none */
+    pthread_t writer;
+    bool has_writer, has_lock;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    image *waiting; /* to be written next, or NULL */
+    bool writing, ending;
+    archive_counters counters;
+} archive_folder;
+
+/* ---- the writer ---- */
+
+static ps_status write_image(const archive_folder *a, const image *i, ps_error *error)
+{
+    checkpoint_source *slices = calloc(i->slices + 1, sizeof *slices);
+    if (!slices)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    buffer *const *next = i->arrays;
+    for (uint32_t ordinal = 0; ordinal < i->slices; ordinal++)
+        for (uint32_t k = 0; k <= i->slots; k++)
+            slices[ordinal].arrays[k] = buffer_bytes(*next++);
+    ps_status status =
+        checkpoint_write(a->folder, i->job, i->partition, i->server, &i->state, i->slots, slices, error);
+    free(slices);
+    return status;
+}
+
+/* True if the image is on the disk. */
+static bool keep_image(const archive_folder *a, const image *i)
+{
+    ps_error error;
+    uint64_t begun_ms = clock_monotonic_ms();
+    if (write_image(a, i, &error) != PS_OK) {
+        log_error("the checkpoint of step %llu could not be written: %s", (unsigned long long)i->state.step,
+                  error.text);
+        return false;
+    }
+    log_info("checkpoint of step %llu written in %llu ms", (unsigned long long)i->state.step,
+             (unsigned long long)(clock_monotonic_ms() - begun_ms));
+    if (checkpoint_prune(a->folder, a->keep, i->partition, i->server, &error) != PS_OK)
+        log_warning("old checkpoints could not be removed: %s", error.text);
+    return true;
+}
+
+static void *write_images(void *context)
+{
+    archive_folder *a = context;
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), WRITER_NICE);
+    pthread_mutex_lock(&a->lock);
+    for (;;) {
+        while (!a->waiting && !a->ending)
+            pthread_cond_wait(&a->changed, &a->lock);
+        image *i = a->waiting;
+        if (!i)
+            break;
+        a->waiting = NULL;
+        a->writing = true;
+        pthread_cond_signal(&a->changed);
+        pthread_mutex_unlock(&a->lock);
+        bool kept = keep_image(a, i);
+        image_destroy(&i);
+        pthread_mutex_lock(&a->lock);
+        *(kept ? &a->counters.kept : &a->counters.failed) += 1;
+        a->writing = false;
+    }
+    pthread_mutex_unlock(&a->lock);
+    return NULL;
+}
+
+/* ---- the shard's side ---- */
+
+static struct timespec in_patience(void)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += ARCHIVE_PATIENCE_MS / 1000;
+    return end;
+}
+
+static void folder_keep(archive *self, image **taken)
+{
+    archive_folder *a = (archive_folder *)self;
+    const struct timespec end = in_patience();
+    if ((*taken)->state.step >= a->damaged_low)
+        a->damaged_low = a->damaged_high = 0; /* it is written anew */
+    pthread_mutex_lock(&a->lock);
+    while (a->waiting && pthread_cond_timedwait(&a->changed, &a->lock, &end) != ETIMEDOUT)
+        ;
+    if (!a->waiting) {
+        a->waiting = *taken;
+        *taken = NULL;
+        pthread_cond_signal(&a->changed);
+    } else {
+        a->counters.dropped++;
+    }
+    pthread_mutex_unlock(&a->lock);
+    if (*taken)
+        log_error("the checkpoint of step %llu is left out: the disk has not kept up for %d s",
+                  (unsigned long long)(*taken)->state.step, ARCHIVE_PATIENCE_MS / 1000);
+    image_destroy(taken);
+}
+
+static bool folder_is_idle(const archive *self)
+{
+    archive_folder *a = (archive_folder *)(uintptr_t)self;
+    pthread_mutex_lock(&a->lock);
+    bool idle = !a->waiting && !a->writing;
+    pthread_mutex_unlock(&a->lock);
+    return idle;
+}
+
+static ps_status folder_newest(archive *self, const job_config *job, uint64_t below, uint64_t *step,
+                               ps_error *error)
+{
+    const archive_folder *a = (const archive_folder *)self;
+    ps_status status = checkpoint_newest(a->folder, job, below, step, error);
+    bool known = status == PS_OK && *step > 0 && *step >= a->damaged_low && *step <= a->damaged_high;
+    return known ? checkpoint_newest(a->folder, job, a->damaged_low, step, error) : status;
+}
+
+static ps_status folder_load(archive *self, uint64_t step, const job_config *job, const partition *p,
+                             uint32_t server, store *into, checkpoint_state *state, ps_error *error)
+{
+    archive_folder *a = (archive_folder *)self;
+    uint32_t count = partition_server_count(p, server), slots = optimizer_slots(&job->optimizer);
+    checkpoint_target *slices = calloc(count + 1, sizeof *slices);
+    if (!slices)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    for (uint32_t ordinal = 0; ordinal < count; ordinal++)
+        for (uint32_t k = 0; k <= slots; k++)
+            slices[ordinal].arrays[k] = store_array(into, ordinal, k);
+    ps_status status = checkpoint_load(a->folder, step, job, p, server, slots, slices, state, error);
+    free(slices);
+    if (status == PS_OK || status == PS_ENOMEM)
+        return status;
+    a->damaged_low = step; /* tried from the newest on downwards */
+    if (a->damaged_high < step)
+        a->damaged_high = step;
+    return status;
+}
+
+static void folder_destroy(archive *self)
+{
+    archive_folder *a = (archive_folder *)self;
+    if (a->has_writer) {
+        pthread_mutex_lock(&a->lock);
+        a->ending = true;
+        pthread_cond_broadcast(&a->changed);
+        pthread_mutex_unlock(&a->lock);
+        pthread_join(a->writer, NULL);
+    }
+    if (a->has_lock) {
+        pthread_cond_destroy(&a->changed);
+        pthread_mutex_destroy(&a->lock);
+    }
+    free(a->folder);
+    free(a);
+}
+
+static const archive_ops folder_ops = {
+    .keep = folder_keep,
+    .is_idle = folder_is_idle,
+    .newest = folder_newest,
+    .load = folder_load,
+    .destroy = folder_destroy,
+};
+
+static ps_status start_writer(archive_folder *a, ps_error *error)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_cond_init(&a->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    a->has_lock = true;
+    sigset_t all, before;
+    sigfillset(&all); /* signals are for the thread that serves */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&a->writer, NULL, write_images, a);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    a->has_writer = failed == 0;
+    return failed ? ps_fail(error, PS_ENOMEM, "no thread to write checkpoints: %s", strerror(failed)) : PS_OK;
+}
+
+ps_status archive_folder_create(const char *folder, uint32_t keep, archive **out, ps_error *error)
+{
+    *out = NULL;
+    archive_folder *a = calloc(1, sizeof *a);
+    if (!a)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    a->base.ops = &folder_ops;
+    a->keep = keep;
+    a->folder = strdup(folder);
+    ps_status status =
+        a->folder ? file_make_folder(folder, error) : ps_fail(error, PS_ENOMEM, "out of memory");
+    if (status == PS_OK && access(folder, W_OK | X_OK) != 0)
+        status = ps_fail(error, PS_EIO, "checkpoints cannot be written to %s: %s", folder, strerror(errno));
+    if (status == PS_OK)
+        status = start_writer(a, error);
+    if (status != PS_OK) {
+        folder_destroy(&a->base);
+        return status;
+    }
+    *out = &a->base;
+    return PS_OK;
+}
+
+archive_counters archive_folder_count(archive *self)
+{
+    archive_folder *a = (archive_folder *)self;
+    pthread_mutex_lock(&a->lock);
+    archive_counters counters = a->counters;
+    pthread_mutex_unlock(&a->lock);
+    return counters;
+}
+
+bool archive_folder_is_final(const archive *self)
+{
+    const archive_folder *a = (const archive_folder *)self;
+    checkpoint_cut newest;
+    uint32_t count = 0;
+    return checkpoint_list(a->folder, false, &newest, 1, &count, NULL) == PS_OK && count > 0 &&
+           newest.whole && newest.final;
+}

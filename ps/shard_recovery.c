@@ -1,0 +1,263 @@
+/* shard_recovery.c - where a shard begins, where it goes back to, and what it keeps for that.
+ *
+ * Weights and slots after a step of synchronous training are a function of the job and the step. So there is
+ * nothing to agree on but a step, and a gradient that was on its way while the shards went back does no harm:
+ * it has the bits of the one that will be pushed again. */
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "ps/shard_state.h"
+
+/* A shard without slices has no past; NULL too where nothing is kept. */
+static archive *archive_of(const shard *s)
+{
+    return s->slice_count > 0 ? s->config.archive : NULL;
+}
+
+/* ---- to a step ---- */
+
+static ps_status resume(shard *s, const checkpoint_state *state)
+{
+    uint64_t *pushed = calloc(state->clock_count + 1, sizeof *pushed);
+    if (!pushed)
+        return PS_ENOMEM;
+    for (uint32_t i = 0; i < state->clock_count; i++)
+        pushed[i] = state->clocks[i].pushed;
+    consistency_resume(&s->consistency, state->step, pushed, state->clock_count);
+    free(pushed);
+    s->counters.examples_applied = state->examples;
+    return PS_OK;
+}
+
+static ps_status make_store(shard *s, ps_error *error)
+{
+    store_destroy(&s->store); /* first: its memory is used again */
+    ps_status status =
+        store_create(&s->job, &s->partition, s->config.index, s->config.pool, s->config.threads, &s->store);
+    return status == PS_OK ? PS_OK
+                           : ps_fail(error, status, "ps/%u has no memory for its shard", s->config.index);
+}
+
+static ps_status go_to_start(shard *s, ps_error *error)
+{
+    ps_status status = make_store(s, error);
+    if (status != PS_OK)
+        return status;
+    store_initialize(s->store);
+    consistency_resume(&s->consistency, 0, NULL, 0);
+    s->counters.examples_applied = 0;
+    return PS_OK;
+}
+
+/* On failure the shard is at the start. */
+static ps_status go_to_image(shard *s, uint64_t step, ps_error *error)
+{
+    checkpoint_state state = {0};
+    ps_status status = make_store(s, error);
+    if (status != PS_OK)
+        return status;
+    archive *a = archive_of(s);
+    status = a->ops->load(a, step, &s->job, &s->partition, s->config.index, s->store, &state, error);
+    if (status == PS_OK) {
+        store_set_updates(s->store, state.updates);
+        status = resume(s, &state);
+    }
+    checkpoint_state_fini(&state);
+    if (status == PS_OK)
+        return PS_OK;
+    ps_status started = go_to_start(s, NULL);
+    return started == PS_OK ? status : started;
+}
+
+/* The newest step below `below` to which this shard may be able to go. */
+static ps_status newest_below(shard *s, uint64_t below, uint64_t *step, ps_error *error)
+{
+    archive *a = archive_of(s);
+    *step = 0;
+    return a && below > 0 ? a->ops->newest(a, &s->job, below, step, error) : PS_OK;
+}
+
+ps_status shard_begin(shard *s, ps_error *error)
+{
+    uint64_t step = UINT64_MAX;
+    for (;;) {
+        ps_status status = newest_below(s, step, &step, error);
+        if (status != PS_OK)
+            return status;
+        if (step == 0)
+            return go_to_start(s, error);
+        ps_error why;
+        status = go_to_image(s, step, &why);
+        if (status == PS_OK) {
+            s->image_step = step;
+            log_info("going on from the checkpoint of step %llu", (unsigned long long)step);
+            return PS_OK;
+        }
+        if (status == PS_ENOMEM)
+            return ps_fail(error, status, "%s", why.text);
+        log_warning("the checkpoint of step %llu cannot be used: %s", (unsigned long long)step, why.text);
+    }
+}
+
+/* ---- images ---- */
+
+bool shard_finish_waits(const shard *s)
+{
+    const archive *a = archive_of(s);
+    if (!a)
+        return false;
+    return !consistency_all_finished(&s->consistency) || !s->last_image_taken || !a->ops->is_idle(a);
+}
+
+bool shard_awaits_archive(const shard *s)
+{
+    return s->has_job && archive_of(s) && s->last_image_taken;
+}
+
+void shard_take_image(shard *s)
+{
+    archive *a = archive_of(s);
+    uint64_t step = s->consistency.applied;
+    bool last = consistency_all_finished(&s->consistency) && !s->last_image_taken;
+    bool due = s->config.image_steps > 0 && step > 0 && step % s->config.image_steps == 0;
+    if (!a || (!last && !(due && step != s->image_step)))
+        return;
+    s->last_image_taken |= last;
+    s->image_step = step;
+    if (step == 0)
+        return;
+    checkpoint_state state = {
+        .step = step,
+        .updates = store_updates(s->store),
+        .examples = s->counters.examples_applied,
+        .final = last,
+        .clock_count = s->job.workers,
+        .clocks = calloc(s->job.workers, sizeof *state.clocks),
+    };
+    image *taken = NULL;
+    for (uint32_t w = 0; state.clocks && w < s->job.workers; w++) {
+        const consistency_clock *clock = &s->consistency.clocks[w];
+        state.clocks[w] = (checkpoint_clock){
+            .pushed = clock->waiting ? clock->before : clock->pushed,
+            .finished = clock->finished,
+        };
+    }
+    if (state.clocks)
+        taken = image_take(&s->job, &s->partition, s->config.index, s->store, &state);
+    if (taken) {
+        a->ops->keep(a, &taken);
+    } else {
+        checkpoint_state_fini(&state);
+        log_error("no memory for a checkpoint of step %llu", (unsigned long long)step);
+    }
+}
+
+/* ---- RESTORE ---- */
+
+void shard_describe_place(const shard *s, wire_message *welcome)
+{
+    bool previous =
+        s->job.mode == CONSISTENCY_SYNC && s->consistency.applied > 0 && store_keeps_previous(s->store);
+    welcome->epoch = s->epoch;
+    welcome->oldest = s->consistency.applied - previous;
+}
+
+/* What they had begun is void; they themselves are still there. */
+static void forget_requests(shard *s)
+{
+    for (uint32_t w = 0; w < s->job.workers; w++) {
+        member_drop_requests(&s->workers[w]);
+        member_drop_push(&s->workers[w], s->slice_count);
+        s->workers[w].finished = false;
+        s->workers[w].late_step = 0;
+        consistency_forget(&s->consistency, w);
+    }
+    for (uint32_t i = 0; i < s->job.evaluators; i++) {
+        member_drop_requests(&s->evaluators[i]);
+        s->evaluators[i].finished = false;
+    }
+}
+
+/* Tells a member where the shard is by now, lest it finds out by asking. */
+static void announce(shard *s, const member *m, wire_role role, uint32_t index, const wire_message *restore)
+{
+    if (!m->joined || (role == restore->role && index == restore->index))
+        return;
+    wire_message *welcome = wire_create(WIRE_WELCOME, 0);
+    if (welcome) {
+        welcome->step = s->consistency.applied;
+        welcome->reads_memory = m->readable;
+        shard_describe_place(s, welcome);
+    }
+    shard_send_answer(s, welcome, &(wire_message){.request = 0}, &m->route);
+}
+
+static void announce_to_all(shard *s, const wire_message *restore)
+{
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        announce(s, &s->workers[w], WIRE_WORKER, w, restore);
+    for (uint32_t i = 0; i < s->job.evaluators; i++)
+        announce(s, &s->evaluators[i], WIRE_EVALUATOR, i, restore);
+}
+
+/* The chief is told where it might go instead. */
+static void refuse_step(shard *s, const wire_message *restore, const wire_route *from, const ps_error *why)
+{
+    wire_message *m = wire_create(WIRE_ERROR, 0);
+    if (m) {
+        m->status = why->status;
+        wire_set_text(m, why->text);
+        if (newest_below(s, restore->step, &m->oldest, NULL) != PS_OK)
+            m->oldest = 0;
+    }
+    s->counters.messages_refused++;
+    shard_send_answer(s, m, restore, from);
+}
+
+static ps_status go_to(shard *s, uint64_t step, ps_error *error)
+{
+    if (s->consistency.applied == step || s->slice_count == 0)
+        return PS_OK;
+    if (step == 0)
+        return go_to_start(s, error);
+    if (!archive_of(s))
+        return ps_fail(error, PS_ENOENT, "ps/%u keeps no checkpoints", s->config.index);
+    return go_to_image(s, step, error);
+}
+
+ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire_route *from, ps_error *error)
+{
+    if (restore->role != WIRE_WORKER || restore->index != 0 || s->job.mode != CONSISTENCY_SYNC)
+        return ps_fail(error, PS_EPROTOCOL, "RESTORE is for the chief of a synchronous job");
+    if (restore->epoch < s->epoch)
+        return ps_fail(error, PS_EREJOIN, "RESTORE of epoch %llu is outdated; ps/%u is in epoch %llu",
+                       (unsigned long long)restore->epoch, s->config.index, (unsigned long long)s->epoch);
+    if (restore->epoch > s->epoch) {
+        uint64_t before = s->consistency.applied;
+        ps_error why;
+        forget_requests(s);
+        ps_status status = go_to(s, restore->step, &why);
+        if (status == PS_ENOMEM)
+            shard_fail_job(s, &why);
+        if (status != PS_OK) {
+            refuse_step(s, restore, from, &why);
+            return PS_OK;
+        }
+        consistency_resume(&s->consistency, restore->step, NULL, 0);
+        s->epoch = restore->epoch;
+        s->last_image_taken = false;
+        s->image_step = restore->step;
+        s->counters.restores++;
+        log_warning("going back from step %llu to step %llu (epoch %llu)", (unsigned long long)before,
+                    (unsigned long long)restore->step, (unsigned long long)s->epoch);
+        announce_to_all(s, restore);
+    }
+    wire_message *welcome = wire_create(WIRE_WELCOME, 0);
+    if (welcome) {
+        welcome->step = s->consistency.applied;
+        welcome->reads_memory = s->workers[0].readable;
+        shard_describe_place(s, welcome);
+    }
+    shard_send_answer(s, welcome, restore, from);
+    return PS_OK;
+}

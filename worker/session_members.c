@@ -1,0 +1,287 @@
+/* session_members.c - joining, finding out that a ps has restarted, and going back together. See
+ * session_state.h.
+ *
+ * Each ps says in its WELCOME in which epoch and at which step it is, and from which version on it has
+ * weights. In synchronous mode they fit together if the epochs agree and one step lies within what each of
+ * them has: a ps may have applied a step that another still waits for. In the other modes they always do. The
+ * member goes on from the lowest of the steps; a ps that is further takes what it has seen before as the
+ * repeat that it is. */
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "worker/session_state.h"
+
+/* ---- do they fit together? ---- */
+
+typedef struct {
+    uint64_t least;  /* of the steps */
+    uint64_t oldest; /* version that all have */
+    uint64_t newest_epoch;
+    bool same_epoch;
+} places;
+
+static places survey(const session *s)
+{
+    places found = {.least = UINT64_MAX, .same_epoch = true};
+    for (uint32_t i = 0; i < s->config.job->servers; i++) {
+        const peer *p = &s->peers[i];
+        found.newest_epoch = p->epoch > found.newest_epoch ? p->epoch : found.newest_epoch;
+        found.same_epoch &= p->epoch == s->peers[0].epoch;
+        if (partition_server_count(s->config.partition, i) == 0)
+            continue; /* it never gets a step */
+        found.least = p->step < found.least ? p->step : found.least;
+        found.oldest = p->oldest > found.oldest ? p->oldest : found.oldest;
+    }
+    return found;
+}
+
+static bool is_sync(const session *s)
+{
+    return s->config.job->mode == CONSISTENCY_SYNC;
+}
+
+static bool is_chief(const session *s)
+{
+    return s->config.role == WIRE_WORKER && s->config.index == 0;
+}
+
+/* ---- asking ---- */
+
+/* In a new round, whose answers are known by its number. */
+static void ask_all(session *s)
+{
+    s->round = s->round % (SESSION_OPERATIONS_MAX - 1) + 1;
+    for (uint32_t i = 0; i < s->config.job->servers; i++)
+        s->peers[i].welcomed = false;
+    s->unwelcomed = s->config.job->servers;
+}
+
+static void ask_all_at_once(session *s)
+{
+    ask_all(s);
+    for (uint32_t i = 0; i < s->config.job->servers; i++)
+        s->peers[i].hello_at_ms = 0;
+}
+
+void session_rejoin(session *s)
+{
+    s->joined = false;
+    s->restoring.request = 0;
+    ask_all_at_once(s);
+}
+
+static void begin_to_restore(session *s, uint64_t epoch, uint64_t step)
+{
+    s->restoring.request = s->next_serial++ * SESSION_OPERATIONS_MAX;
+    s->restoring.epoch = epoch;
+    s->restoring.step = step;
+    log_warning("the ps are at different steps: all go back to step %llu", (unsigned long long)step);
+    ask_all_at_once(s);
+}
+
+static wire_message *make_hello(const session *s, uint32_t server)
+{
+    wire_message *m = session_stamp(s, server, wire_create(WIRE_HELLO, 0), s->round);
+    if (!m)
+        return NULL;
+    m->job = 0;
+    m->receiver = server;
+    m->hello = calloc(1, sizeof *m->hello);
+    if (!m->hello || job_copy(s->config.job, m->hello) != PS_OK) {
+        free(m->hello);
+        m->hello = NULL;
+        wire_destroy(&m);
+    }
+    return m;
+}
+
+static wire_message *make_restore(const session *s, uint32_t server)
+{
+    wire_message *m = session_stamp(s, server, wire_create(WIRE_RESTORE, 0), s->restoring.request);
+    if (m) {
+        m->epoch = s->restoring.epoch;
+        m->step = s->restoring.step;
+    }
+    return m;
+}
+
+wire_message *session_next_hello(session *s, uint32_t server, uint64_t now_ms)
+{
+    peer *to = &s->peers[server];
+    if (to->welcomed || now_ms < to->hello_at_ms || s->failure.status != PS_OK)
+        return NULL;
+    to->hello_at_ms = now_ms + to->hello_after_ms;
+    return s->restoring.request ? make_restore(s, server) : make_hello(s, server);
+}
+
+/* ---- joining ---- */
+
+/* Has this ps, where it is now, forgotten something that it had answered? Of another gradient it would take
+ * no part, and of one that it had answered in part only, it would wait for the rest in vain. */
+static bool has_forgotten(const session *s, uint32_t server)
+{
+    const peer *p = &s->peers[server];
+    return p->reborn && partition_server_count(s->config.partition, server) > 0 &&
+           s->config.role == WIRE_WORKER && p->step < p->acknowledged;
+}
+
+static void send_again(session *s, uint32_t server)
+{
+    part *p;
+    TAILQ_FOREACH(p, &s->open, open)
+    {
+        if (p->server == server)
+            session_make_due(s, p, PART_TO_SEND);
+    }
+}
+
+/* The ps fit together at `step`. */
+static void join(session *s, uint64_t step)
+{
+    const uint32_t servers = s->config.job->servers;
+    const bool first = !s->has_place;
+    bool forgotten = false;
+    s->joined = true;
+    s->unfit = s->doubtful = false;
+    s->epoch = s->peers[0].epoch;
+    for (uint32_t i = 0; i < servers; i++)
+        forgotten |= has_forgotten(s, i);
+    if (forgotten) {
+        ps_error why;
+        ps_fail(&why, PS_EROLLBACK, "a ps was lost: training goes back to step %llu",
+                (unsigned long long)step);
+        session_abandon_all(s, &why);
+        s->rolled_back = true;
+        s->counters.rollbacks++;
+    }
+    for (uint32_t i = 0; i < servers; i++) {
+        peer *p = &s->peers[i];
+        if (p->reborn)
+            send_again(s, i);
+        p->reborn = false;
+        if (forgotten || first)
+            p->acknowledged = step;
+    }
+    if (forgotten || first) {
+        s->has_place = true;
+        s->step = step;
+        s->has_pushed = false;
+    }
+}
+
+/* With backup workers the ps may go on while they are asked: but what one had in the round before, all have
+ * now. */
+static bool fit_together(const session *s, const places *found)
+{
+    if (!is_sync(s))
+        return true;
+    const uint64_t oldest = s->doubtful && s->oldest_seen < found->oldest ? s->oldest_seen : found->oldest;
+    return found->same_epoch && oldest <= found->least;
+}
+
+/* All have said WELCOME. */
+static void bring_together(session *s)
+{
+    const places found = survey(s);
+    const bool doubted = s->doubtful;
+    s->restoring.request = 0;
+    if (fit_together(s, &found)) {
+        join(s, found.least);
+        return;
+    }
+    s->doubtful = true;
+    s->oldest_seen = found.oldest;
+    if (!doubted) {
+        ask_all_at_once(s);
+    } else if (is_chief(s)) {
+        s->doubtful = false;
+        begin_to_restore(s, found.newest_epoch + 1, found.least);
+    } else { /* the chief will; then they say so, or are asked again */
+        s->unfit = true;
+        ask_all(s);
+    }
+}
+
+static void note_place(session *s, uint32_t server, const wire_message *welcome)
+{
+    peer *from = &s->peers[server];
+    const bool known = from->incarnation != 0, same = from->incarnation == welcome->incarnation;
+    if (known && !same) {
+        log_warning("ps/%u has restarted, and is at step %llu", server, (unsigned long long)welcome->step);
+        from->taken = from->taken_bytes = 0;
+    }
+    from->reborn |= known && (!same || from->epoch != welcome->epoch);
+    from->incarnation = welcome->incarnation;
+    from->epoch = welcome->epoch;
+    from->step = welcome->step;
+    from->oldest = welcome->oldest;
+    if (known && same)
+        return;
+    from->reads_ours = welcome->reads_memory;
+    from->read_by_us = welcome->readable;
+    log_info("joined ps/%u at step %llu%s", server, (unsigned long long)welcome->step,
+             from->reads_ours && from->read_by_us ? ", sharing memory" : "");
+}
+
+void session_handle_welcome(session *s, uint32_t server, const wire_message *welcome)
+{
+    peer *from = &s->peers[server];
+    if (welcome->job != s->fingerprint) {
+        session_fail(s, server, PS_EMISMATCH, "it serves another job");
+        return;
+    }
+    const bool same = welcome->incarnation == from->incarnation;
+    if (s->joined || from->welcomed) {
+        if (!same || welcome->epoch != from->epoch)
+            session_rejoin(s);
+        return;
+    }
+    if (s->restoring.request ? welcome->request != s->restoring.request : welcome->request != s->round) {
+        if (welcome->request == 0) /* unasked: it has moved */
+            from->hello_at_ms = 0;
+        return;
+    }
+    note_place(s, server, welcome);
+    from->welcomed = true;
+    s->unwelcomed--;
+    if (s->unwelcomed == 0)
+        bring_together(s);
+}
+
+void session_handle_member_error(session *s, uint32_t server, const wire_message *refusal)
+{
+    const char *why = refusal->text ? refusal->text : "refused without a reason";
+    const bool of_restore = s->restoring.request && refusal->request == s->restoring.request;
+    if (refusal->status == PS_EREJOIN) {
+        if (s->joined || of_restore)
+            session_rejoin(s);
+    } else if (of_restore && refusal->status != PS_ENOMEM && refusal->oldest < s->restoring.step) {
+        log_warning("ps/%u cannot go to step %llu: %s", server, (unsigned long long)s->restoring.step, why);
+        begin_to_restore(s, s->restoring.epoch + 1, refusal->oldest);
+    } else if (of_restore || refusal->request < SESSION_OPERATIONS_MAX) {
+        session_fail(s, server, refusal->status, why);
+    }
+}
+
+bool session_joined(const session *s, uint64_t *step)
+{
+    if (!s->joined || s->rolled_back)
+        return false;
+    *step = s->step;
+    return true;
+}
+
+bool session_rolled_back(const session *s)
+{
+    return s->rolled_back;
+}
+
+void session_resume(session *s)
+{
+    s->rolled_back = false;
+}
+
+bool session_welcomed(const session *s, uint32_t server)
+{
+    return s->peers[server].welcomed;
+}
