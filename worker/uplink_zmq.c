@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "worker/uplink.h"
+
+enum { SWEEP_MS = 1000 }; /* between looks for memory of ps that have ended */
 
 typedef struct {
     uplink base;
@@ -13,6 +16,7 @@ typedef struct {
     uint32_t next;         /* receive asks the sockets in turn, so that none is starved */
     wire_message *awaited; /* taken in by the wait for the one server there is; NULL: none */
     cluster_task *tasks;
+    uint64_t swept_ms;
     transport_socket *sockets[];
 } uplink_zmq;
 
@@ -41,9 +45,21 @@ static transport_event zmq_receive_message(uplink *self, uint32_t *server, wire_
     return TRANSPORT_NOTHING;
 }
 
+static void sweep_now_and_then(uplink_zmq *l)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (now_ms - l->swept_ms < SWEEP_MS)
+        return;
+    l->swept_ms = now_ms;
+    transport_sweep(l->transport);
+}
+
 static void zmq_wait(uplink *self, int timeout_ms)
 {
     uplink_zmq *l = (uplink_zmq *)self;
+    if (l->awaited) /* still to be received */
+        return;
+    sweep_now_and_then(l);
     if (l->servers > 1) {
         transport_poll(l->sockets, l->servers, timeout_ms);
         return;

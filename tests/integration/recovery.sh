@@ -6,7 +6,7 @@
 source "$(dirname "$0")/lib.sh" "$@"
 
 make_data "$scratch/data" 1130
-steps=$(scaled 400)
+steps=$(scaled 1500)
 checkpoint_steps=$((steps / 40 + 1))
 options=(--data-folder "$scratch/data" --optimizer adam --learning-rate 0.001 --steps "$steps" --batch-size 20)
 
@@ -111,8 +111,7 @@ begin "without checkpoints training begins anew"
 ps_options=()
 describe 2 3
 start_all 2 3
-await_log worker-0 "joined ps/1"
-sleep 0.3
+await_log worker-0 "epoch 2: test"
 kill_hard ps-1
 start_ps 1
 ends_with_the_same_bits anew

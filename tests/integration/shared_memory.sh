@@ -102,10 +102,10 @@ keep_model killed
 train whole 1 2 "${common[@]}" --steps "$steps"
 same_model whole killed
 
-begin "a killed ps leaves nothing behind, and the workers end when another stands in its place"
+begin "a killed ps leaves nothing behind, and the workers go on with the one in its place"
 find /dev/shm -maxdepth 1 | sort >"$scratch/before"
 cluster=$(dense 1 2)
-start_cluster "$cluster" 1 2 "${common[@]}" "${for_ever[@]}"
+start_cluster "$cluster" 1 2 "${common[@]}" "${for_ever[@]}" --mode async
 for i in 0 1; do
     await_log "worker-$i" "$shares"
 done
@@ -113,9 +113,14 @@ await has_attached worker-0 1
 kill -KILL "${pids[ps-0]}"
 wait "${pids[ps-0]}" 2>/dev/null
 start_task ps-0 "$(task "$cluster" ps 0)" "$ps"
+await has_attached ps-0 2
+await_log worker-0 "training goes back to step 0"
+await has_attached worker-0 1
 for i in 0 1; do
-    await_end "worker-$i" 138
+    kill -TERM "${pids[worker-$i]}"
+    await_end "worker-$i" 143
 done
+await has_attached ps-0 0
 kill_all
 find /dev/shm -maxdepth 1 | sort | comm -13 "$scratch/before" - >"$case_dir/left"
 expect test ! -s "$case_dir/left"
