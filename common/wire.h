@@ -86,6 +86,7 @@ typedef struct {
     uint64_t epoch;
     uint64_t oldest;
     bool exact;
+    bool unfit;
 
     char *text;        /* owned, or NULL */
     job_config *hello; /* owned; HELLO only */

@@ -49,7 +49,8 @@ typedef enum {
     HEADER_EPOCH = 27,
     HEADER_OLDEST = 28,
     HEADER_EXACT = 29,
-    HEADER_FIELDS = HEADER_EXACT,
+    HEADER_UNFIT = 30,
+    HEADER_FIELDS = HEADER_UNFIT,
 } wire_header_field;
 
 typedef enum {

@@ -219,6 +219,7 @@ INLINED void put_header(sink *s, wire_header_size *size, const wire_message *m, 
     put_number(s, HEADER_EPOCH, m->epoch);
     put_number(s, HEADER_OLDEST, m->oldest);
     put_number(s, HEADER_EXACT, m->exact);
+    put_number(s, HEADER_UNFIT, m->unfit);
 }
 
 wire_header_size wire_header_measure(const wire_message *m, const Penstock__Job *hello)

@@ -44,6 +44,7 @@ typedef struct {
     uint32_t lone_turns; /* in a row, as far as is known: without a second message */
     uint32_t index;      /* of this ps */
     bool after_the_end;  /* its folder holds a job that has come to its end */
+    uint64_t heard_ms;   /* when the last message came */
 } server;
 
 static void drop_unsent(server *s)
@@ -150,6 +151,8 @@ static void receive_some(server *s, int timeout_ms)
         event = transport_receive(s->socket, &from, &m, &error);
     }
     s->lone_turns = taken > 1 ? 0 : s->lone_turns + 1;
+    if (taken > 0)
+        s->heard_ms = now;
     shard_tick(s->shard, now);
     if (now - s->swept_ms >= SWEEP_MS) {
         transport_sweep(s->transport);
@@ -188,20 +191,20 @@ static void answer_the_last(server *s, const volatile sig_atomic_t *stop)
     }
 }
 
-/* Was this process started again after its job had come to its end, so that no worker will come? */
-static bool has_nothing_to_do(const server *s, uint64_t started_ms)
+/* Was this process started again after its job had come to its end, so that no worker will come any more? */
+static bool has_nothing_to_do(const server *s)
 {
-    return s->after_the_end && !shard_has_job(s->shard) && clock_monotonic_ms() - started_ms >= ENDED_MS;
+    return s->after_the_end && shard_is_left_over(s->shard) && clock_monotonic_ms() - s->heard_ms >= ENDED_MS;
 }
 
 static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *error)
 {
     ps_status status = PS_OK;
-    uint64_t started_ms = clock_monotonic_ms();
+    s->heard_ms = clock_monotonic_ms();
     while (status == PS_OK && !shard_finished(s->shard)) {
         if (*stop)
             return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
-        if (has_nothing_to_do(s, started_ms)) {
+        if (has_nothing_to_do(s)) {
             log_info("no worker has come for %d s, and the last checkpoint is the end of its job",
                      ENDED_MS / 1000);
             return PS_OK;

@@ -101,6 +101,7 @@ static void apply_ready(shard *s)
         if (!finite)
             shard_guard_applied(s, step, &contributors);
         consistency_applied(&s->consistency, step, &contributors);
+        s->at_the_end = false;
         s->counters.steps_applied++;
         for (uint32_t i = 0; i < contributors.count; i++)
             member_drop_push(&s->workers[contributors.workers[i]], s->slice_count);
@@ -247,6 +248,8 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
     if (!m->joined || hello->incarnation > m->incarnation)
         replace_incarnation(s, m, hello);
     m->route = *from;
+    if (hello->unfit && m != &s->workers[0])
+        shard_alert_chief(s);
 
     wire_message *welcome = wire_create(WIRE_WELCOME, 0);
     if (welcome) {
@@ -377,10 +380,23 @@ static ps_status handle_push(shard *s, member *m, wire_message **message, const 
     return PS_OK;
 }
 
-static void handle_finish(shard *s, member *m, wire_message **message, const wire_route *from,
-                          uint64_t now_ms)
+/* Of a worker; a step that was applied without it counts. */
+static uint64_t last_known_step(const shard *s, uint32_t worker)
+{
+    uint64_t pushed = s->consistency.clocks[worker].pushed;
+    bool sync = s->job.mode == CONSISTENCY_SYNC;
+    return sync && s->consistency.applied > pushed ? s->consistency.applied : pushed;
+}
+
+/* One that comes late, to a ps that has restarted since and waits for the worker to push again, is refused. */
+static ps_status handle_finish(shard *s, member *m, wire_message **message, const wire_route *from,
+                               uint64_t now_ms, ps_error *error)
 {
     const wire_message *finish = *message;
+    bool pushes = finish->role == WIRE_WORKER && s->slice_count > 0;
+    if (pushes && finish->step > last_known_step(s, finish->index))
+        return ps_fail(error, PS_EREJOIN, "worker %u has finished after step %llu, of which ps/%u knows nothing",
+                       finish->index, (unsigned long long)finish->step, s->config.index);
     if (!m->finished) {
         m->finished = true;
         log_info("%s %u finished", wire_role_name(finish->role), finish->index);
@@ -391,6 +407,7 @@ static void handle_finish(shard *s, member *m, wire_message **message, const wir
         }
     }
     shard_answer_or_open(s, m, message, from, now_ms);
+    return PS_OK;
 }
 
 static void handle_query(shard *s, member *m, const wire_message *query, const wire_route *from)
@@ -478,8 +495,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
         shard_answer_or_open(s, m, message, from, now_ms);
         return PS_OK;
     case WIRE_FINISH:
-        handle_finish(s, m, message, from, now_ms);
-        return PS_OK;
+        return handle_finish(s, m, message, from, now_ms, error);
     default:
         return ps_fail(error, PS_EPROTOCOL, "%s is not for a ps", wire_type_name((*message)->type));
     }
@@ -516,11 +532,6 @@ ps_status shard_failure(const shard *s, ps_error *error)
     if (s->failure.status != PS_OK && error)
         *error = s->failure;
     return s->failure.status;
-}
-
-bool shard_has_job(const shard *s)
-{
-    return s->has_job;
 }
 
 const shard_counters *shard_count(const shard *s)

@@ -82,8 +82,9 @@ bool shard_finished(const shard *s);
 /* PS_OK, or why the job cannot go on (a gradient refused under `--guard stop`, out of memory). */
 ps_status shard_failure(const shard *s, ps_error *error);
 
-/* Has a worker brought the job? */
-bool shard_has_job(const shard *s);
+/* Is nobody at work here, or was the job at its end when this shard began and all who have come since have said
+ * so? Those who have not may be gone for good. */
+bool shard_is_left_over(const shard *s);
 
 const shard_counters *shard_count(const shard *s);
 

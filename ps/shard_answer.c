@@ -171,8 +171,8 @@ static bool may_answer(const shard *s, const wire_message *request)
         return false; /* a part of a gradient is answered when the whole of it has had its effect */
     if (request->after_finish && !others_finished(s, request))
         return false;
-    if (request->type == WIRE_FINISH && request->role == WIRE_WORKER && shard_finish_waits(s))
-        return false;
+    if (request->type == WIRE_FINISH)
+        return request->role != WIRE_WORKER || !shard_finish_waits(s);
     return consistency_may_answer(&s->consistency, shard_awaited_step(s, request));
 }
 

@@ -45,6 +45,7 @@ static ps_status go_to_start(shard *s, ps_error *error)
         return status;
     store_initialize(s->store);
     consistency_resume(&s->consistency, 0, NULL, 0);
+    s->at_the_end = false;
     s->counters.examples_applied = 0;
     return PS_OK;
 }
@@ -61,6 +62,7 @@ static ps_status go_to_image(shard *s, uint64_t step, ps_error *error)
     if (status == PS_OK) {
         store_set_updates(s->store, state.updates);
         status = resume(s, &state);
+        s->at_the_end = state.final;
     }
     checkpoint_state_fini(&state);
     if (status == PS_OK)
@@ -104,9 +106,17 @@ ps_status shard_begin(shard *s, ps_error *error)
 bool shard_finish_waits(const shard *s)
 {
     const archive *a = archive_of(s);
-    if (!a)
+    if (!a || s->at_the_end) /* some may have been told, and be gone */
         return false;
     return !consistency_all_finished(&s->consistency) || !s->last_image_taken || !a->ops->is_idle(a);
+}
+
+bool shard_is_left_over(const shard *s)
+{
+    for (uint32_t w = 0; s->has_job && w < s->job.workers; w++)
+        if (s->workers[w].joined && !s->workers[w].finished)
+            return false;
+    return !s->has_job || s->at_the_end;
 }
 
 bool shard_awaits_archive(const shard *s)
@@ -118,7 +128,7 @@ void shard_take_image(shard *s)
 {
     archive *a = archive_of(s);
     uint64_t step = s->consistency.applied;
-    bool last = consistency_all_finished(&s->consistency) && !s->last_image_taken;
+    bool last = consistency_all_finished(&s->consistency) && !s->last_image_taken && !s->at_the_end;
     bool due = s->config.image_steps > 0 && step > 0 && step % s->config.image_steps == 0;
     if (!a || (!last && !(due && step != s->image_step)))
         return;
@@ -178,26 +188,30 @@ static void forget_requests(shard *s)
     }
 }
 
-/* Tells a member where the shard is by now, lest it finds out by asking. */
-static void announce(shard *s, const member *m, wire_role role, uint32_t index, const wire_message *restore)
+/* Tells a member unasked where the shard is, so that it asks all of them. */
+static void announce(shard *s, const member *m)
 {
-    if (!m->joined || (role == restore->role && index == restore->index))
+    wire_message *welcome = m->joined ? wire_create(WIRE_WELCOME, 0) : NULL;
+    if (!welcome)
         return;
-    wire_message *welcome = wire_create(WIRE_WELCOME, 0);
-    if (welcome) {
-        welcome->step = s->consistency.applied;
-        welcome->reads_memory = m->readable;
-        shard_describe_place(s, welcome);
-    }
+    welcome->step = s->consistency.applied;
+    welcome->reads_memory = m->readable;
+    shard_describe_place(s, welcome);
     shard_send_answer(s, welcome, &(wire_message){.request = 0}, &m->route);
 }
 
-static void announce_to_all(shard *s, const wire_message *restore)
+void shard_alert_chief(shard *s)
 {
-    for (uint32_t w = 0; w < s->job.workers; w++)
-        announce(s, &s->workers[w], WIRE_WORKER, w, restore);
+    announce(s, &s->workers[0]);
+}
+
+/* But to the chief, which has asked for it. */
+static void announce_to_others(shard *s)
+{
+    for (uint32_t w = 1; w < s->job.workers; w++)
+        announce(s, &s->workers[w]);
     for (uint32_t i = 0; i < s->job.evaluators; i++)
-        announce(s, &s->evaluators[i], WIRE_EVALUATOR, i, restore);
+        announce(s, &s->evaluators[i]);
 }
 
 /* The chief is told where it might go instead. */
@@ -250,7 +264,7 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
         s->counters.restores++;
         log_warning("going back from step %llu to step %llu (epoch %llu)", (unsigned long long)before,
                     (unsigned long long)restore->step, (unsigned long long)s->epoch);
-        announce_to_all(s, restore);
+        announce_to_others(s);
     }
     wire_message *welcome = wire_create(WIRE_WELCOME, 0);
     if (welcome) {

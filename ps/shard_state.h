@@ -42,6 +42,7 @@ struct shard {
     store_gradient *gradients; /* (job.workers) scratch */
     uint64_t epoch;            /* of the last RESTORE; 0: none */
     bool last_image_taken;     /* after everyone's last update */
+    bool at_the_end;           /* where it began, the job had come to its end, and nothing was pushed since */
     uint64_t image_step;       /* of the last image taken, or where the shard began */
 };
 
@@ -68,6 +69,9 @@ void shard_take_image(shard *s);
 /* Must a FINISH wait, for the others' end or for the last image? Who has been told that the job is over
  * cannot come back to replay it. */
 bool shard_finish_waits(const shard *s);
+
+/* Tells the chief to look where all ps are: a worker finds that they do not fit together. */
+void shard_alert_chief(shard *s);
 
 /* RESTORE of the chief. */
 ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire_route *from,

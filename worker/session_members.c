@@ -3,9 +3,12 @@
  *
  * Each ps says in its WELCOME in which epoch and at which step it is, and from which version on it has
  * weights. In synchronous mode they fit together if the epochs agree and one step lies within what each of
- * them has: a ps may have applied a step that another still waits for. In the other modes they always do. The
- * member goes on from the lowest of the steps; a ps that is further takes what it has seen before as the
- * repeat that it is. */
+ * them has: a ps may have applied a step that another still waits for. Not so if that other has just begun
+ * there: then it has forgotten what the workers know, and gradients for the step after next may be waiting, or
+ * be on their way, that would part the two for good.
+ *
+ * In the other modes they always fit. The member goes on from the lowest of the steps; a ps that is further
+ * takes what it has seen before as the repeat that it is. */
 #include <stdlib.h>
 
 #include "common/log.h"
@@ -14,10 +17,11 @@
 /* ---- do they fit together? ---- */
 
 typedef struct {
-    uint64_t least;  /* of the steps */
-    uint64_t oldest; /* version that all have */
+    uint64_t least, most; /* of the steps */
+    uint64_t oldest;      /* version that all have */
     uint64_t newest_epoch;
     bool same_epoch;
+    bool just_begun; /* the lowest, or one of them, has applied nothing since it came there */
 } places;
 
 static places survey(const session *s)
@@ -29,7 +33,13 @@ static places survey(const session *s)
         found.same_epoch &= p->epoch == s->peers[0].epoch;
         if (partition_server_count(s->config.partition, i) == 0)
             continue; /* it never gets a step */
-        found.least = p->step < found.least ? p->step : found.least;
+        if (p->step < found.least) {
+            found.least = p->step;
+            found.just_begun = false;
+        }
+        if (p->step == found.least)
+            found.just_begun |= p->oldest == p->step;
+        found.most = p->step > found.most ? p->step : found.most;
         found.oldest = p->oldest > found.oldest ? p->oldest : found.oldest;
     }
     return found;
@@ -86,6 +96,7 @@ static wire_message *make_hello(const session *s, uint32_t server)
         return NULL;
     m->job = 0;
     m->receiver = server;
+    m->unfit = s->unfit;
     m->hello = calloc(1, sizeof *m->hello);
     if (!m->hello || job_copy(s->config.job, m->hello) != PS_OK) {
         free(m->hello);
@@ -164,7 +175,7 @@ static void join(session *s, uint64_t step)
     }
     if (forgotten || first) {
         s->has_place = true;
-        s->step = step;
+        s->step = s->pushed = step;
         s->has_pushed = false;
     }
 }
@@ -176,7 +187,8 @@ static bool fit_together(const session *s, const places *found)
     if (!is_sync(s))
         return true;
     const uint64_t oldest = s->doubtful && s->oldest_seen < found->oldest ? s->oldest_seen : found->oldest;
-    return found->same_epoch && oldest <= found->least;
+    const bool left_behind = found->just_begun && found->most > found->least;
+    return found->same_epoch && !left_behind && oldest <= found->least;
 }
 
 /* All have said WELCOME. */
@@ -232,7 +244,8 @@ void session_handle_welcome(session *s, uint32_t server, const wire_message *wel
     }
     const bool same = welcome->incarnation == from->incarnation;
     if (s->joined || from->welcomed) {
-        if (!same || welcome->epoch != from->epoch)
+        const bool told_to_look = s->joined && welcome->request == 0;
+        if (!same || welcome->epoch != from->epoch || told_to_look)
             session_rejoin(s);
         return;
     }

@@ -86,6 +86,8 @@ static void copy_request(const session *s, const session_request *request, opera
 {
     size_t tensors = s->config.job->tensors.count;
     op->request = *request;
+    if (request->type == WIRE_FINISH)
+        op->request.step = s->pushed;
     /* Until this worker pushes, nothing goes beyond the step at which it has joined, but for a step that some
      * ps have applied already and others have not. */
     bool first_pull = request->type == WIRE_PULL && request->step == 0 && !request->after_finish &&
@@ -121,7 +123,10 @@ ps_status session_submit(session *s, const session_request *request, session_tic
     if (!op->lanes && allocate_arrays(s, op) != PS_OK)
         return PS_ENOMEM;
     s->free_count--;
-    s->has_pushed |= push;
+    if (push) {
+        s->has_pushed = true;
+        s->pushed = request->step;
+    }
     op->used = true;
     op->part_count = op->parts_done = 0;
     op->failure.status = PS_OK;

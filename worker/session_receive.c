@@ -121,10 +121,13 @@ static void handle_answer(session *s, part *p, const wire_message *answer)
                  answer->text ? answer->text : "");
         break;
     case WIRE_ERROR:
-        if (answer->status != PS_EREJOIN)
-            handle_refusal(s, p, answer);
-        else if (s->joined)
+        /* Until it is known where that ps is, it may just have been asked for what it cannot do yet. */
+        if (!s->joined)
+            break;
+        if (answer->status == PS_EREJOIN)
             session_rejoin(s);
+        else
+            handle_refusal(s, p, answer);
         break;
     default:
         break;

@@ -113,6 +113,7 @@ struct session {
     uint32_t round;       /* of HELLOs, 1 to SESSION_OPERATIONS_MAX - 1: their request number */
     bool has_place;       /* it has joined before: `step` and what is acknowledged mean something */
     bool has_pushed;      /* since it joined */
+    uint64_t pushed;      /* the last step pushed, or where it joined */
     uint64_t step, epoch; /* where it joined */
     struct {
         uint64_t request; /* 0: nothing is being restored */

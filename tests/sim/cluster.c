@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "ps/shard.h"
+#include "ps/shard_state.h"
+#include "tests/sim/disk.h"
 #include "tests/sim/trainee.h"
 
 /* Of sums of at most 84 gradients below 0.5 times 0.05, rounded to f32 each time. */
@@ -30,7 +32,11 @@ typedef struct {
     partition partition;
     trajectory trajectory;
     network *network;
-    oracle *oracle;
+    oracle *oracle; /* NULL where ps crash or go back: it does not know what they forget */
+    disk *disk;     /* NULL where they do not */
+    uint64_t disk_now_ms;
+    uint32_t crashes_left;
+    uint64_t incarnations[SCENARIO_SERVERS_MAX];
     plant *plant;
     const trace *trace;
     shard *shards[SCENARIO_SERVERS_MAX];
@@ -72,7 +78,9 @@ static ps_status add_shard(cluster *c, uint32_t index)
     network_name(c->network, index, name);
     shard_config config = {
         .index = index,
-        .incarnation = 1,
+        .incarnation = ++c->incarnations[index],
+        .archive = c->disk ? disk_archive(c->disk, index) : NULL,
+        .image_steps = c->scenario.image_steps,
         .servers = c->scenario.job.servers,
         .workers = c->scenario.job.workers,
     };
@@ -108,7 +116,10 @@ static ps_status build(cluster *c, uint64_t seed, plant_kind planted)
         status = trajectory_init(&c->trajectory, &c->scenario);
     if (status == PS_OK)
         status = network_create(seed, &c->scenario.weather, c->trace, &c->network);
-    if (status == PS_OK)
+    c->crashes_left = c->scenario.crash_count;
+    if (status == PS_OK && c->crashes_left > 0)
+        status = disk_create(&c->scenario, &c->disk_now_ms, &c->disk);
+    else if (status == PS_OK)
         status = oracle_create(&c->scenario, &c->partition, &c->oracle);
     if (status == PS_OK)
         status = plant_create(planted, &c->plant);
@@ -124,6 +135,7 @@ static void tear_down(cluster *c)
         trainee_destroy(&c->places[i].trainee);
     for (int i = 0; i < SCENARIO_SERVERS_MAX; i++)
         shard_destroy(&c->shards[i]);
+    disk_destroy(&c->disk);
     plant_destroy(&c->plant);
     oracle_destroy(&c->oracle);
     trajectory_fini(&c->trajectory);
@@ -172,7 +184,9 @@ static ps_status send_answers(cluster *c, uint32_t server)
     ps_status status = PS_OK;
     while (status == PS_OK && (m = shard_next(c->shards[server], &route))) {
         plant_answer(c->plant, m);
-        status = oracle_check_answer(c->oracle, server, address_of(&route), m, c->error);
+        bool unasked = m->type == WIRE_WELCOME && m->request == 0; /* only a hint to ask */
+        if (c->oracle && !unasked)
+            status = oracle_check_answer(c->oracle, server, address_of(&route), m, c->error);
         if (status == PS_OK)
             status = send(c, server, address_of(&route), &m, &burst);
         wire_destroy(&m);
@@ -180,17 +194,53 @@ static ps_status send_answers(cluster *c, uint32_t server)
     return status;
 }
 
+/* The crash of that ps that is due, or NULL. */
+static scenario_crash *crash_due(cluster *c, uint32_t server, bool before_reply)
+{
+    for (uint32_t i = 0; i < c->scenario.crash_count; i++) {
+        scenario_crash *crash = &c->scenario.crashes[i];
+        if (crash->server == server && crash->from_ms > 0 && crash->from_ms <= network_now(c->network) &&
+            crash->before_reply == before_reply)
+            return crash;
+    }
+    return NULL;
+}
+
+static ps_status crash_shard(cluster *c, scenario_crash *crash)
+{
+    trace_line(c->trace, network_now(c->network), "ps %u crashes", crash->server);
+    c->restarts++;
+    crash->from_ms = 0;
+    shard_destroy(&c->shards[crash->server]);
+    disk_crash(c->disk, crash->server);
+    return network_wake(c->network, crash->server, network_now(c->network) + crash->down_ms);
+}
+
 static ps_status deliver_to_shard(cluster *c, const network_event *event)
 {
     uint32_t server = event->to;
     wire_message *m = event->message;
+    if (!c->shards[server]) { /* it is down */
+        wire_destroy(&m);
+        return PS_OK;
+    }
+    scenario_crash *crash = crash_due(c, server, false);
+    if (crash) {
+        wire_destroy(&m);
+        return crash_shard(c, crash);
+    }
     if (!plant_request(c->plant, server, m)) {
         wire_destroy(&m);
         return PS_OK;
     }
     wire_route route = route_to(event->from);
     shard_receive(c->shards[server], &m, &route, network_now(c->network));
-    ps_status status = oracle_check_shard(c->oracle, server, shard_count(c->shards[server]), c->error);
+    crash = crash_due(c, server, true);
+    if (crash)
+        return crash_shard(c, crash);
+    ps_status status = PS_OK;
+    if (c->oracle)
+        status = oracle_check_shard(c->oracle, server, shard_count(c->shards[server]), c->error);
     if (status == PS_OK)
         status = shard_failure(c->shards[server], c->error);
     return status == PS_OK ? send_answers(c, server) : status;
@@ -252,8 +302,11 @@ static ps_status wake(cluster *c, uint32_t address)
 {
     uint64_t now_ms = network_now(c->network);
     if (address < c->scenario.job.servers) {
+        if (!c->shards[address])
+            return add_shard(c, address);
         shard_tick(c->shards[address], now_ms);
-        return network_wake(c->network, address, now_ms + SHARD_TICK_MS);
+        ps_status sent = send_answers(c, address);
+        return sent == PS_OK ? network_wake(c->network, address, now_ms + SHARD_TICK_MS) : sent;
     }
     place *p = find_place(c, address);
     if (wants_restart(c, p))
@@ -262,12 +315,25 @@ static ps_status wake(cluster *c, uint32_t address)
     return status == PS_OK ? network_wake(c->network, address, now_ms + CLUSTER_TICK_MS) : status;
 }
 
+/* The oracle knows no way back. The chief may order one without any ps having crashed: if it was replaced during the
+ * very first step, it cannot tell a ps that waits for that from one that has forgotten it. */
+static void dismiss_oracle(cluster *c)
+{
+    oracle_destroy(&c->oracle);
+    for (uint32_t i = 0; i < c->place_count; i++)
+        trainee_dismiss_oracle(c->places[i].trainee);
+}
+
 static ps_status handle(cluster *c, network_event *event)
 {
+    c->disk_now_ms = network_now(c->network);
     if (event->kind == NETWORK_WAKE)
         return wake(c, event->to);
     if (event->to < c->scenario.job.servers) {
-        oracle_delivered(c->oracle, event->to, event->from, event->message);
+        if (event->message->type == WIRE_RESTORE)
+            dismiss_oracle(c);
+        if (c->oracle)
+            oracle_delivered(c->oracle, event->to, event->from, event->message);
         return deliver_to_shard(c, event);
     }
     place *p = find_place(c, event->to);
@@ -339,9 +405,28 @@ static ps_status check_sum(const cluster *c)
     return status;
 }
 
+/* Of ps that have crashed: every worker's every step is in the weights. */
+static ps_status check_clocks(const cluster *c, uint32_t server)
+{
+    const shard *s = c->shards[server];
+    if (!s || !s->has_job || s->slice_count == 0) /* started again after the end */
+        return PS_OK;
+    for (uint32_t w = 0; w < s->job.workers && s->job.mode != CONSISTENCY_SYNC; w++)
+        if (s->consistency.clocks[w].pushed != c->scenario.workers[w].steps)
+            return ps_fail(c->error, PS_EINTERNAL, "ps/%u has applied %llu steps of worker %u, which has done %u",
+                           server, (unsigned long long)s->consistency.clocks[w].pushed, w,
+                           c->scenario.workers[w].steps);
+    if (s->job.mode == CONSISTENCY_SYNC && s->consistency.applied != c->scenario.steps)
+        return ps_fail(c->error, PS_EINTERNAL, "ps/%u has applied %llu steps of %u", server,
+                       (unsigned long long)s->consistency.applied, c->scenario.steps);
+    return PS_OK;
+}
+
 static ps_status check_shard_end(const cluster *c, uint32_t server)
 {
     const job_config *job = &c->scenario.job;
+    if (!c->oracle)
+        return check_clocks(c, server);
     if (!shard_finished(c->shards[server]))
         return ps_fail(c->error, PS_EINTERNAL, "ps/%u does not know that the job has ended", server);
     uint64_t updates = c->scenario.steps;
@@ -360,6 +445,8 @@ static ps_status check_end(const cluster *c)
     ps_status status = PS_OK;
     for (uint32_t i = 0; i < job->servers && status == PS_OK; i++)
         status = check_shard_end(c, i);
+    if (!c->oracle)
+        return status;
     if (status == PS_OK && c->scenario.additive)
         status = check_sum(c);
     if (status != PS_OK)

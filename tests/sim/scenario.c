@@ -148,6 +148,24 @@ static void choose_weather(scenario *s, dice *d)
         choose_cuts(s, d);
 }
 
+static void choose_crashes(scenario *s, dice *d)
+{
+    if (!dice_chance(d, 400))
+        return;
+    s->crash_count = (uint32_t)dice_between(d, 1, SCENARIO_CRASHES_MAX);
+    s->image_steps = dice_chance(d, 100) ? 0 : (uint32_t)dice_between(d, 1, 5);
+    s->disk_max_ms = (uint32_t)(dice_chance(d, 500) ? dice_between(d, 0, 20) : dice_between(d, 20, 500));
+    s->damage_per_mille = dice_chance(d, 300) ? 300 : 0;
+    uint64_t latest_ms = dice_chance(d, 500) ? 300 : 3000;
+    for (uint32_t i = 0; i < s->crash_count; i++)
+        s->crashes[i] = (scenario_crash){
+            .server = (uint32_t)dice_between(d, 0, s->job.servers - 1),
+            .from_ms = dice_between(d, 1, latest_ms),
+            .before_reply = dice_chance(d, 500),
+            .down_ms = (uint32_t)dice_between(d, 0, 300),
+        };
+}
+
 ps_status scenario_init(scenario *s, uint64_t seed, ps_error *error)
 {
     memset(s, 0, sizeof *s);
@@ -162,6 +180,8 @@ ps_status scenario_init(scenario *s, uint64_t seed, ps_error *error)
     ps_status status = choose_model(s, &d, error);
     choose_workers(s, &d);
     choose_weather(s, &d);
+    dice of_crashes = dice_for(seed, "crashes", 0);
+    choose_crashes(s, &of_crashes);
     if (status == PS_OK)
         status = job_check(&s->job, error);
     if (status != PS_OK)
@@ -182,10 +202,10 @@ void scenario_describe(const scenario *s, char *text, size_t bytes)
         text, bytes,
         "%s (backups %u, staleness %u), %s, %u ps, %u workers, %u evaluators, %u steps of %llu parameters, "
         "%u slices a message; %u/1000 lost, %u/1000 repeated, %u/1000 stray up to %u ms, %u cuts, "
-        "calm at %llu ms",
+        "calm at %llu ms, %u crashes of ps with images every %u steps",
         consistency_mode_name(job->mode), job->backup_workers, job->staleness,
         optimizer_kind_name(job->optimizer.kind), job->servers, job->workers, job->evaluators, s->steps,
         (unsigned long long)tensor_table_elements(&job->tensors), s->slices_per_message, w->loss_per_mille,
         w->repeat_per_mille, w->stray_per_mille, w->stray_max_ms, w->cut_count,
-        (unsigned long long)w->calm_at_ms);
+        (unsigned long long)w->calm_at_ms, s->crash_count, s->image_steps);
 }

@@ -14,6 +14,7 @@ enum {
     SCENARIO_STEPS_MAX = 12,
     SCENARIO_TENSORS_MAX = 5,
     SCENARIO_TENSOR_MAX = 5000, /* elements */
+    SCENARIO_CRASHES_MAX = 4,
 };
 
 /* How a worker has its gradient applied and gets the next weights. */
@@ -34,6 +35,14 @@ typedef struct {
     uint32_t restart_from_step;
 } scenario_worker;
 
+/* A ps dies, and is started again. */
+typedef struct {
+    uint32_t server;
+    uint64_t from_ms;  /* at the first message that reaches it after this */
+    bool before_reply; /* having taken that message in; else before */
+    uint32_t down_ms;
+} scenario_crash;
+
 typedef struct {
     uint64_t seed;
     job_config job;
@@ -44,6 +53,9 @@ typedef struct {
     uint32_t nonfinite_per_mille; /* gradients with NaN or Inf */
     bool additive; /* gradients do not depend on the weights and updates add them up, in whatever order */
     scenario_worker workers[SCENARIO_WORKERS_MAX];
+    uint32_t crash_count; /* 0: no ps keeps images */
+    scenario_crash crashes[SCENARIO_CRASHES_MAX];
+    uint32_t image_steps, disk_max_ms, damage_per_mille; /* disk: until an image is durable */
     network_weather weather; /* addresses: ps first, then workers, then evaluators */
 } scenario;
 

@@ -21,6 +21,7 @@ enum { EVALUATOR_PAUSE_MS = 50 };
     X(PHASE_CONCLUDING, "waiting for the end of the others")       \
     X(PHASE_PAUSING, "pausing between two evaluations")            \
     X(PHASE_EVALUATING, "pulling weights to evaluate")             \
+    X(PHASE_RETREATING, "giving up what it had begun")             \
     X(PHASE_FINISHING, "waiting for the answers to its farewell")  \
     X(PHASE_DONE, "done")
 
@@ -41,7 +42,7 @@ struct trainee {
     session_ticket push, pull;
     toy_batch batch;               /* of the gradient that is pushed */
     uint32_t unready;              /* tensors of it; the last ones are ready first */
-    bool pulling;                  /* `pull` is open */
+    bool pushing, pulling;         /* `push`, `pull` are open */
     float *weights, *gradient;     /* (elements) */
     float **tensor_weights;        /* (tensors) into weights */
     const float **tensor_gradient; /* (tensors) into gradient */
@@ -141,7 +142,11 @@ static ps_status check_version(const trainee *t, uint64_t version, ps_error *err
 
 static ps_status check_final(const trainee *t, ps_error *error)
 {
-    return check_weights(t, oracle_weights(t->config.oracle), "at the end", error);
+    if (t->config.oracle)
+        return check_weights(t, oracle_weights(t->config.oracle), "at the end", error);
+    if (!t->config.trajectory)
+        return PS_OK;
+    return check_weights(t, trajectory_version(t->config.trajectory, t->config.scenario->steps), "at the end", error);
 }
 
 /* ---- requests ---- */
@@ -171,6 +176,7 @@ static ps_status submit_finish(trainee *t, ps_error *error)
 {
     session_request finish = {.type = WIRE_FINISH};
     t->phase = PHASE_FINISHING;
+    t->pulling = true;
     return submit(t, &finish, &t->pull, error);
 }
 
@@ -181,7 +187,8 @@ static ps_status submit_push(trainee *t, ps_error *error)
     uint64_t step = t->step + 1;
     toy_batch batch;
     toy_gradient(t->config.scenario, t->config.index, step, t->weights, t->gradient, &batch);
-    oracle_computed(t->config.oracle, t->config.index, step, t->gradient, &batch);
+    if (t->config.oracle)
+        oracle_computed(t->config.oracle, t->config.index, step, t->gradient, &batch);
     bool by_tensor = batch.examples > 0 && dice_chance(&t->dice, 400);
     session_request push = {
         .type = style == STYLE_PUSH_PULL ? WIRE_PUSH_PULL : WIRE_PUSH,
@@ -198,6 +205,7 @@ static ps_status submit_push(trainee *t, ps_error *error)
     t->unready = by_tensor ? t->config.scenario->job.tensors.count : 0;
     t->phase = by_tensor ? PHASE_BACKWARD : PHASE_PUSHING;
     ps_status status = submit(t, &push, &t->push, error);
+    t->pushing = status == PS_OK;
     if (status == PS_OK && style == STYLE_PUSH_AND_PULL)
         status = submit_pull(t, step, false, error);
     return status;
@@ -245,7 +253,9 @@ static ps_status start_step_or_end(trainee *t, uint64_t now_ms, ps_error *error)
 /* All that the step needed is here. With backups the others may have gone on without this worker. */
 static ps_status end_step(trainee *t, uint64_t version, uint64_t now_ms, ps_error *error)
 {
-    ps_status status = oracle_check_step(t->config.oracle, t->config.index, ++t->step, error);
+    t->step++;
+    ps_status status =
+        t->config.oracle ? oracle_check_step(t->config.oracle, t->config.index, t->step, error) : PS_OK;
     if (status == PS_OK)
         status = check_version(t, version, error);
     if (status != PS_OK)
@@ -268,6 +278,7 @@ static ps_status collect_push(trainee *t, uint64_t now_ms, ps_error *error)
     if (!session_finished(t->session, t->push))
         return PS_OK;
     ps_status status = collect(t, t->push, &result, error);
+    t->pushing = false;
     if (status != PS_OK)
         return status;
     spoil_gradient(t);
@@ -330,9 +341,30 @@ static ps_status after_join(trainee *t, ps_error *error)
     return submit_pull(t, 0, false, error);
 }
 
+/* The ps have gone back: what is open is void, but what is lent has to come back. */
+static ps_status retreat(trainee *t)
+{
+    session_result unused;
+    t->phase = PHASE_RETREATING;
+    if ((t->pushing && !session_finished(t->session, t->push)) ||
+        (t->pulling && !session_finished(t->session, t->pull)))
+        return PS_OK;
+    if (t->pushing)
+        session_collect(t->session, t->push, &unused, NULL);
+    if (t->pulling)
+        session_collect(t->session, t->pull, &unused, NULL);
+    t->pushing = t->pulling = false;
+    spoil_gradient(t);
+    session_resume(t->session);
+    t->phase = PHASE_JOINING;
+    return PS_OK;
+}
+
 /* One move, if there is one to make. */
 static ps_status move(trainee *t, uint64_t now_ms, ps_error *error)
 {
+    if (session_rolled_back(t->session) && t->phase != PHASE_DONE)
+        return retreat(t);
     switch (t->phase) {
     case PHASE_JOINING:
         return session_joined(t->session, &t->step) ? after_join(t, error) : PS_OK;
@@ -364,6 +396,11 @@ ps_status trainee_tick(trainee *t, uint64_t now_ms, ps_error *error)
     return status;
 }
 
+void trainee_dismiss_oracle(trainee *t)
+{
+    t->config.oracle = NULL;
+}
+
 void trainee_receive(trainee *t, uint32_t server, wire_message **message)
 {
     session_receive(t->session, server, message);
@@ -371,7 +408,8 @@ void trainee_receive(trainee *t, uint32_t server, wire_message **message)
 
 wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms)
 {
-    return session_next(t->session, server, now_ms);
+    /* Who is done has gone. */
+    return t->phase == PHASE_DONE ? NULL : session_next(t->session, server, now_ms);
 }
 
 bool trainee_may_restart(const trainee *t)

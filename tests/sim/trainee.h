@@ -14,7 +14,7 @@ typedef struct {
     wire_role role;
     uint32_t index;
     uint64_t incarnation;
-    oracle *oracle;               /* is told of gradients, and judges each step */
+    oracle *oracle;               /* is told of gradients, and judges each step; NULL: nobody does */
     const trajectory *trajectory; /* what the weights must be, or NULL where the schedule decides it */
 } trainee_config;
 
@@ -28,6 +28,9 @@ void trainee_destroy(trainee **t);
 
 /* Moves the session's clock and the training as far as they go. Any status but PS_OK is a violation. */
 ps_status trainee_tick(trainee *t, uint64_t now_ms, ps_error *error);
+
+/* From now on nobody judges its steps but the trajectory. */
+void trainee_dismiss_oracle(trainee *t);
 
 /* As session_receive and session_next. */
 void trainee_receive(trainee *t, uint32_t server, wire_message **message);

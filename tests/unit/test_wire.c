@@ -53,6 +53,7 @@ static wire_message *full_message(wire_type type, bool from_worker)
     m->epoch = 1 + (uint64_t)UINT32_MAX;
     m->oldest = UINT64_MAX - 3;
     m->exact = true;
+    m->unfit = true;
     wire_set_text(m, "worker 1 is late");
     if (type == WIRE_HELLO)
         m->hello = new_job();
@@ -97,6 +98,7 @@ static void assert_same_message(const wire_message *a, const wire_message *b)
     assert_true(a->epoch == b->epoch);
     assert_true(a->oldest == b->oldest);
     assert_int_equal(a->exact, b->exact);
+    assert_int_equal(a->unfit, b->unfit);
     assert_string_equal(a->text ? a->text : "", b->text ? b->text : "");
     assert_int_equal(!a->hello, !b->hello);
     if (a->hello)
@@ -736,6 +738,7 @@ static void header_cut_anywhere_is_no_other_message(void **state)
     m->epoch = 0;
     m->oldest = 0;
     m->exact = false;
+    m->unfit = false;
     buffer *header;
     assert_int_equal(wire_encode(m, &header), PS_OK);
     for (size_t bytes = 1; bytes < buffer_size(header); bytes++) {
@@ -876,6 +879,7 @@ static wire_message *stored_message(wire_type type)
     m->epoch = 0;
     m->oldest = 0;
     m->exact = false;
+    m->unfit = false;
     if (type == WIRE_PUSH_PULL) {
         m->clip_factor = 0.5f;
         m->index = 2;

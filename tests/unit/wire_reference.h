@@ -85,6 +85,7 @@ static inline uint8_t *wire_reference_pack(const wire_message *m, size_t *bytes)
     h.epoch = m->epoch;
     h.oldest = m->oldest;
     h.exact = m->exact;
+    h.unfit = m->unfit;
     wire_reference_add_lists(m, &lists, &h);
     if (m->hello)
         h.hello = wire_job_to_proto(m->hello);
@@ -152,7 +153,8 @@ static inline bool wire_reference_is_loose(const uint8_t *at, size_t left, bool 
             return true;
         const bool is_bool = number == HEADER_NONFINITE || number == HEADER_AFTER_FINISH ||
                              number == HEADER_JOB_FINISHED || number == HEADER_READS_MEMORY ||
-                             number == HEADER_EXACT;
+                             number == HEADER_EXACT ||
+                             number == HEADER_UNFIT;
         const bool is_list = number == HEADER_SLICE || number == HEADER_SLICE_BYTES ||
                              number == HEADER_SLICE_SEGMENT || number == HEADER_SLICE_OFFSET;
         if (!is_segment && is_bool && kind != WIRE_VARINT)
@@ -211,7 +213,7 @@ static inline const char *wire_reference_difference(const wire_header *h, const 
     if (m->request != p->request || m->step != p->step || m->examples != p->examples ||
         memcmp(&m->clip_factor, &p->clip_factor, sizeof m->clip_factor) != 0 ||
         m->nonfinite != p->nonfinite || m->after_finish != p->after_finish || m->settled != p->settled ||
-        m->epoch != p->epoch || m->exact != p->exact)
+        m->epoch != p->epoch || m->exact != p->exact || m->unfit != p->unfit)
         return "another request";
     if (m->examples_total != p->examples_total || m->job_finished != p->job_finished ||
         (int)m->status != p->status || m->oldest != p->oldest)
