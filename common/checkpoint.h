@@ -38,6 +38,7 @@ typedef struct {
     uint64_t step; /* that names the cut, from 1 on: sync: the last one applied; else the shard's updates */
     uint64_t updates;  /* that its slices have seen */
     uint64_t examples; /* rows applied */
+    uint64_t epoch;    /* how often the shards had gone back together (proto/penstock.proto) */
     bool final;        /* every worker had finished */
     uint32_t clock_count;
     checkpoint_clock *clocks; /* (clock_count) per worker, owned */

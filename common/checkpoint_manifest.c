@@ -35,8 +35,8 @@ static void print_members(FILE *out, const manifest *m, const uint8_t *job, size
     fprintf(out,
             "{\"penstock_checkpoint\":%d,\"step\":%" PRIu64
             ",\"server\":%u,\"servers\":%u,\"updates\":%" PRIu64 ",\"examples\":%" PRIu64
-            ",\"final\":%s,\"clocks\":[",
-            MANIFEST_FORMAT, s->step, m->server, m->servers, s->updates, s->examples,
+            ",\"epoch\":%" PRIu64 ",\"final\":%s,\"clocks\":[",
+            MANIFEST_FORMAT, s->step, m->server, m->servers, s->updates, s->examples, s->epoch,
             s->final ? "true" : "false");
     for (uint32_t i = 0; i < s->clock_count; i++)
         fprintf(out, "%s[%" PRIu64 ",%d]", i ? "," : "", s->clocks[i].pushed, s->clocks[i].finished);
@@ -195,6 +195,8 @@ static ps_status read_state(const json *root, checkpoint_state *s, ps_error *err
         status = read_number(root, "updates", UINT64_MAX, &s->updates, error);
     if (status == PS_OK)
         status = read_number(root, "examples", UINT64_MAX, &s->examples, error);
+    if (status == PS_OK)
+        status = read_number(root, "epoch", UINT64_MAX, &s->epoch, error);
     if (status == PS_OK)
         status = json_as_bool(json_find(root, "final"), "final", &s->final, error);
     return status;

@@ -4,7 +4,7 @@
  * One JSON object, whose last member is the CRC-32 of all bytes before it; other members than these are
  * tolerated.
  *
- *   {"penstock_checkpoint":1,"step":200,"server":0,"servers":2,"updates":200,"examples":30000,"final":false,
+ *   {"penstock_checkpoint":1,"step":200,"server":0,"servers":2,"updates":200,"examples":30000,"epoch":0,"final":false,
  *    "clocks":[[200,0],[200,0],[200,0]],"slots":1,"data_bytes":534128,"crc":[3422423,...],
  *    "job":"0a0870656e73746f636b...","checksum":"4f7c1a02"}
  *

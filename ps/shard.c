@@ -443,6 +443,10 @@ static ps_status find_sender(shard *s, const wire_message *message, member **fou
         return ps_fail(error, newer ? PS_EREJOIN : PS_EPEER,
                        "%s of %s %u comes from a process that is not its current one",
                        wire_type_name(message->type), wire_role_name(message->role), message->index);
+    if (message->receiver != (uint32_t)s->config.incarnation)
+        return ps_fail(error, PS_EREJOIN, "%s of %s %u was meant for ps/%u before it restarted",
+                       wire_type_name(message->type), wire_role_name(message->role), message->index,
+                       s->config.index);
     if (message->epoch != s->epoch && message->type != WIRE_RESTORE)
         return ps_fail(error, PS_EREJOIN, "%s of %s %u is of epoch %llu; ps/%u is in epoch %llu",
                        wire_type_name(message->type), wire_role_name(message->role), message->index,

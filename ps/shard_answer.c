@@ -150,16 +150,6 @@ static bool others_finished(const shard *s, const wire_message *request)
     return others.count == 0;
 }
 
-/* Under ssp a pull counts as one of a worker that has come as far as this shard knows, whatever it asks for:
- * after a restart it may not know itself. */
-uint64_t shard_awaited_step(const shard *s, const wire_message *request)
-{
-    if (s->job.mode != CONSISTENCY_SSP || request->type != WIRE_PULL || request->role != WIRE_WORKER)
-        return request->step;
-    uint64_t pushed = s->consistency.clocks[request->index].pushed;
-    return pushed > request->step ? pushed : request->step;
-}
-
 static bool may_answer(const shard *s, const wire_message *request)
 {
     if (s->failure.status != PS_OK)
@@ -173,7 +163,7 @@ static bool may_answer(const shard *s, const wire_message *request)
         return false;
     if (request->type == WIRE_FINISH)
         return request->role != WIRE_WORKER || !shard_finish_waits(s);
-    return consistency_may_answer(&s->consistency, shard_awaited_step(s, request));
+    return consistency_may_answer(&s->consistency, request->step);
 }
 
 /* Is there room on the way to this member? A slow one delays itself alone. */

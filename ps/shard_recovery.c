@@ -63,6 +63,7 @@ static ps_status go_to_image(shard *s, uint64_t step, ps_error *error)
         store_set_updates(s->store, state.updates);
         status = resume(s, &state);
         s->at_the_end = state.final;
+        s->epoch = state.epoch;
     }
     checkpoint_state_fini(&state);
     if (status == PS_OK)
@@ -140,6 +141,7 @@ void shard_take_image(shard *s)
         .step = step,
         .updates = store_updates(s->store),
         .examples = s->counters.examples_applied,
+        .epoch = s->epoch,
         .final = last,
         .clock_count = s->job.workers,
         .clocks = calloc(s->job.workers, sizeof *state.clocks),

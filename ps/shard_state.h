@@ -108,9 +108,6 @@ void shard_answer_or_open(shard *s, member *m, wire_message **message, const wir
 void shard_answer_member(shard *s, member *m);
 void shard_answer_all(shard *s);
 
-/* The step that a request has to wait for. */
-uint64_t shard_awaited_step(const shard *s, const wire_message *request);
-
 /* The workers that have not finished, but for the sender of `request`. */
 void shard_others_at_work(const shard *s, const wire_message *request, worker_set *others);
 

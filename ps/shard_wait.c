@@ -36,7 +36,7 @@ void shard_describe_wait(const shard *s, const wire_message *request, char *text
                  missing.count ? names : "the last checkpoint");
         return;
     }
-    uint64_t step = shard_awaited_step(s, request);
+    uint64_t step = request->step;
     if (!consistency_may_answer(&s->consistency, step))
         consistency_missing(&s->consistency, step, &missing);
     describe_workers(s, &missing, names, sizeof names);

@@ -3,12 +3,12 @@
  *
  * Each ps says in its WELCOME in which epoch and at which step it is, and from which version on it has
  * weights. In synchronous mode they fit together if the epochs agree and one step lies within what each of
- * them has: a ps may have applied a step that another still waits for. Not so if that other has just begun
- * there: then it has forgotten what the workers know, and gradients for the step after next may be waiting, or
- * be on their way, that would part the two for good.
+ * them has: a ps may have applied a step that another still waits for. In the other modes they always do. The
+ * member goes on from the lowest of the steps; a ps that is further takes what it has seen before as the
+ * repeat that it is.
  *
- * In the other modes they always fit. The member goes on from the lowest of the steps; a ps that is further
- * takes what it has seen before as the repeat that it is. */
+ * A worker that goes back does so under a new incarnation, as if it had restarted: so what it has on the way, and
+ * what waits for the rest of it or of the others', counts no more. */
 #include <stdlib.h>
 
 #include "common/log.h"
@@ -17,11 +17,10 @@
 /* ---- do they fit together? ---- */
 
 typedef struct {
-    uint64_t least, most; /* of the steps */
-    uint64_t oldest;      /* version that all have */
+    uint64_t least;  /* of the steps */
+    uint64_t oldest; /* version that all have */
     uint64_t newest_epoch;
     bool same_epoch;
-    bool just_begun; /* the lowest, or one of them, has applied nothing since it came there */
 } places;
 
 static places survey(const session *s)
@@ -33,13 +32,7 @@ static places survey(const session *s)
         found.same_epoch &= p->epoch == s->peers[0].epoch;
         if (partition_server_count(s->config.partition, i) == 0)
             continue; /* it never gets a step */
-        if (p->step < found.least) {
-            found.least = p->step;
-            found.just_begun = false;
-        }
-        if (p->step == found.least)
-            found.just_begun |= p->oldest == p->step;
-        found.most = p->step > found.most ? p->step : found.most;
+        found.least = p->step < found.least ? p->step : found.least;
         found.oldest = p->oldest > found.oldest ? p->oldest : found.oldest;
     }
     return found;
@@ -136,48 +129,56 @@ static bool has_forgotten(const session *s, uint32_t server)
            s->config.role == WIRE_WORKER && p->step < p->acknowledged;
 }
 
-static void send_again(session *s, uint32_t server)
+static void send_again(session *s)
 {
     part *p;
     TAILQ_FOREACH(p, &s->open, open)
     {
-        if (p->server == server)
-            session_make_due(s, p, PART_TO_SEND);
+        session_make_due(s, p, PART_TO_SEND);
     }
+}
+
+/* What has been answered is lost: all begins anew from where the ps are. */
+static void go_back(session *s, uint64_t step)
+{
+    ps_error why;
+    ps_fail(&why, PS_EROLLBACK, "a ps was lost: training goes back to step %llu", (unsigned long long)step);
+    session_abandon_all(s, &why);
+    s->rolled_back = true;
+    s->counters.rollbacks++;
+    s->has_place = false;
+    s->config.incarnation++;
+    for (uint32_t i = 0; i < s->config.job->servers; i++)
+        s->peers[i].reborn = false;
+    session_rejoin(s);
+}
+
+static void take_place(session *s, uint64_t step)
+{
+    s->has_place = true;
+    s->has_pushed = false;
+    s->step = s->pushed = step;
+    for (uint32_t i = 0; i < s->config.job->servers; i++)
+        s->peers[i].acknowledged = step;
 }
 
 /* The ps fit together at `step`. */
 static void join(session *s, uint64_t step)
 {
-    const uint32_t servers = s->config.job->servers;
-    const bool first = !s->has_place;
-    bool forgotten = false;
-    s->joined = true;
     s->unfit = s->doubtful = false;
     s->epoch = s->peers[0].epoch;
-    for (uint32_t i = 0; i < servers; i++)
-        forgotten |= has_forgotten(s, i);
-    if (forgotten) {
-        ps_error why;
-        ps_fail(&why, PS_EROLLBACK, "a ps was lost: training goes back to step %llu",
-                (unsigned long long)step);
-        session_abandon_all(s, &why);
-        s->rolled_back = true;
-        s->counters.rollbacks++;
+    for (uint32_t i = 0; s->has_place && i < s->config.job->servers; i++) {
+        if (has_forgotten(s, i)) {
+            go_back(s, step);
+            return;
+        }
     }
-    for (uint32_t i = 0; i < servers; i++) {
-        peer *p = &s->peers[i];
-        if (p->reborn)
-            send_again(s, i);
-        p->reborn = false;
-        if (forgotten || first)
-            p->acknowledged = step;
-    }
-    if (forgotten || first) {
-        s->has_place = true;
-        s->step = s->pushed = step;
-        s->has_pushed = false;
-    }
+    s->joined = true;
+    for (uint32_t i = 0; i < s->config.job->servers; i++)
+        s->peers[i].reborn = false;
+    send_again(s);
+    if (!s->has_place)
+        take_place(s, step);
 }
 
 /* With backup workers the ps may go on while they are asked: but what one had in the round before, all have
@@ -187,8 +188,7 @@ static bool fit_together(const session *s, const places *found)
     if (!is_sync(s))
         return true;
     const uint64_t oldest = s->doubtful && s->oldest_seen < found->oldest ? s->oldest_seen : found->oldest;
-    const bool left_behind = found->just_begun && found->most > found->least;
-    return found->same_epoch && !left_behind && oldest <= found->least;
+    return found->same_epoch && oldest <= found->least;
 }
 
 /* All have said WELCOME. */
@@ -271,7 +271,7 @@ void session_handle_member_error(session *s, uint32_t server, const wire_message
     } else if (of_restore && refusal->status != PS_ENOMEM && refusal->oldest < s->restoring.step) {
         log_warning("ps/%u cannot go to step %llu: %s", server, (unsigned long long)s->restoring.step, why);
         begin_to_restore(s, s->restoring.epoch + 1, refusal->oldest);
-    } else if (of_restore || refusal->request < SESSION_OPERATIONS_MAX) {
+    } else if (of_restore || refusal->request == s->round || refusal->request == 0) {
         session_fail(s, server, refusal->status, why);
     }
 }

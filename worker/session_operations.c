@@ -88,6 +88,11 @@ static void copy_request(const session *s, const session_request *request, opera
     op->request = *request;
     if (request->type == WIRE_FINISH)
         op->request.step = s->pushed;
+    /* However little it asks for, a worker reads as one that has come so far. */
+    bool reads_under_ssp = request->type == WIRE_PULL && s->config.role == WIRE_WORKER &&
+                           s->config.job->mode == CONSISTENCY_SSP && !request->after_finish;
+    if (reads_under_ssp && op->request.step < s->pushed)
+        op->request.step = s->pushed;
     /* Until this worker pushes, nothing goes beyond the step at which it has joined, but for a step that some
      * ps have applied already and others have not. */
     bool first_pull = request->type == WIRE_PULL && request->step == 0 && !request->after_finish &&

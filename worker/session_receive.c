@@ -121,9 +121,6 @@ static void handle_answer(session *s, part *p, const wire_message *answer)
                  answer->text ? answer->text : "");
         break;
     case WIRE_ERROR:
-        /* Until it is known where that ps is, it may just have been asked for what it cannot do yet. */
-        if (!s->joined)
-            break;
         if (answer->status == PS_EREJOIN)
             session_rejoin(s);
         else
@@ -132,6 +129,16 @@ static void handle_answer(session *s, part *p, const wire_message *answer)
     default:
         break;
     }
+}
+
+/* Takes in an answer of a part, or NULL, of the ps that this session has joined. */
+static void take_answer(session *s, uint32_t server, part *p, const wire_message *m)
+{
+    peer *from = &s->peers[server];
+    if (p && s->joined) /* else all this may be void; then it is asked for again */
+        handle_answer(s, p, m);
+    if (m->type == WIRE_WEIGHTS && m->settled > from->taken)
+        from->taken = m->settled;
 }
 
 void session_receive(session *s, uint32_t server, wire_message **message)
@@ -144,14 +151,14 @@ void session_receive(session *s, uint32_t server, wire_message **message)
         session_handle_welcome(s, server, m);
     } else {
         part *p = session_find_part(s, m->request);
-        const bool ours = p && p->server == server;
-        if (!ours && m->type == WIRE_ERROR)
+        if (p && p->server != server)
+            p = NULL;
+        if (m->incarnation == s->peers[server].incarnation && (p || m->type != WIRE_ERROR))
+            take_answer(s, server, p, m);
+        else if (!p && m->type == WIRE_ERROR)
             session_handle_member_error(s, server, m);
-        else if (ours && (m->type == WIRE_ERROR || m->incarnation == s->peers[server].incarnation))
-            handle_answer(s, p, m);
-        if (m->type == WIRE_WEIGHTS && m->settled > s->peers[server].taken &&
-            m->incarnation == s->peers[server].incarnation)
-            s->peers[server].taken = m->settled;
+        else if (p && s->joined) /* it has restarted, and has heard a HELLO sent before that */
+            session_rejoin(s);
     }
     wire_destroy(message);
 }

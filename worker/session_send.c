@@ -111,6 +111,7 @@ wire_message *session_stamp(const session *s, uint32_t server, wire_message *m, 
     m->request = request;
     m->settled = s->peers[server].taken;
     m->epoch = s->epoch;
+    m->receiver = (uint32_t)s->peers[server].incarnation;
     return m;
 }
 
@@ -203,7 +204,7 @@ static wire_message *settle(const session *s, uint32_t server)
     peer *to = &s->peers[server];
     if (to->open_parts == 0 || to->taken_bytes < SESSION_SETTLE_BYTES)
         return NULL;
-    wire_message *m = session_stamp(s, server, wire_create(WIRE_SETTLE, 0), 0);
+    wire_message *m = session_stamp(s, server, wire_create(WIRE_SETTLE, 0), s->round);
     if (m)
         to->taken_bytes = 0;
     return m;

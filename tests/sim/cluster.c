@@ -15,7 +15,7 @@
 /* Of sums of at most 84 gradients below 0.5 times 0.05, rounded to f32 each time. */
 #define SUM_TOLERANCE 1e-4
 
-enum { SHARD_TICK_MS = 500, TRAINEES_MAX = SCENARIO_WORKERS_MAX + SCENARIO_EVALUATORS_MAX };
+enum { INCARNATIONS = 1000000, SHARD_TICK_MS = 500, TRAINEES_MAX = SCENARIO_WORKERS_MAX + SCENARIO_EVALUATORS_MAX };
 static_assert(SCENARIO_SERVERS_MAX + 2 * TRAINEES_MAX <= NETWORK_ADDRESSES_MAX, "one restart each fits");
 
 typedef struct {
@@ -63,7 +63,7 @@ static ps_status add_process(cluster *c, place *p)
         .partition = &c->partition,
         .role = p->role,
         .index = p->index,
-        .incarnation = p->incarnation,
+        .incarnation = p->incarnation * INCARNATIONS, /* it takes further ones itself when it goes back */
         .oracle = c->oracle,
         .trajectory = exact ? &c->trajectory : NULL,
     };

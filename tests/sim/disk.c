@@ -104,7 +104,8 @@ static void sim_keep(archive *self, image **taken)
         kept->state = i->state;
         i->state = (checkpoint_state){0};
         kept->durable_ms = *a->disk->now_ms + dice_between(&a->dice, 0, a->disk->scenario->disk_max_ms);
-        kept->damaged = dice_chance(&a->dice, a->disk->scenario->damage_per_mille);
+        /* Who could replay what the last one holds may be gone. */
+        kept->damaged = !kept->state.final && dice_chance(&a->dice, a->disk->scenario->damage_per_mille);
         if (a->damaged_below >= kept->step)
             a->damaged_below = 0;
         for (uint32_t k = 0; k < i->slices * (1 + i->slots); k++) {

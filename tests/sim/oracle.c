@@ -357,7 +357,6 @@ static ps_status check_step(const oracle *o, uint32_t server, uint32_t worker, u
     return check_slowest(o, server, worker, step, error);
 }
 
-/* A pull that names no step, as after a restart, still is one of a worker that has come so far. */
 static ps_status check_pull(const oracle *o, uint32_t server, const asked *pull, ps_error *error)
 {
     const shard_model *m = &o->shards[server];
@@ -366,8 +365,7 @@ static ps_status check_pull(const oracle *o, uint32_t server, const asked *pull,
                        server, (unsigned long long)pull->step, (unsigned long long)m->applied);
     if (is_sync(o) || pull->worker == UINT32_MAX)
         return PS_OK;
-    uint64_t pushed = m->workers[pull->worker].pushed;
-    return check_slowest(o, server, pull->worker, pushed > pull->step ? pushed : pull->step, error);
+    return check_slowest(o, server, pull->worker, pull->step, error);
 }
 
 /* Every request is answered once each time that it comes, but for repeats that come while it waits. */

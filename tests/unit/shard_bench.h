@@ -65,6 +65,7 @@ static inline wire_message *bench_request(shard_bench *b, wire_type type, wire_r
     m->role = role;
     m->index = index;
     m->incarnation = 1;
+    m->receiver = (uint32_t)b->config.incarnation;
     m->request = ++b->request;
     for (uint32_t i = 0; i < count; i++)
         m->slices[i] = b->map.server_slices[b->map.server_first[0] + first + i];
@@ -75,6 +76,7 @@ static inline wire_message *bench_hello(shard_bench *b, wire_role role, uint32_t
 {
     wire_message *m = bench_request(b, WIRE_HELLO, role, index, 0, 0);
     m->job = 0;
+    m->receiver = b->config.index;
     m->request = 0;
     b->request--; /* HELLO has none */
     m->incarnation = incarnation;
