@@ -68,13 +68,13 @@ ps_status consistency_judge(const consistency *c, uint32_t worker, uint64_t step
         *verdict = ARRIVAL_REPEAT;
         return PS_OK;
     }
-    if (clock->finished)
-        return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu after it said it had finished",
-                       worker, (unsigned long long)step);
     if (c->mode == CONSISTENCY_SYNC && step <= c->applied) {
         *verdict = ARRIVAL_LATE;
         return PS_OK;
     }
+    if (clock->finished)
+        return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu after it said it had finished",
+                       worker, (unsigned long long)step);
     bool early = c->mode == CONSISTENCY_SSP && !consistency_may_answer(c, step - 1);
     if (clock->waiting || early || step > furthest_step(c, clock))
         return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu before its step %llu is answered",

@@ -194,7 +194,7 @@ static void answer_the_last(server *s, const volatile sig_atomic_t *stop)
 /* Was this process started again after its job had come to its end, so that no worker will come any more? */
 static bool has_nothing_to_do(const server *s)
 {
-    return s->after_the_end && shard_is_left_over(s->shard) && clock_monotonic_ms() - s->heard_ms >= ENDED_MS;
+    return s->after_the_end && !shard_has_job(s->shard) && clock_monotonic_ms() - s->heard_ms >= ENDED_MS;
 }
 
 static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *error)

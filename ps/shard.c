@@ -508,6 +508,8 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
 void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms)
 {
     ps_error error = {PS_OK, ""};
+    if ((*message)->role == WIRE_WORKER)
+        s->heard_ms = now_ms;
     ps_status status = (*message)->type == WIRE_HELLO ? handle_hello(s, *message, from, &error)
                                                       : handle_request(s, message, from, now_ms, &error);
     if (status != PS_OK) {
@@ -523,10 +525,10 @@ void shard_receive(shard *s, wire_message **message, const wire_route *from, uin
 
 bool shard_finished(const shard *s)
 {
-    if (!s->has_job || !consistency_all_finished(&s->consistency))
+    if (!s->has_job || !shard_is_over(s))
         return false;
     for (uint32_t i = 0; i < s->job.evaluators; i++)
-        if (!s->evaluators[i].finished)
+        if (!s->evaluators[i].finished && (s->evaluators[i].joined || !s->abandoned))
             return false;
     return !shard_finish_waits(s);
 }
@@ -536,6 +538,11 @@ ps_status shard_failure(const shard *s, ps_error *error)
     if (s->failure.status != PS_OK && error)
         *error = s->failure;
     return s->failure.status;
+}
+
+bool shard_has_job(const shard *s)
+{
+    return s->has_job;
 }
 
 const shard_counters *shard_count(const shard *s)

@@ -32,6 +32,8 @@ enum {
      * request, or in between (SETTLE). One answer may be larger. */
     SHARD_WINDOW_BYTES = 16 << 20,
     SHARD_STALL_MS = 5000, /* how often the shard says what it waits for */
+    /* A shard that comes back after its job's end waits so long for a worker that has not heard of the end. */
+    SHARD_ABANDONED_MS = 10000,
 };
 
 typedef struct {
@@ -82,9 +84,8 @@ bool shard_finished(const shard *s);
 /* PS_OK, or why the job cannot go on (a gradient refused under `--guard stop`, out of memory). */
 ps_status shard_failure(const shard *s, ps_error *error);
 
-/* Is nobody at work here, or was the job at its end when this shard began and all who have come since have said
- * so? Those who have not may be gone for good. */
-bool shard_is_left_over(const shard *s);
+/* Has a worker brought the job? */
+bool shard_has_job(const shard *s);
 
 const shard_counters *shard_count(const shard *s);
 

@@ -31,7 +31,7 @@ void shard_send_answer(shard *s, wire_message *m, const wire_message *request, c
     m->examples_total = s->counters.examples_applied;
     if (s->has_job) {
         m->job = s->fingerprint;
-        m->job_finished = consistency_all_finished(&s->consistency);
+        m->job_finished = shard_is_over(s);
         if (m->type != WIRE_WELCOME && !m->exact)
             m->step = s->consistency.applied;
     }

@@ -104,25 +104,40 @@ ps_status shard_begin(shard *s, ps_error *error)
 
 /* ---- images ---- */
 
+/* At the end some may have been told so, and be gone. */
 bool shard_finish_waits(const shard *s)
 {
     const archive *a = archive_of(s);
-    if (!a || s->at_the_end) /* some may have been told, and be gone */
+    if (!a)
         return false;
-    return !consistency_all_finished(&s->consistency) || !s->last_image_taken || !a->ops->is_idle(a);
+    bool complete = s->at_the_end || (consistency_all_finished(&s->consistency) && s->last_image_taken);
+    return !complete || !a->ops->is_idle(a);
 }
 
-bool shard_is_left_over(const shard *s)
+/* Those who have not come since may be gone for good; those who have, have said that they are done. */
+static bool is_left_over(const shard *s)
 {
-    for (uint32_t w = 0; s->has_job && w < s->job.workers; w++)
+    for (uint32_t w = 0; w < s->job.workers; w++)
         if (s->workers[w].joined && !s->workers[w].finished)
             return false;
-    return !s->has_job || s->at_the_end;
+    return s->at_the_end;
+}
+
+void shard_look_for_the_end(shard *s, uint64_t now_ms)
+{
+    if (s->heard_ms == 0)
+        s->heard_ms = now_ms;
+    s->abandoned = is_left_over(s) && now_ms - s->heard_ms >= SHARD_ABANDONED_MS;
+}
+
+bool shard_is_over(const shard *s)
+{
+    return consistency_all_finished(&s->consistency) || s->abandoned;
 }
 
 bool shard_awaits_archive(const shard *s)
 {
-    return s->has_job && archive_of(s) && s->last_image_taken;
+    return s->has_job && archive_of(s) && (s->last_image_taken || s->at_the_end);
 }
 
 void shard_take_image(shard *s)
@@ -234,6 +249,7 @@ static ps_status go_to(shard *s, uint64_t step, ps_error *error)
 {
     if (s->consistency.applied == step || s->slice_count == 0)
         return PS_OK;
+    s->at_the_end = false;
     if (step == 0)
         return go_to_start(s, error);
     if (!archive_of(s))
@@ -250,6 +266,7 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
                        (unsigned long long)restore->epoch, s->config.index, (unsigned long long)s->epoch);
     if (restore->epoch > s->epoch) {
         uint64_t before = s->consistency.applied;
+        s->at_the_end |= s->last_image_taken; /* unless it has to go elsewhere */
         ps_error why;
         forget_requests(s);
         ps_status status = go_to(s, restore->step, &why);

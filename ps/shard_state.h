@@ -42,6 +42,8 @@ struct shard {
     store_gradient *gradients; /* (job.workers) scratch */
     uint64_t epoch;            /* of the last RESTORE; 0: none */
     bool last_image_taken;     /* after everyone's last update */
+    uint64_t heard_ms;         /* when a worker's last message came; 0: none yet */
+    bool abandoned;            /* `at_the_end`, and no worker has anything to say about it any more */
     bool at_the_end;           /* where it began, the job had come to its end, and nothing was pushed since */
     uint64_t image_step;       /* of the last image taken, or where the shard began */
 };
@@ -72,6 +74,12 @@ bool shard_finish_waits(const shard *s);
 
 /* Tells the chief to look where all ps are: a worker finds that they do not fit together. */
 void shard_alert_chief(shard *s);
+
+/* Sets `abandoned`. Of a shard with a job. */
+void shard_look_for_the_end(shard *s, uint64_t now_ms);
+
+/* Is nobody at work any more? */
+bool shard_is_over(const shard *s);
 
 /* RESTORE of the chief. */
 ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire_route *from,

@@ -106,6 +106,8 @@ void shard_tick(shard *s, uint64_t now_ms)
 {
     if (s->created_ms == 0)
         s->created_ms = s->said_ms = now_ms;
+    if (s->has_job)
+        shard_look_for_the_end(s, now_ms);
     if (shard_awaits_archive(s))
         shard_answer_all(s);
     if (now_ms - s->said_ms < SHARD_STALL_MS)

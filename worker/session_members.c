@@ -166,7 +166,6 @@ static void take_place(session *s, uint64_t step)
 static void join(session *s, uint64_t step)
 {
     s->unfit = s->doubtful = false;
-    s->epoch = s->peers[0].epoch;
     for (uint32_t i = 0; s->has_place && i < s->config.job->servers; i++) {
         if (has_forgotten(s, i)) {
             go_back(s, step);
@@ -185,7 +184,7 @@ static void join(session *s, uint64_t step)
  * now. */
 static bool fit_together(const session *s, const places *found)
 {
-    if (!is_sync(s))
+    if (!is_sync(s) || s->config.role == WIRE_EVALUATOR) /* who only looks may look at any time */
         return true;
     const uint64_t oldest = s->doubtful && s->oldest_seen < found->oldest ? s->oldest_seen : found->oldest;
     return found->same_epoch && oldest <= found->least;

@@ -110,7 +110,7 @@ wire_message *session_stamp(const session *s, uint32_t server, wire_message *m, 
     m->incarnation = s->config.incarnation;
     m->request = request;
     m->settled = s->peers[server].taken;
-    m->epoch = s->epoch;
+    m->epoch = s->peers[server].epoch;
     m->receiver = (uint32_t)s->peers[server].incarnation;
     return m;
 }

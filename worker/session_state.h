@@ -114,7 +114,7 @@ struct session {
     bool has_place;       /* it has joined before: `step` and what is acknowledged mean something */
     bool has_pushed;      /* since it joined */
     uint64_t pushed;      /* the last step pushed, or where it joined */
-    uint64_t step, epoch; /* where it joined */
+    uint64_t step;    /* where it joined */
     struct {
         uint64_t request; /* 0: nothing is being restored */
         uint64_t epoch, step;
