@@ -75,7 +75,7 @@ ps_status consistency_judge(const consistency *c, uint32_t worker, uint64_t step
     if (clock->finished)
         return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu after it said it had finished",
                        worker, (unsigned long long)step);
-    bool early = c->mode == CONSISTENCY_SSP && !consistency_may_answer(c, step - 1);
+    bool early = c->mode == CONSISTENCY_SSP && !c->resumed && !consistency_may_answer(c, step - 1);
     if (clock->waiting || early || step > furthest_step(c, clock))
         return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu before its step %llu is answered",
                        worker, (unsigned long long)step, (unsigned long long)(step - 1));
@@ -98,6 +98,7 @@ void consistency_resume(consistency *c, uint64_t applied, const uint64_t *pushed
     for (uint32_t i = 0; i < count; i++)
         least = pushed[i] < least ? pushed[i] : least;
     c->applied = applied;
+    c->resumed = applied > 0;
     for (uint32_t w = 0; w < c->workers; w++) {
         uint64_t from = count == c->workers ? pushed[w] : least;
         c->clocks[w] = (consistency_clock){.pushed = c->mode == CONSISTENCY_SYNC ? applied : from};

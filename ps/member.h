@@ -38,6 +38,7 @@ typedef struct {
 
 typedef struct {
     bool joined, finished;
+    bool gone; /* it has the word of all ps that they know, and will not come again */
     uint64_t incarnation;
     wire_route route; /* by which its last HELLO came */
     member_push push;

@@ -397,6 +397,7 @@ static ps_status handle_finish(shard *s, member *m, wire_message **message, cons
     if (pushes && finish->step > last_known_step(s, finish->index))
         return ps_fail(error, PS_EREJOIN, "worker %u has finished after step %llu, of which ps/%u knows nothing",
                        finish->index, (unsigned long long)finish->step, s->config.index);
+    m->gone |= finish->after_finish;
     if (!m->finished) {
         m->finished = true;
         log_info("%s %u finished", wire_role_name(finish->role), finish->index);
@@ -530,7 +531,7 @@ bool shard_finished(const shard *s)
     for (uint32_t i = 0; i < s->job.evaluators; i++)
         if (!s->evaluators[i].finished && (s->evaluators[i].joined || !s->abandoned))
             return false;
-    return !shard_finish_waits(s);
+    return !shard_finish_waits(s) && shard_all_gone(s);
 }
 
 ps_status shard_failure(const shard *s, ps_error *error)

@@ -108,6 +108,15 @@ static void send_weights(shard *s, const wire_message *request, const wire_route
     shard_send_answer(s, m, request, to);
 }
 
+/* One of FINISH asks for a last word, if this shard could come back. */
+static void send_ack(shard *s, const wire_message *request, const wire_route *to)
+{
+    wire_message *m = wire_create(WIRE_ACK, 0);
+    if (m)
+        m->after_finish = request->type == WIRE_FINISH && shard_keeps_images(s);
+    shard_send_answer(s, m, request, to);
+}
+
 void shard_answer(shard *s, const wire_message *request, const wire_route *to)
 {
     if (s->failure.status != PS_OK)
@@ -115,7 +124,7 @@ void shard_answer(shard *s, const wire_message *request, const wire_route *to)
     else if (request->type == WIRE_PUSH_PULL || request->type == WIRE_PULL)
         send_weights(s, request, to);
     else
-        shard_send_plain(s, WIRE_ACK, request, to, NULL);
+        send_ack(s, request, to);
 }
 
 wire_message *shard_next(shard *s, wire_route *to)
@@ -159,10 +168,10 @@ static bool may_answer(const shard *s, const wire_message *request)
     bool push = request->type == WIRE_PUSH || request->type == WIRE_PUSH_PULL;
     if (push && !consistency_settled(&s->consistency, request->index, request->step))
         return false; /* a part of a gradient is answered when the whole of it has had its effect */
-    if (request->after_finish && !others_finished(s, request))
-        return false;
     if (request->type == WIRE_FINISH)
         return request->role != WIRE_WORKER || !shard_finish_waits(s);
+    if (request->after_finish && !others_finished(s, request))
+        return false;
     return consistency_may_answer(&s->consistency, request->step);
 }
 

@@ -104,6 +104,11 @@ ps_status shard_begin(shard *s, ps_error *error)
 
 /* ---- images ---- */
 
+bool shard_keeps_images(const shard *s)
+{
+    return archive_of(s) != NULL;
+}
+
 /* At the end some may have been told so, and be gone. */
 bool shard_finish_waits(const shard *s)
 {
@@ -120,7 +125,7 @@ static bool is_left_over(const shard *s)
     for (uint32_t w = 0; w < s->job.workers; w++)
         if (s->workers[w].joined && !s->workers[w].finished)
             return false;
-    return s->at_the_end;
+    return s->at_the_end || s->last_image_taken;
 }
 
 void shard_look_for_the_end(shard *s, uint64_t now_ms)
@@ -128,6 +133,16 @@ void shard_look_for_the_end(shard *s, uint64_t now_ms)
     if (s->heard_ms == 0)
         s->heard_ms = now_ms;
     s->abandoned = is_left_over(s) && now_ms - s->heard_ms >= SHARD_ABANDONED_MS;
+}
+
+/* As long as another ps may still come back without knowing that a worker has finished, that worker may be sent
+ * back, and with it all. */
+bool shard_all_gone(const shard *s)
+{
+    bool gone = true;
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        gone &= s->workers[w].gone;
+    return gone || s->abandoned || !archive_of(s);
 }
 
 bool shard_is_over(const shard *s)
@@ -195,7 +210,7 @@ static void forget_requests(shard *s)
     for (uint32_t w = 0; w < s->job.workers; w++) {
         member_drop_requests(&s->workers[w]);
         member_drop_push(&s->workers[w], s->slice_count);
-        s->workers[w].finished = false;
+        s->workers[w].finished = s->workers[w].gone = false;
         s->workers[w].late_step = 0;
         consistency_forget(&s->consistency, w);
     }

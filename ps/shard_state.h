@@ -43,7 +43,7 @@ struct shard {
     uint64_t epoch;            /* of the last RESTORE; 0: none */
     bool last_image_taken;     /* after everyone's last update */
     uint64_t heard_ms;         /* when a worker's last message came; 0: none yet */
-    bool abandoned;            /* `at_the_end`, and no worker has anything to say about it any more */
+    bool abandoned;            /* the job is at its end, and no worker has said anything for a while */
     bool at_the_end;           /* where it began, the job had come to its end, and nothing was pushed since */
     uint64_t image_step;       /* of the last image taken, or where the shard began */
 };
@@ -68,6 +68,9 @@ ps_status shard_begin(shard *s, ps_error *error);
 /* After an update, or when a worker has finished: takes an image if it is time for one. */
 void shard_take_image(shard *s);
 
+/* Is there an archive for it? */
+bool shard_keeps_images(const shard *s);
+
 /* Must a FINISH wait, for the others' end or for the last image? Who has been told that the job is over
  * cannot come back to replay it. */
 bool shard_finish_waits(const shard *s);
@@ -77,6 +80,9 @@ void shard_alert_chief(shard *s);
 
 /* Sets `abandoned`. Of a shard with a job. */
 void shard_look_for_the_end(shard *s, uint64_t now_ms);
+
+/* Will no worker need this shard again? */
+bool shard_all_gone(const shard *s);
 
 /* Is nobody at work any more? */
 bool shard_is_over(const shard *s);

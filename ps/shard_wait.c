@@ -23,17 +23,17 @@ void shard_describe_wait(const shard *s, const wire_message *request, char *text
 {
     worker_set missing = {0};
     char names[256];
-    if (request->after_finish) {
-        shard_others_at_work(s, request, &missing);
-        describe_workers(s, &missing, names, sizeof names);
-        snprintf(text, bytes, "the end of the job waits for %s", names);
-        return;
-    }
     if (request->type == WIRE_FINISH) {
         shard_others_at_work(s, request, &missing);
         describe_workers(s, &missing, names, sizeof names);
         snprintf(text, bytes, "the end of the job waits for %s",
                  missing.count ? names : "the last checkpoint");
+        return;
+    }
+    if (request->after_finish) {
+        shard_others_at_work(s, request, &missing);
+        describe_workers(s, &missing, names, sizeof names);
+        snprintf(text, bytes, "the end of the job waits for %s", names);
         return;
     }
     uint64_t step = request->step;

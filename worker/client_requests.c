@@ -200,6 +200,7 @@ ps_status ps_wait(ps_client *c, ps_ticket ticket, uint32_t timeout_ms, ps_result
     c->requests[ticket].outstanding = false;
     session_result collected;
     status = session_collect(c->session, ticket, &collected, error);
+    c->finish_once_more = collected.once_more;
     if (status == PS_OK && result)
         *result = (ps_result){
             .step = collected.step,
@@ -228,9 +229,10 @@ ps_status client_drop_requests(ps_client *c, uint32_t timeout_ms, ps_error *erro
     return PS_OK;
 }
 
-ps_status ps_finish(ps_client *c, uint32_t timeout_ms, ps_error *error)
+/* Waits as long as a ps says anything at all. */
+static ps_status say_finished(ps_client *c, bool once_more, uint32_t timeout_ms, ps_error *error)
 {
-    session_request request = {.type = WIRE_FINISH};
+    session_request request = {.type = WIRE_FINISH, .after_finish = once_more};
     ps_ticket ticket;
     ps_status status = submit(c, &request, &ticket, error);
     if (status != PS_OK)
@@ -241,4 +243,13 @@ ps_status ps_finish(ps_client *c, uint32_t timeout_ms, ps_error *error)
         status = ps_wait(c, ticket, timeout_ms, NULL, error);
     } while (status == PS_ETIMEDOUT && session_count(c->session)->received > heard);
     return status;
+}
+
+/* Where checkpoints are kept, twice: a ps may be lost after it has answered, and before others have, and come back
+ * at an earlier step. Once all have answered, none can. */
+ps_status ps_finish(ps_client *c, uint32_t timeout_ms, ps_error *error)
+{
+    c->finish_once_more = false;
+    ps_status status = say_finished(c, false, timeout_ms, error);
+    return status == PS_OK && c->finish_once_more ? say_finished(c, true, timeout_ms, error) : status;
 }

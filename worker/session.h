@@ -72,6 +72,7 @@ typedef struct {
     uint64_t step;           /* highest version among the answers; HELLO: last step of this member */
     uint64_t examples_total; /* lowest among the shards: rows applied so far */
     bool job_finished;       /* says every shard: weights that came with it are final */
+    bool once_more;          /* FINISH: says a shard: when all have answered, it is to be said again */
 } session_result;
 
 /* What has happened so far. Bytes are those of tensors as they travel; of copies, as they are. */

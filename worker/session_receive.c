@@ -13,6 +13,7 @@ static void finish_part(session *s, part *p, const wire_message *answer)
     if (answer->examples_total < op->result.examples_total)
         op->result.examples_total = answer->examples_total;
     op->result.job_finished &= answer->job_finished;
+    op->result.once_more |= answer->after_finish;
 }
 
 /* Are these the weights that the part asked for? */

@@ -411,7 +411,7 @@ static ps_status check_permission(const oracle *o, uint32_t server, const asked 
     if (pulls != (answer->type == WIRE_WEIGHTS))
         return ps_fail(error, PS_EINTERNAL, "ps/%u answers %s by %s", server, wire_type_name(request->type),
                        wire_type_name(answer->type));
-    if (request->after_finish && !all_finished(o, server, request->worker))
+    if (request->type == WIRE_PULL && request->after_finish && !all_finished(o, server, request->worker))
         return ps_fail(error, PS_EINTERNAL, "ps/%u gives out the final weights while a worker is at work",
                        server);
     if (request->type == WIRE_PULL)

@@ -22,6 +22,7 @@ enum { EVALUATOR_PAUSE_MS = 50 };
     X(PHASE_PAUSING, "pausing between two evaluations")            \
     X(PHASE_EVALUATING, "pulling weights to evaluate")             \
     X(PHASE_RETREATING, "giving up what it had begun")             \
+    X(PHASE_LEAVING, "waiting for the answers to its last word")    \
     X(PHASE_FINISHING, "waiting for the answers to its farewell")  \
     X(PHASE_DONE, "done")
 
@@ -174,8 +175,8 @@ static ps_status submit_pull(trainee *t, uint64_t step, bool after_finish, ps_er
 
 static ps_status submit_finish(trainee *t, ps_error *error)
 {
-    session_request finish = {.type = WIRE_FINISH};
-    t->phase = PHASE_FINISHING;
+    session_request finish = {.type = WIRE_FINISH, .after_finish = t->phase == PHASE_FINISHING};
+    t->phase = t->phase == PHASE_FINISHING ? PHASE_LEAVING : PHASE_FINISHING;
     t->pulling = true;
     return submit(t, &finish, &t->pull, error);
 }
@@ -311,7 +312,12 @@ static ps_status after_pull(trainee *t, const session_result *result, uint64_t n
             return PS_OK;
         status = check_final(t, error);
         return status == PS_OK ? submit_finish(t, error) : status;
-    default: /* PHASE_FINISHING */
+    case PHASE_FINISHING:
+        if (result->once_more)
+            return submit_finish(t, error);
+        t->phase = PHASE_DONE;
+        return PS_OK;
+    default: /* PHASE_LEAVING */
         t->phase = PHASE_DONE;
         return PS_OK;
     }
