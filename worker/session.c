@@ -115,6 +115,20 @@ void session_close_part(session *s, part *p)
     p->operation->parts_done++;
 }
 
+void session_reopen_part(session *s, part *p)
+{
+    part *before = TAILQ_LAST(&s->open, part_list);
+    while (before && before->request > p->request)
+        before = TAILQ_PREV(before, part_list, open);
+    if (before)
+        TAILQ_INSERT_AFTER(&s->open, before, p, open);
+    else
+        TAILQ_INSERT_HEAD(&s->open, p, open);
+    s->peers[p->server].open_parts++;
+    p->state = PART_SENT;
+    p->operation->parts_done--;
+}
+
 void session_make_due(session *s, part *p, part_state state)
 {
     bool listed = p->state == PART_TO_SEND || p->state == PART_TO_QUERY;

@@ -129,12 +129,21 @@ static bool has_forgotten(const session *s, uint32_t server)
            s->config.role == WIRE_WORKER && p->step < p->acknowledged;
 }
 
-static void send_again(session *s)
+/* What has not been answered, and a FINISH that this ps has answered, but not all: it does not know of it. */
+static void send_again(session *s, uint32_t server)
 {
+    for (uint32_t i = 0; i < SESSION_OPERATIONS_MAX; i++) {
+        operation *op = &s->operations[i];
+        bool half_said = op->used && op->request.type == WIRE_FINISH && op->parts_done < op->part_count;
+        for (uint32_t k = 0; half_said && s->peers[server].reborn && k < op->part_count; k++)
+            if (op->parts[k].server == server && op->parts[k].state == PART_DONE)
+                session_reopen_part(s, &op->parts[k]);
+    }
     part *p;
     TAILQ_FOREACH(p, &s->open, open)
     {
-        session_make_due(s, p, PART_TO_SEND);
+        if (p->server == server)
+            session_make_due(s, p, PART_TO_SEND);
     }
 }
 
@@ -173,9 +182,10 @@ static void join(session *s, uint64_t step)
         }
     }
     s->joined = true;
-    for (uint32_t i = 0; i < s->config.job->servers; i++)
+    for (uint32_t i = 0; i < s->config.job->servers; i++) {
+        send_again(s, i);
         s->peers[i].reborn = false;
-    send_again(s);
+    }
     if (!s->has_place)
         take_place(s, step);
 }

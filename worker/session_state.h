@@ -167,6 +167,9 @@ void session_fail(session *s, uint32_t server, ps_status status, const char *why
 /* Takes a part out of the lists: it is done. */
 void session_close_part(session *s, part *p);
 
+/* Puts it back. */
+void session_reopen_part(session *s, part *p);
+
 /* Has the part sent, or asked about, before what its ps has not been sent yet. */
 void session_make_due(session *s, part *p, part_state state);
 
