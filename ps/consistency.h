@@ -40,7 +40,7 @@ typedef struct {
 typedef struct {
     consistency_mode mode;
     uint32_t workers, staleness, backup_workers;
-    bool resumed; /* ssp: clocks may be further apart than workers have been allowed elsewhere */
+    bool resumed;              /* ssp: clocks may be further apart than workers have been allowed elsewhere */
     uint64_t applied;          /* sync: last step applied; else number of updates applied */
     consistency_clock *clocks; /* (workers) */
 } consistency;

@@ -388,15 +388,17 @@ static uint64_t last_known_step(const shard *s, uint32_t worker)
     return sync && s->consistency.applied > pushed ? s->consistency.applied : pushed;
 }
 
-/* One that comes late, to a ps that has restarted since and waits for the worker to push again, is refused. */
+/* One that comes late, to a ps that has restarted since and waits for the worker to push again, is refused.
+ */
 static ps_status handle_finish(shard *s, member *m, wire_message **message, const wire_route *from,
                                uint64_t now_ms, ps_error *error)
 {
     const wire_message *finish = *message;
     bool pushes = finish->role == WIRE_WORKER && s->slice_count > 0;
     if (pushes && finish->step > last_known_step(s, finish->index))
-        return ps_fail(error, PS_EREJOIN, "worker %u has finished after step %llu, of which ps/%u knows nothing",
-                       finish->index, (unsigned long long)finish->step, s->config.index);
+        return ps_fail(error, PS_EREJOIN,
+                       "worker %u has finished after step %llu, of which ps/%u knows nothing", finish->index,
+                       (unsigned long long)finish->step, s->config.index);
     m->gone |= finish->after_finish;
     if (!m->finished) {
         m->finished = true;

@@ -32,7 +32,8 @@ enum {
      * request, or in between (SETTLE). One answer may be larger. */
     SHARD_WINDOW_BYTES = 16 << 20,
     SHARD_STALL_MS = 5000, /* how often the shard says what it waits for */
-    /* A shard that comes back after its job's end waits so long for a worker that has not heard of the end. */
+    /* A shard that comes back after its job's end waits so long for a worker that has not heard of the end.
+     */
     SHARD_ABANDONED_MS = 10000,
 };
 

@@ -135,8 +135,8 @@ void shard_look_for_the_end(shard *s, uint64_t now_ms)
     s->abandoned = is_left_over(s) && now_ms - s->heard_ms >= SHARD_ABANDONED_MS;
 }
 
-/* As long as another ps may still come back without knowing that a worker has finished, that worker may be sent
- * back, and with it all. */
+/* As long as another ps may still come back without knowing that a worker has finished, that worker may be
+ * sent back, and with it all. */
 bool shard_all_gone(const shard *s)
 {
     bool gone = true;

@@ -245,8 +245,8 @@ static ps_status say_finished(ps_client *c, bool once_more, uint32_t timeout_ms,
     return status;
 }
 
-/* Where checkpoints are kept, twice: a ps may be lost after it has answered, and before others have, and come back
- * at an earlier step. Once all have answered, none can. */
+/* Where checkpoints are kept, twice: a ps may be lost after it has answered, and before others have, and come
+ * back at an earlier step. Once all have answered, none can. */
 ps_status ps_finish(ps_client *c, uint32_t timeout_ms, ps_error *error)
 {
     c->finish_once_more = false;

@@ -44,8 +44,8 @@ struct ps_client {
     bool small_gradient; /* a push of it is a small message */
     ps_ticket coming_ticket;
     bool finish_once_more; /* a ps has asked for it */
-    uint32_t held_back; /* small requests that leave with the next wait */
-    bool waiting;       /* a message is unanswered */
+    uint32_t held_back;    /* small requests that leave with the next wait */
+    bool waiting;          /* a message is unanswered */
     uint64_t waiting_since_ns;
     uint64_t waiting_ns, blocked_ns; /* so far; as ps_counters has them */
     pool *memory;

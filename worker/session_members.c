@@ -7,8 +7,8 @@
  * member goes on from the lowest of the steps; a ps that is further takes what it has seen before as the
  * repeat that it is.
  *
- * A worker that goes back does so under a new incarnation, as if it had restarted: so what it has on the way, and
- * what waits for the rest of it or of the others', counts no more. */
+ * A worker that goes back does so under a new incarnation, as if it had restarted: so what it has on the way,
+ * and what waits for the rest of it or of the others', counts no more. */
 #include <stdlib.h>
 
 #include "common/log.h"

@@ -15,7 +15,11 @@
 /* Of sums of at most 84 gradients below 0.5 times 0.05, rounded to f32 each time. */
 #define SUM_TOLERANCE 1e-4
 
-enum { INCARNATIONS = 1000000, SHARD_TICK_MS = 500, TRAINEES_MAX = SCENARIO_WORKERS_MAX + SCENARIO_EVALUATORS_MAX };
+enum {
+    INCARNATIONS = 1000000,
+    SHARD_TICK_MS = 500,
+    TRAINEES_MAX = SCENARIO_WORKERS_MAX + SCENARIO_EVALUATORS_MAX
+};
 static_assert(SCENARIO_SERVERS_MAX + 2 * TRAINEES_MAX <= NETWORK_ADDRESSES_MAX, "one restart each fits");
 
 typedef struct {
@@ -315,8 +319,8 @@ static ps_status wake(cluster *c, uint32_t address)
     return status == PS_OK ? network_wake(c->network, address, now_ms + CLUSTER_TICK_MS) : status;
 }
 
-/* The oracle knows no way back. The chief may order one without any ps having crashed: if it was replaced during the
- * very first step, it cannot tell a ps that waits for that from one that has forgotten it. */
+/* The oracle knows no way back. The chief may order one without any ps having crashed: if it was replaced
+ * during the very first step, it cannot tell a ps that waits for that from one that has forgotten it. */
 static void dismiss_oracle(cluster *c)
 {
     oracle_destroy(&c->oracle);
@@ -413,9 +417,9 @@ static ps_status check_clocks(const cluster *c, uint32_t server)
         return PS_OK;
     for (uint32_t w = 0; w < s->job.workers && s->job.mode != CONSISTENCY_SYNC; w++)
         if (s->consistency.clocks[w].pushed != c->scenario.workers[w].steps)
-            return ps_fail(c->error, PS_EINTERNAL, "ps/%u has applied %llu steps of worker %u, which has done %u",
-                           server, (unsigned long long)s->consistency.clocks[w].pushed, w,
-                           c->scenario.workers[w].steps);
+            return ps_fail(
+                c->error, PS_EINTERNAL, "ps/%u has applied %llu steps of worker %u, which has done %u",
+                server, (unsigned long long)s->consistency.clocks[w].pushed, w, c->scenario.workers[w].steps);
     if (s->job.mode == CONSISTENCY_SYNC && s->consistency.applied != c->scenario.steps)
         return ps_fail(c->error, PS_EINTERNAL, "ps/%u has applied %llu steps of %u", server,
                        (unsigned long long)s->consistency.applied, c->scenario.steps);

@@ -125,7 +125,8 @@ static bool sim_is_idle(const archive *self)
     return true;
 }
 
-static ps_status sim_newest(archive *self, const job_config *job, uint64_t below, uint64_t *step, ps_error *error)
+static ps_status sim_newest(archive *self, const job_config *job, uint64_t below, uint64_t *step,
+                            ps_error *error)
 {
     sim_archive *a = (sim_archive *)self;
     (void)job, (void)error;
@@ -145,8 +146,8 @@ static ps_status copy_state(const checkpoint_state *from, checkpoint_state *to)
     return PS_OK;
 }
 
-static ps_status sim_load(archive *self, uint64_t step, const job_config *job, const partition *p, uint32_t server,
-                          store *into, checkpoint_state *state, ps_error *error)
+static ps_status sim_load(archive *self, uint64_t step, const job_config *job, const partition *p,
+                          uint32_t server, store *into, checkpoint_state *state, ps_error *error)
 {
     sim_archive *a = (sim_archive *)self;
     const kept_image *kept = find(a, step);
@@ -180,8 +181,8 @@ ps_status disk_create(const scenario *s, const uint64_t *now_ms, disk **out)
     d->scenario = s;
     d->now_ms = now_ms;
     for (uint32_t i = 0; i < s->job.servers; i++)
-        d->archives[i] = (sim_archive){
-            .base.ops = &sim_ops, .disk = d, .server = i, .dice = dice_for(s->seed, "disk", i)};
+        d->archives[i] =
+            (sim_archive){.base.ops = &sim_ops, .disk = d, .server = i, .dice = dice_for(s->seed, "disk", i)};
     return partition_init(&d->partition, &s->job, NULL);
 }
 

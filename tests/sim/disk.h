@@ -1,5 +1,5 @@
-/* disk.h - the folder that all simulated ps share: images get durable after a while, some turn out damaged, and what
- * is not durable when a ps crashes is lost. */
+/* disk.h - the folder that all simulated ps share: images get durable after a while, some turn out damaged,
+ * and what is not durable when a ps crashes is lost. */
 #ifndef PENSTOCK_TESTS_SIM_DISK_H
 #define PENSTOCK_TESTS_SIM_DISK_H
 

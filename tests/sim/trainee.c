@@ -22,7 +22,7 @@ enum { EVALUATOR_PAUSE_MS = 50 };
     X(PHASE_PAUSING, "pausing between two evaluations")            \
     X(PHASE_EVALUATING, "pulling weights to evaluate")             \
     X(PHASE_RETREATING, "giving up what it had begun")             \
-    X(PHASE_LEAVING, "waiting for the answers to its last word")    \
+    X(PHASE_LEAVING, "waiting for the answers to its last word")   \
     X(PHASE_FINISHING, "waiting for the answers to its farewell")  \
     X(PHASE_DONE, "done")
 
@@ -147,7 +147,8 @@ static ps_status check_final(const trainee *t, ps_error *error)
         return check_weights(t, oracle_weights(t->config.oracle), "at the end", error);
     if (!t->config.trajectory)
         return PS_OK;
-    return check_weights(t, trajectory_version(t->config.trajectory, t->config.scenario->steps), "at the end", error);
+    return check_weights(t, trajectory_version(t->config.trajectory, t->config.scenario->steps), "at the end",
+                         error);
 }
 
 /* ---- requests ---- */

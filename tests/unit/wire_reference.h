@@ -153,8 +153,7 @@ static inline bool wire_reference_is_loose(const uint8_t *at, size_t left, bool 
             return true;
         const bool is_bool = number == HEADER_NONFINITE || number == HEADER_AFTER_FINISH ||
                              number == HEADER_JOB_FINISHED || number == HEADER_READS_MEMORY ||
-                             number == HEADER_EXACT ||
-                             number == HEADER_UNFIT;
+                             number == HEADER_EXACT || number == HEADER_UNFIT;
         const bool is_list = number == HEADER_SLICE || number == HEADER_SLICE_BYTES ||
                              number == HEADER_SLICE_SEGMENT || number == HEADER_SLICE_OFFSET;
         if (!is_segment && is_bool && kind != WIRE_VARINT)
