@@ -382,6 +382,8 @@ static ps_status copy_of_training(const job_config *job, job_config *to)
     to->evaluators = to->staleness = to->backup_workers = 0;
     to->slice_bytes = JOB_SLICE_BYTES_DEFAULT;
     to->guard = GUARD_SKIP;
+    to->on_worker_loss = LOSS_WAIT;
+    to->grace_ms = JOB_GRACE_MS_DEFAULT;
     to->push_codec = to->pull_codec = CODEC_FP32;
     to->topk_fraction = JOB_TOPK_DEFAULT;
     for (uint32_t t = 0; t < to->tensors.count; t++)

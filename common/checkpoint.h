@@ -65,7 +65,8 @@ ps_status checkpoint_write(const char *folder, const job_config *job, const part
 
 /* The step of the newest whole cut below step `below`; 0 if there is none. PS_EMISMATCH: that one is of
  * another training, with what differs: anything that determines the weights. What may be another: numbers of
- * ps, workers and evaluators, slice size, staleness, backup workers, guard, codecs. PS_EIO, PS_ENOMEM. */
+ * ps, workers and evaluators, slice size, staleness, backup workers, guard, policy for lost workers, codecs.
+ * PS_EIO, PS_ENOMEM. */
 ps_status checkpoint_newest(const char *folder, const job_config *job, uint64_t below, uint64_t *step,
                             ps_error *error);
 

@@ -66,6 +66,7 @@ DEFINE_NAMES(consistency_mode, CONSISTENCY_LIST, "consistency mode")
 DEFINE_NAMES(optimizer_kind, OPTIMIZER_LIST, "optimizer")
 DEFINE_NAMES(schedule_kind, SCHEDULE_LIST, "schedule")
 DEFINE_NAMES(guard_policy, GUARD_LIST, "guard policy")
+DEFINE_NAMES(loss_policy, LOSS_LIST, "policy for lost workers")
 DEFINE_NAMES(initializer_kind, INITIALIZER_LIST, "initializer")
 
 static_assert(sizeof(codec_kind) == sizeof(uint32_t), "the field table reads enums as uint32_t");
@@ -118,6 +119,8 @@ static const field fields[] = {
     U32(staleness, 0, JOB_STALENESS_MAX),
     U32(backup_workers, 0, JOB_WORKERS_MAX - 1),
     NAME(guard, guard_policy),
+    NAME(on_worker_loss, loss_policy),
+    U32(grace_ms, 1, UINT32_MAX),
     U64(seed),
     U32(slice_bytes, JOB_SLICE_BYTES_MIN, JOB_SLICE_BYTES_MAX),
     CODEC(push_codec),
@@ -270,6 +273,8 @@ void job_init(job_config *job)
         .workers = 1,
         .mode = CONSISTENCY_SYNC,
         .guard = GUARD_SKIP,
+        .on_worker_loss = LOSS_WAIT,
+        .grace_ms = JOB_GRACE_MS_DEFAULT,
         .slice_bytes = JOB_SLICE_BYTES_DEFAULT,
         .push_codec = CODEC_FP32,
         .pull_codec = CODEC_FP32,

@@ -28,6 +28,7 @@ enum {
 #define JOB_SLICE_BYTES_DEFAULT (UINT32_C(1) << 20)
 #define JOB_STALENESS_MAX       (UINT32_C(1) << 20)
 #define JOB_TOPK_DEFAULT        0.01
+#define JOB_GRACE_MS_DEFAULT    UINT32_C(60000)
 /* Where no other bound is noted, magnitudes stay below this, and an epsilon above its inverse: both are
  * ordinary float32 numbers with room to multiply. */
 #define JOB_REAL_MAX 1e30
@@ -60,11 +61,17 @@ enum {
     X(GUARD_SKIP, "skip") /* that worker's contribution to the step is left out and counted */ \
     X(GUARD_STOP, "stop") /* the job ends with an error that names the worker */
 
+/* What it means that a worker has not been heard of for the time of its lease (ps/shard.h). */
+#define LOSS_LIST(X)                                                                \
+    X(LOSS_WAIT, "wait") /* it is waited for, until it comes or is started again */ \
+    X(LOSS_FAIL, "fail") /* once the grace time is over as well, the job ends */
+
 #define JOB_ENUM(name, text) name,
 typedef enum { CONSISTENCY_LIST(JOB_ENUM) } consistency_mode;
 typedef enum { OPTIMIZER_LIST(JOB_ENUM) } optimizer_kind;
 typedef enum { SCHEDULE_LIST(JOB_ENUM) } schedule_kind;
 typedef enum { GUARD_LIST(JOB_ENUM) } guard_policy;
+typedef enum { LOSS_LIST(JOB_ENUM) } loss_policy;
 #undef JOB_ENUM
 
 /* Names, formulas and sources of the optimizers: ps/optimizer.h. */
@@ -102,6 +109,8 @@ typedef struct {
     uint32_t staleness;      /* ssp */
     uint32_t backup_workers; /* sync: < workers */
     guard_policy guard;
+    loss_policy on_worker_loss;
+    uint32_t grace_ms; /* LOSS_FAIL: that a lost worker still has to come back */
     uint64_t seed;
     uint32_t slice_bytes;  /* largest slice; a multiple of 4 */
     codec_kind push_codec; /* how gradients travel, of tensors that do not say otherwise */
@@ -117,6 +126,7 @@ const char *consistency_mode_name(consistency_mode mode);
 const char *optimizer_kind_name(optimizer_kind kind);
 const char *schedule_kind_name(schedule_kind kind);
 const char *guard_policy_name(guard_policy policy);
+const char *loss_policy_name(loss_policy policy);
 const char *initializer_kind_name(initializer_kind kind);
 
 /* The reverse. PS_EINVAL, listing the known names. */
@@ -124,6 +134,7 @@ ps_status consistency_mode_parse(const char *text, consistency_mode *mode, ps_er
 ps_status optimizer_kind_parse(const char *text, optimizer_kind *kind, ps_error *error);
 ps_status schedule_kind_parse(const char *text, schedule_kind *kind, ps_error *error);
 ps_status guard_policy_parse(const char *text, guard_policy *policy, ps_error *error);
+ps_status loss_policy_parse(const char *text, loss_policy *policy, ps_error *error);
 ps_status initializer_kind_parse(const char *text, initializer_kind *kind, ps_error *error);
 
 /* One ps, one worker, `sync`, plain SGD at a constant rate of 0.01, slices of 1 MiB in fp32, no tensors. The

@@ -8,7 +8,7 @@ static volatile sig_atomic_t stop_requested;
 static void request_stop(int signal_number)
 {
     (void)signal_number;
-    stop_requested = 1;
+    stop_requested = stop_requested + 1;
 }
 
 const volatile sig_atomic_t *stop_on_signals(void)

@@ -4,8 +4,8 @@
 
 #include <signal.h>
 
-/* Catches both signals from now on and ignores SIGPIPE. The flag is 0 until one has come; blocking system
- * calls are interrupted. Call once, from main. */
+/* Catches both signals from now on and ignores SIGPIPE. The flag is 0 until one has come, and counts them;
+ * blocking system calls are interrupted. Call once, from main. */
 const volatile sig_atomic_t *stop_on_signals(void);
 
 #endif

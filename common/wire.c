@@ -13,7 +13,7 @@
 
 /* The wire's types and roles are the schema's, under names that read well in C. */
 static_assert((int)WIRE_HELLO == PENSTOCK__MESSAGE_TYPE__HELLO, "schema and wire.h disagree");
-static_assert((int)WIRE_RESTORE == PENSTOCK__MESSAGE_TYPE__RESTORE, "schema and wire.h disagree");
+static_assert((int)WIRE_HEARTBEAT == PENSTOCK__MESSAGE_TYPE__HEARTBEAT, "schema and wire.h disagree");
 static_assert((int)WIRE_WELCOME == PENSTOCK__MESSAGE_TYPE__WELCOME, "schema and wire.h disagree");
 static_assert((int)WIRE_ERROR == PENSTOCK__MESSAGE_TYPE__ERROR, "schema and wire.h disagree");
 static_assert((int)WIRE_EVALUATOR == PENSTOCK__ROLE__EVALUATOR, "schema and wire.h disagree");

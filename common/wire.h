@@ -38,6 +38,7 @@ typedef enum {
     WIRE_QUERY = 6,
     WIRE_SETTLE = 7,
     WIRE_RESTORE = 8,
+    WIRE_HEARTBEAT = 9,
     WIRE_WELCOME = 16,
     WIRE_WEIGHTS = 17,
     WIRE_ACK = 18,
@@ -87,6 +88,7 @@ typedef struct {
     uint64_t oldest;
     bool exact;
     bool unfit;
+    uint32_t heartbeat_ms;
 
     char *text;        /* owned, or NULL */
     job_config *hello; /* owned; HELLO only */

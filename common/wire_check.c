@@ -8,7 +8,7 @@ static const char *type_of(const wire_header *h)
 
 static bool is_request(wire_type type)
 {
-    return type >= WIRE_HELLO && type <= WIRE_RESTORE;
+    return type >= WIRE_HELLO && type <= WIRE_HEARTBEAT;
 }
 
 static bool is_answer(wire_type type)

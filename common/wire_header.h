@@ -50,7 +50,8 @@ typedef enum {
     HEADER_OLDEST = 28,
     HEADER_EXACT = 29,
     HEADER_UNFIT = 30,
-    HEADER_FIELDS = HEADER_UNFIT,
+    HEADER_HEARTBEAT_MS = 31,
+    HEADER_FIELDS = HEADER_HEARTBEAT_MS,
 } wire_header_field;
 
 typedef enum {

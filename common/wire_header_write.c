@@ -220,6 +220,7 @@ INLINED void put_header(sink *s, wire_header_size *size, const wire_message *m, 
     put_number(s, HEADER_OLDEST, m->oldest);
     put_number(s, HEADER_EXACT, m->exact);
     put_number(s, HEADER_UNFIT, m->unfit);
+    put_number(s, HEADER_HEARTBEAT_MS, m->heartbeat_ms);
 }
 
 wire_header_size wire_header_measure(const wire_message *m, const Penstock__Job *hello)

@@ -121,6 +121,8 @@ Penstock__Job *wire_job_to_proto(const job_config *job)
     proto->push_codec = (uint32_t)job->push_codec;
     proto->pull_codec = (uint32_t)job->pull_codec;
     proto->topk_fraction = job->topk_fraction;
+    proto->on_worker_loss = (uint32_t)job->on_worker_loss;
+    proto->grace_ms = job->grace_ms;
     form->optimizer = optimizer_to_proto(&job->optimizer);
     proto->optimizer = &form->optimizer;
     form->schedule = schedule_to_proto(&job->schedule);
@@ -205,6 +207,9 @@ ps_status wire_job_from_proto(const Penstock__Job *proto, job_config *job, ps_er
         job->pull_codec = (codec_kind)proto->pull_codec;
     if (proto->topk_fraction != 0)
         job->topk_fraction = proto->topk_fraction;
+    job->on_worker_loss = (loss_policy)proto->on_worker_loss;
+    if (proto->grace_ms)
+        job->grace_ms = proto->grace_ms;
     job->optimizer = optimizer_from_proto(proto->optimizer);
     job->schedule = schedule_from_proto(proto->schedule);
     for (size_t i = 0; i < proto->n_tensors; i++) {

@@ -24,6 +24,8 @@ typedef struct {
     const char *checkpoint_folder;
     uint64_t checkpoint_steps;
     uint32_t checkpoint_keep;
+    uint32_t lease_ms, deadline_ms; /* deadline: 0: none */
+    uint32_t stop_ms;
     int io_threads;
     uint64_t memory_max_bytes; /* 0: half of what the host has */
     uint32_t threads;
@@ -41,6 +43,9 @@ enum {
     KEY_CHECKPOINT_DIR,
     KEY_CHECKPOINT_STEPS,
     KEY_CHECKPOINT_KEEP,
+    KEY_LEASE,
+    KEY_DEADLINE,
+    KEY_STOP,
     KEY_LOG_LEVEL
 };
 
@@ -63,6 +68,12 @@ static const struct argp_option options[] = {
      "Steps (ssp, async: updates) between checkpoints; one more is kept at the end; 0: only that (1000)", 0},
     {"checkpoint-keep", KEY_CHECKPOINT_KEEP, "N", 0, "Checkpoints to keep, the newest ones, 2 or more (3)",
      0},
+    {"lease-secs", KEY_LEASE, "N", 0,
+     "Seconds without a sign of life after which a worker counts as lost (10)", 0},
+    {"deadline", KEY_DEADLINE, "SECONDS", 0,
+     "Give up if nothing moves for so long: no update, nobody who joins or finishes (keep waiting)", 0},
+    {"stop-secs", KEY_STOP, "N", 0,
+     "After SIGTERM: seconds to complete the step under way and keep a checkpoint of it (20)", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
     {0},
 };
@@ -114,6 +125,18 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         option_unsigned("checkpoint-keep", argument, 2, ARCHIVE_KEEP_MAX, &number, &error);
         o->checkpoint_keep = (uint32_t)number;
         break;
+    case KEY_LEASE:
+        option_unsigned("lease-secs", argument, 1, 1000000, &number, &error);
+        o->lease_ms = (uint32_t)number * 1000;
+        break;
+    case KEY_DEADLINE:
+        option_unsigned("deadline", argument, 1, 1000000, &number, &error);
+        o->deadline_ms = (uint32_t)number * 1000;
+        break;
+    case KEY_STOP:
+        option_unsigned("stop-secs", argument, 0, 1000000, &number, &error);
+        o->stop_ms = (uint32_t)number * 1000;
+        break;
     case KEY_LOG_LEVEL:
         log_level_parse(argument, &o->level, &error);
         break;
@@ -164,6 +187,7 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
         .port = self->port,
         .listen_fd = o->listen_fd,
         .stop = stop_on_signals(),
+        .stop_ms = o->stop_ms,
         .io_threads = o->io_threads,
         .share_memory = o->share_memory,
         .threads = o->threads,
@@ -178,6 +202,8 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
                 .workers = cluster_workers(cluster),
                 .memory_max_bytes = o->memory_max_bytes,
                 .image_steps = o->checkpoint_steps,
+                .lease_ms = o->lease_ms,
+                .deadline_ms = o->deadline_ms,
             },
     };
     return server_run(&config, error);
@@ -191,6 +217,8 @@ int main(int argc, char **argv)
                     .io_threads = 1,
                     .memory_max_bytes = half_of_memory(),
                     .threads = 1,
+                    .lease_ms = 10000,
+                    .stop_ms = 20000,
                     .checkpoint_steps = 1000,
                     .checkpoint_keep = 3};
     argp_err_exit_status = PS_EXIT_USAGE;

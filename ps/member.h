@@ -38,7 +38,9 @@ typedef struct {
 
 typedef struct {
     bool joined, finished;
-    bool gone; /* it has the word of all ps that they know, and will not come again */
+    bool gone;         /* it has the word of all ps that they know, and will not come again */
+    bool lost;         /* not heard of for the lease's time */
+    uint64_t heard_ms; /* when it last gave a sign of life; 0: not since it joined */
     uint64_t incarnation;
     wire_route route; /* by which its last HELLO came */
     member_push push;

@@ -45,6 +45,8 @@ typedef struct {
     uint32_t index;      /* of this ps */
     bool after_the_end;  /* its folder holds a job that has come to its end */
     uint64_t heard_ms;   /* when the last message came */
+    uint64_t told_ms;    /* when a signal asked it to end; 0: not yet */
+    uint32_t stop_ms;
 } server;
 
 static void drop_unsent(server *s)
@@ -197,12 +199,30 @@ static bool has_nothing_to_do(const server *s)
     return s->after_the_end && !shard_has_job(s->shard) && clock_monotonic_ms() - s->heard_ms >= ENDED_MS;
 }
 
+/* After the first signal the shard leaves a checkpoint to go on from, if there is time; the second is final.
+ */
+static bool has_wound_up(server *s, int signals)
+{
+    const uint64_t now = clock_monotonic_ms();
+    if (s->told_ms == 0)
+        s->told_ms = now;
+    if (!s->archive || signals > 1)
+        return true;
+    shard_wind_up(s->shard, now);
+    if (shard_is_wound_up(s->shard))
+        return true;
+    if (now - s->told_ms < s->stop_ms)
+        return false;
+    log_warning("the last checkpoint could not be kept within %u s", s->stop_ms / 1000);
+    return true;
+}
+
 static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *error)
 {
     ps_status status = PS_OK;
     s->heard_ms = clock_monotonic_ms();
     while (status == PS_OK && !shard_finished(s->shard)) {
-        if (*stop)
+        if (*stop && has_wound_up(s, *stop))
             return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
         if (has_nothing_to_do(s)) {
             log_info("no worker has come for %d s, and the last checkpoint is the end of its job",
@@ -240,7 +260,7 @@ static ps_status listen_on(server *s, const server_config *config, ps_error *err
 
 ps_status server_run(const server_config *config, ps_error *error)
 {
-    server s = {.index = config->shard.index};
+    server s = {.index = config->shard.index, .stop_ms = config->stop_ms};
     fpmode_flush_denormals();
     ps_status status =
         crew_create(config->threads ? config->threads : 1, config->processors, &s.threads, error);

@@ -17,15 +17,17 @@
 typedef struct {
     const char *host; /* to listen on; NULL: all interfaces */
     uint16_t port;
-    int listen_fd;                     /* a bound, listening socket to use instead; -1: none */
-    int io_threads;                    /* of ZeroMQ; 1 or more */
-    bool share_memory;                 /* with workers on this host */
-    const char *checkpoint_folder;     /* NULL: what the shard holds ends with the process */
-    uint32_t checkpoint_keep;          /* whole cuts */
-    uint32_t threads;                  /* that share the arithmetic; 0 or 1: this one alone */
-    const processor_list *processors;  /* of the threads, this one first; NULL or none: as the system likes */
-    shard_config shard;                /* its pool, threads and archive are made here */
-    const volatile sig_atomic_t *stop; /* non-zero: end */
+    int listen_fd;                    /* a bound, listening socket to use instead; -1: none */
+    int io_threads;                   /* of ZeroMQ; 1 or more */
+    bool share_memory;                /* with workers on this host */
+    const char *checkpoint_folder;    /* NULL: what the shard holds ends with the process */
+    uint32_t checkpoint_keep;         /* whole cuts */
+    uint32_t threads;                 /* that share the arithmetic; 0 or 1: this one alone */
+    const processor_list *processors; /* of the threads, this one first; NULL or none: as the system likes */
+    shard_config shard;               /* its pool, threads and archive are made here */
+    const volatile sig_atomic_t
+        *stop;        /* counts requests to end: after the first a checkpoint is kept, if there are any */
+    uint32_t stop_ms; /* ... within this time */
 } server_config;
 
 /* Blocks until the job has finished (PS_OK), it cannot go on (why is in `error`), or the stop flag is set

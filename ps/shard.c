@@ -84,11 +84,12 @@ static uint32_t collect_gradients(shard *s, const worker_set *contributors)
     return count;
 }
 
-static void apply_ready(shard *s)
+static void apply_ready(shard *s, uint64_t now_ms)
 {
     uint64_t step;
     worker_set contributors;
-    while (s->failure.status == PS_OK && consistency_ready(&s->consistency, &step, &contributors)) {
+    while (s->failure.status == PS_OK && !s->held &&
+           consistency_ready(&s->consistency, &step, &contributors)) {
         uint32_t count = collect_gradients(s, &contributors);
         float rate = (float)schedule_rate(&s->job.schedule, step);
         bool finite = true;
@@ -103,9 +104,11 @@ static void apply_ready(shard *s)
         consistency_applied(&s->consistency, step, &contributors);
         s->at_the_end = false;
         s->counters.steps_applied++;
+        shard_note_progress(s, now_ms);
         for (uint32_t i = 0; i < contributors.count; i++)
             member_drop_push(&s->workers[contributors.workers[i]], s->slice_count);
         shard_take_image(s);
+        shard_go_on_winding_up(s, true, now_ms);
     }
     shard_answer_all(s);
 }
@@ -187,9 +190,19 @@ fail:
     return status;
 }
 
+static uint32_t count_of_role(const job_config *job, wire_role role)
+{
+    return role == WIRE_WORKER ? job->workers : job->evaluators;
+}
+
+bool shard_has_member(const shard *s, const wire_message *message)
+{
+    return message->index < count_of_role(&s->job, message->role);
+}
+
 static ps_status check_is_of_job(const job_config *job, const wire_message *message, ps_error *error)
 {
-    uint32_t count = message->role == WIRE_WORKER ? job->workers : job->evaluators;
+    uint32_t count = count_of_role(job, message->role);
     if (message->index >= count)
         return ps_fail(error, PS_EMISMATCH, "%s %u is not of this job, which has %u",
                        wire_role_name(message->role), message->index, count);
@@ -203,7 +216,7 @@ member *shard_member_of(const shard *s, const wire_message *message)
 
 /* A new incarnation takes the place of the one before it: what that one left half done is forgotten. What it
  * pushed before it finished was acknowledged and still counts. */
-static void replace_incarnation(shard *s, member *m, const wire_message *hello)
+static void replace_incarnation(shard *s, member *m, const wire_message *hello, uint64_t now_ms)
 {
     if (m->joined)
         log_warning("%s %u has restarted", wire_role_name(hello->role), hello->index);
@@ -215,6 +228,7 @@ static void replace_incarnation(shard *s, member *m, const wire_message *hello)
         consistency_forget(&s->consistency, hello->index);
     }
     m->joined = true;
+    shard_note_progress(s, now_ms);
     m->incarnation = hello->incarnation;
     m->readable = hello->readable;
 }
@@ -229,7 +243,8 @@ static uint64_t last_step(const shard *s, const wire_message *hello)
     return counts && pushed > s->consistency.applied ? pushed : s->consistency.applied;
 }
 
-static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *from, ps_error *error)
+static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *from, uint64_t now_ms,
+                              ps_error *error)
 {
     if (hello->receiver != s->config.index)
         return ps_fail(error, PS_EMISMATCH, "this is ps/%u, not ps/%u: the cluster specs differ",
@@ -246,7 +261,8 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
         return ps_fail(error, PS_EPEER, "%s %u has been replaced by a newer process under the same index",
                        wire_role_name(hello->role), hello->index);
     if (!m->joined || hello->incarnation > m->incarnation)
-        replace_incarnation(s, m, hello);
+        replace_incarnation(s, m, hello, now_ms);
+    shard_note_alive(m, hello, now_ms);
     m->route = *from;
     if (hello->unfit && m != &s->workers[0])
         shard_alert_chief(s);
@@ -376,7 +392,7 @@ static ps_status handle_push(shard *s, member *m, wire_message **message, const 
         shard_guard_flagged(s, push->index);
     if (member_open(m, message, from, now_ms) != PS_OK)
         shard_fail_out_of_memory(s);
-    apply_ready(s);
+    apply_ready(s, now_ms);
     return PS_OK;
 }
 
@@ -402,10 +418,11 @@ static ps_status handle_finish(shard *s, member *m, wire_message **message, cons
     m->gone |= finish->after_finish;
     if (!m->finished) {
         m->finished = true;
+        shard_note_progress(s, now_ms);
         log_info("%s %u finished", wire_role_name(finish->role), finish->index);
         if (finish->role == WIRE_WORKER) {
             consistency_finish(&s->consistency, finish->index);
-            apply_ready(s);
+            apply_ready(s, now_ms);
             shard_take_image(s);
         }
     }
@@ -466,6 +483,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
         status = shard_failure(s, error);
     if (status != PS_OK)
         return status;
+    shard_note_alive(m, *message, now_ms);
     member_settle(m, (*message)->settled);
     if ((*message)->type == WIRE_QUERY) {
         handle_query(s, m, *message, from);
@@ -513,7 +531,12 @@ void shard_receive(shard *s, wire_message **message, const wire_route *from, uin
     ps_error error = {PS_OK, ""};
     if ((*message)->role == WIRE_WORKER)
         s->heard_ms = now_ms;
-    ps_status status = (*message)->type == WIRE_HELLO ? handle_hello(s, *message, from, &error)
+    if ((*message)->type == WIRE_HEARTBEAT) {
+        shard_handle_heartbeat(s, *message, now_ms);
+        wire_destroy(message);
+        return;
+    }
+    ps_status status = (*message)->type == WIRE_HELLO ? handle_hello(s, *message, from, now_ms, &error)
                                                       : handle_request(s, message, from, now_ms, &error);
     if (status != PS_OK) {
         s->counters.messages_refused++;

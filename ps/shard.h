@@ -35,6 +35,9 @@ enum {
     /* A shard that comes back after its job's end waits so long for a worker that has not heard of the end.
      */
     SHARD_ABANDONED_MS = 10000,
+    SHARD_TICK_MAX_MS = 1000,       /* between two ticks; whoever ticks later has been asleep */
+    SHARD_WIND_UP_MS = 2000,        /* for the gradients of the step under way */
+    SHARD_HEARTBEATS_PER_LEASE = 4, /* so that the loss of some does no harm */
 };
 
 typedef struct {
@@ -46,6 +49,10 @@ typedef struct {
     pool *pool;                /* where weights are kept, borrowed; NULL: in memory of the shard's own */
     crew *threads;             /* that share its arithmetic, borrowed; NULL: the caller's alone */
     archive *archive;          /* borrowed; NULL: the shard's state ends with it */
+    uint32_t
+        lease_ms; /* a member that has not been heard of for so long is lost; 0: members are not watched */
+    uint32_t deadline_ms; /* the job ends if nothing moves for so long: no update, nobody who joins or
+                             finishes; 0: never */
     uint64_t image_steps; /* an image is kept after every so many steps, and after the last; 0: that only */
 } shard_config;
 
@@ -68,8 +75,8 @@ void shard_destroy(shard **s);
 /* Takes a decoded message, payloads attached; consumes it and nulls the pointer. */
 void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms);
 
-/* Time passes: logs, at most every SHARD_STALL_MS, what the shard waits for; answers what waited for the
- * archive. */
+/* Time passes: logs, at most every SHARD_STALL_MS, what the shard waits for; looks who is lost, and whether
+ * the deadline is over; answers what waited for the archive. */
 void shard_tick(shard *s, uint64_t now_ms);
 
 /* The next message to be sent, owned by the caller; NULL if none. */
@@ -77,6 +84,14 @@ wire_message *shard_next(shard *s, wire_route *to);
 
 /* Does an answer wait for the archive, and so for a tick? */
 bool shard_awaits_archive(const shard *s);
+
+/* Asks the shard to end before its job does, so that it can be started again from where it is. A synchronous
+ * step under way is completed, if its gradients come within SHARD_WIND_UP_MS; from then on nothing is applied
+ * or answered, and an image is kept. */
+void shard_wind_up(shard *s, uint64_t now_ms);
+
+/* ... and all that is done. */
+bool shard_is_wound_up(const shard *s);
 
 /* Everybody who was expected has finished, and the last image is kept: the process may end once its messages
  * have left. */

@@ -163,6 +163,8 @@ static bool may_answer(const shard *s, const wire_message *request)
 {
     if (s->failure.status != PS_OK)
         return true;
+    if (s->held)
+        return false;
     if (request->type == WIRE_PUSH && s->job.mode == CONSISTENCY_SYNC)
         return true; /* the gradient is here; that its step applies later is a pull's concern */
     bool push = request->type == WIRE_PUSH || request->type == WIRE_PUSH_PULL;

@@ -112,11 +112,10 @@ bool shard_keeps_images(const shard *s)
 /* At the end some may have been told so, and be gone. */
 bool shard_finish_waits(const shard *s)
 {
-    const archive *a = archive_of(s);
-    if (!a)
+    if (!archive_of(s))
         return false;
     bool complete = s->at_the_end || (consistency_all_finished(&s->consistency) && s->last_image_taken);
-    return !complete || !a->ops->is_idle(a);
+    return !complete || !shard_has_kept_images(s);
 }
 
 /* Those who have not come since may be gone for good; those who have, have said that they are done. */
@@ -152,18 +151,14 @@ bool shard_is_over(const shard *s)
 
 bool shard_awaits_archive(const shard *s)
 {
-    return s->has_job && archive_of(s) && (s->last_image_taken || s->at_the_end);
+    return s->has_job && archive_of(s) && (s->last_image_taken || s->at_the_end || s->held);
 }
 
-void shard_take_image(shard *s)
+/* `final`: everyone has finished. */
+static void take_image(shard *s, bool final)
 {
     archive *a = archive_of(s);
     uint64_t step = s->consistency.applied;
-    bool last = consistency_all_finished(&s->consistency) && !s->last_image_taken && !s->at_the_end;
-    bool due = s->config.image_steps > 0 && step > 0 && step % s->config.image_steps == 0;
-    if (!a || (!last && !(due && step != s->image_step)))
-        return;
-    s->last_image_taken |= last;
     s->image_step = step;
     if (step == 0)
         return;
@@ -172,7 +167,7 @@ void shard_take_image(shard *s)
         .updates = store_updates(s->store),
         .examples = s->counters.examples_applied,
         .epoch = s->epoch,
-        .final = last,
+        .final = final,
         .clock_count = s->job.workers,
         .clocks = calloc(s->job.workers, sizeof *state.clocks),
     };
@@ -194,6 +189,29 @@ void shard_take_image(shard *s)
     }
 }
 
+void shard_take_image(shard *s)
+{
+    uint64_t step = s->consistency.applied;
+    bool last = consistency_all_finished(&s->consistency) && !s->last_image_taken && !s->at_the_end;
+    bool due = s->config.image_steps > 0 && step > 0 && step % s->config.image_steps == 0;
+    if (!archive_of(s) || (!last && !(due && step != s->image_step)))
+        return;
+    s->last_image_taken |= last;
+    take_image(s, last);
+}
+
+void shard_take_last_image(shard *s)
+{
+    if (archive_of(s) && s->image_step != s->consistency.applied)
+        take_image(s, false);
+}
+
+bool shard_has_kept_images(const shard *s)
+{
+    const archive *a = archive_of(s);
+    return !a || a->ops->is_idle(a);
+}
+
 /* ---- RESTORE ---- */
 
 void shard_describe_place(const shard *s, wire_message *welcome)
@@ -202,6 +220,7 @@ void shard_describe_place(const shard *s, wire_message *welcome)
         s->job.mode == CONSISTENCY_SYNC && s->consistency.applied > 0 && store_keeps_previous(s->store);
     welcome->epoch = s->epoch;
     welcome->oldest = s->consistency.applied - previous;
+    welcome->heartbeat_ms = s->config.lease_ms / SHARD_HEARTBEATS_PER_LEASE;
 }
 
 /* What they had begun is void; they themselves are still there. */

@@ -4,7 +4,9 @@
  *   shard_guard.c   deals with gradients that hold NaN or Inf
  *   shard_recovery.c  where the shard begins, goes back to, and what it keeps for that
  *   shard_answer.c  sends answers, now or when they may leave
+ *   shard_liveness.c  who is lost, and what follows
  *   shard_wait.c    says who waits for whom
+ *   shard_wind_up.c  ends before the job does
  */
 #ifndef PENSTOCK_PS_SHARD_STATE_H
 #define PENSTOCK_PS_SHARD_STATE_H
@@ -28,6 +30,9 @@ struct shard {
     shard_counters counters;
     outgoing *outbox, **outbox_tail;
     uint64_t created_ms, said_ms; /* 0 until the first tick */
+    uint64_t ticked_ms;           /* when the last tick was */
+    uint64_t
+        moved_ms; /* when something last moved: an update, or somebody who joined or finished; 0: never */
 
     /* From the first HELLO on. */
     bool has_job;
@@ -45,6 +50,9 @@ struct shard {
     uint64_t heard_ms;         /* when a worker's last message came; 0: none yet */
     bool abandoned;            /* the job is at its end, and no worker has said anything for a while */
     bool at_the_end;           /* where it began, the job had come to its end, and nothing was pushed since */
+    bool winding_up;           /* told to end before the job does */
+    bool held;                 /* ... and so far that nothing is applied or answered any more */
+    uint64_t wind_up_ms;       /* when it was told */
     uint64_t image_step;       /* of the last image taken, or where the shard began */
 };
 
@@ -55,6 +63,9 @@ static inline uint32_t shard_requests_max(const shard *s)
 }
 
 /* ---- shard.c ---- */
+
+/* Is the sender, by its role and index, of this job? */
+bool shard_has_member(const shard *s, const wire_message *message);
 
 /* The sender of a message that is of this job. */
 member *shard_member_of(const shard *s, const wire_message *message);
@@ -67,6 +78,12 @@ ps_status shard_begin(shard *s, ps_error *error);
 
 /* After an update, or when a worker has finished: takes an image if it is time for one. */
 void shard_take_image(shard *s);
+
+/* One more, of where the shard is, if none is of there. */
+void shard_take_last_image(shard *s);
+
+/* Has every image been kept, or failed to be? */
+bool shard_has_kept_images(const shard *s);
 
 /* Is there an archive for it? */
 bool shard_keeps_images(const shard *s);
@@ -125,6 +142,25 @@ void shard_answer_all(shard *s);
 /* The workers that have not finished, but for the sender of `request`. */
 void shard_others_at_work(const shard *s, const wire_message *request, worker_set *others);
 
+/* ---- shard_liveness.c ---- */
+
+/* A sign of life of a member. */
+void shard_note_alive(member *m, const wire_message *sign, uint64_t now_ms);
+
+/* HEARTBEAT of anybody. */
+void shard_handle_heartbeat(shard *s, const wire_message *heartbeat, uint64_t now_ms);
+
+/* The job has come on. */
+void shard_note_progress(shard *s, uint64_t now_ms);
+
+/* Who is lost, and is the deadline over? */
+void shard_watch(shard *s, uint64_t now_ms);
+
+/* ---- shard_wind_up.c ---- */
+
+/* After an update, or as time passes. */
+void shard_go_on_winding_up(shard *s, bool has_applied, uint64_t now_ms);
+
 /* ---- shard_guard.c ---- */
 
 /* Deals with the gradient, whole by now, of a worker that said itself that it holds NaN or Inf: it is left
@@ -136,6 +172,9 @@ void shard_guard_flagged(shard *s, uint32_t worker);
 void shard_guard_applied(shard *s, uint64_t step, const worker_set *contributors);
 
 /* ---- shard_wait.c ---- */
+
+/* What the whole shard waits for, longest: a request, or somebody who has not joined or finished. */
+void shard_describe_stall(const shard *s, char *text, size_t bytes);
 
 /* "step 17 waits for worker 2": who keeps this request waiting? */
 void shard_describe_wait(const shard *s, const wire_message *request, char *text, size_t bytes);

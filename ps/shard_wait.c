@@ -12,7 +12,9 @@ static void describe_workers(const shard *s, const worker_set *set, char *text, 
     for (uint32_t i = 0; i < set->count && used + 64 < bytes; i++) {
         uint32_t w = set->workers[i];
         used += (size_t)snprintf(text + used, bytes - used, "%sworker %u%s", i ? ", " : "", w,
-                                 s->workers[w].joined ? "" : " (not joined)");
+                                 !s->workers[w].joined ? " (not joined)"
+                                 : s->workers[w].lost  ? " (lost)"
+                                                       : "");
         if (used + 64 >= bytes && i + 1 < set->count)
             snprintf(text + used, bytes - used, " and %u more", set->count - i - 1);
     }
@@ -23,6 +25,10 @@ void shard_describe_wait(const shard *s, const wire_message *request, char *text
 {
     worker_set missing = {0};
     char names[256];
+    if (s->held) {
+        snprintf(text, bytes, "this ps has been told to end, and goes on when it is started again");
+        return;
+    }
     if (request->type == WIRE_FINISH) {
         shard_others_at_work(s, request, &missing);
         describe_workers(s, &missing, names, sizeof names);
@@ -59,12 +65,48 @@ static const open_request *oldest_request(const shard *s)
     return oldest;
 }
 
-static void say_who_has_not_joined(const shard *s, unsigned long long seconds)
+static void find_who_has_not_joined(const shard *s, worker_set *missing)
 {
-    worker_set missing = {0};
+    missing->count = 0;
     for (uint32_t w = 0; w < s->job.workers; w++)
         if (!s->workers[w].joined)
-            missing.workers[missing.count++] = (uint16_t)w;
+            missing->workers[missing->count++] = (uint16_t)w;
+}
+
+static void find_who_has_not_finished(const shard *s, worker_set *at_work)
+{
+    at_work->count = 0;
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        if (!s->workers[w].finished)
+            at_work->workers[at_work->count++] = (uint16_t)w;
+}
+
+void shard_describe_stall(const shard *s, char *text, size_t bytes)
+{
+    const open_request *r = s->has_job ? oldest_request(s) : NULL;
+    worker_set missing = {0};
+    char names[256];
+    if (!s->has_job) {
+        snprintf(text, bytes, "no worker has joined");
+        return;
+    }
+    find_who_has_not_joined(s, &missing);
+    if (r && missing.count == 0) {
+        shard_describe_wait(s, r->message, text, bytes);
+        return;
+    }
+    const bool joined = missing.count == 0;
+    if (joined)
+        find_who_has_not_finished(s, &missing);
+    describe_workers(s, &missing, names, sizeof names);
+    snprintf(text, bytes, "%s %s", joined ? "nothing has come from" : "waiting for",
+             missing.count ? names : "an evaluator");
+}
+
+static void say_who_has_not_joined(const shard *s, unsigned long long seconds)
+{
+    worker_set missing;
+    find_who_has_not_joined(s, &missing);
     if (missing.count == 0)
         return;
     char names[256];
@@ -75,11 +117,9 @@ static void say_who_has_not_joined(const shard *s, unsigned long long seconds)
 /* Once some workers have finished: who has not? */
 static void say_who_has_not_finished(const shard *s, unsigned long long seconds)
 {
-    worker_set at_work = {0};
+    worker_set at_work;
     uint32_t evaluators = 0;
-    for (uint32_t w = 0; w < s->job.workers; w++)
-        if (!s->workers[w].finished)
-            at_work.workers[at_work.count++] = (uint16_t)w;
+    find_who_has_not_finished(s, &at_work);
     for (uint32_t i = 0; i < s->job.evaluators; i++)
         evaluators += !s->evaluators[i].finished;
     char names[256];
@@ -106,6 +146,8 @@ void shard_tick(shard *s, uint64_t now_ms)
 {
     if (s->created_ms == 0)
         s->created_ms = s->said_ms = now_ms;
+    shard_watch(s, now_ms);
+    shard_go_on_winding_up(s, false, now_ms);
     if (s->has_job)
         shard_look_for_the_end(s, now_ms);
     if (shard_awaits_archive(s))

@@ -80,6 +80,7 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
     c->stop = options->stop;
     c->query_first_ms = options->query_first_ms;
     c->query_max_ms = options->query_max_ms;
+    c->deadline_ms = options->deadline_ms;
     c->message_bytes_min = options->message_bytes_min;
     c->message_bytes_max = options->message_bytes_max;
     bool evaluator = cluster->present && cluster->role == ROLE_EVALUATOR;
@@ -103,6 +104,8 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
                      ? uplink_zmq_create(cluster, c->job.servers, options->share_memory ? c->memory : NULL,
                                          &c->uplink, error)
                      : uplink_embedded_create(&c->uplink, error);
+    if (status == PS_OK && cluster->present)
+        status = pulse_create(cluster, c->job.servers, &c->pulse, error);
     if (status != PS_OK) {
         ps_close(&c);
         return status;
@@ -186,6 +189,7 @@ static ps_status start_session(ps_client *c, ps_error *error)
         .incarnation = clock_incarnation(),
         .query_first_ms = c->query_first_ms,
         .query_max_ms = c->query_max_ms,
+        .deadline_ms = c->deadline_ms,
         .message_bytes_min = c->message_bytes_min,
         .message_bytes_max = c->message_bytes_max,
         .memory = c->memory,
@@ -218,6 +222,19 @@ static void say_what_travels(const ps_client *c)
     log_info("a step pushes %llu bytes and pulls %llu", (unsigned long long)up, (unsigned long long)down);
 }
 
+/* Once more after each join: as another incarnation, perhaps. */
+static ps_status keep_the_lease(ps_client *c, ps_error *error)
+{
+    const uint32_t interval_ms = session_heartbeat_ms(c->session);
+    const pulse_identity self = {
+        .job = session_fingerprint(c->session),
+        .role = c->role,
+        .index = c->index,
+        .incarnation = session_incarnation(c->session),
+    };
+    return c->pulse && interval_ms ? pulse_beat(c->pulse, &self, interval_ms, error) : PS_OK;
+}
+
 ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
 {
     bool again = c->session && session_rolled_back(c->session);
@@ -232,6 +249,8 @@ ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
     status = client_move_until(c, has_joined, NULL, timeout_ms, error);
     if (status == PS_ETIMEDOUT)
         return fail_to_join(c, timeout_ms, error);
+    if (status == PS_OK)
+        status = keep_the_lease(c, error);
     c->joined |= status == PS_OK;
     if (status == PS_OK && !again)
         say_what_travels(c);
@@ -261,6 +280,7 @@ void ps_close(ps_client **client)
         return;
     for (uint32_t i = 0; c->unsent && i < c->job.servers; i++)
         wire_destroy(&c->unsent[i]);
+    pulse_destroy(&c->pulse);
     if (c->uplink) /* before the session: its I/O thread may still read lent gradients */
         c->uplink->ops->destroy(c->uplink, c->joined ? DRAIN_MS : 0);
     session_destroy(&c->session);

@@ -38,9 +38,9 @@
  * ps that run on this host, and is not sent to them at all.
  *
  * Threads: a client belongs to one thread at a time; different clients may be used on different threads. The
- * client has one more thread, ZeroMQ's, which reads lent gradients. Nothing but ps_join, ps_wait,
- * ps_wait_weights, ps_finish and ps_close blocks. Lost and repeated messages, reconnection and names that do
- * not resolve yet are handled inside.
+ * client has further threads: ZeroMQ's, which reads lent gradients, and one that tells the ps that it lives.
+ * Nothing but ps_join, ps_wait, ps_wait_weights, ps_finish and ps_close blocks. Lost and repeated messages,
+ * reconnection and names that do not resolve yet are handled inside.
  *
  * Errors: every function returns a ps_status and, where it takes a ps_error (which may be NULL), leaves one
  * line that names the thing and the reason. After PS_EMISMATCH, PS_EPEER, PS_ENONFINITE, or PS_ENOMEM of a
@@ -76,6 +76,9 @@ typedef struct {
     /* Bytes of tensors. Of a step in pieces, what is ready for a ps waits for more below the minimum, unless
      * there is no more; a message of several slices holds at most the maximum (0: any number). */
     uint64_t message_bytes_min, message_bytes_max;
+    /* After ps_join has succeeded once: calls fail with PS_EPEER when a ps that owes an answer has not been
+     * heard of for so long. 0: never. */
+    uint32_t deadline_ms;
     /* Share memory with ps on this host. What cannot be shared goes through the socket. */
     bool share_memory;
 } ps_client_options;
@@ -111,8 +114,8 @@ typedef struct {
     double blocked_seconds;       /* those of them that the caller spent in here: waiting, moving messages */
 } ps_counters;
 
-/* Defaults: job_init with no numbers of ps and workers, no stop flag, 250 ms and 5 s, 256 KiB and 4 MiB,
- * shared memory. */
+/* Defaults: job_init with no numbers of ps and workers, no stop flag, 250 ms and 5 s, 256 KiB and 4 MiB, no
+ * deadline, shared memory. */
 void ps_client_options_init(ps_client_options *options);
 void ps_client_options_fini(ps_client_options *options);
 

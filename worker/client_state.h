@@ -11,6 +11,7 @@
 #include "common/pool.h"
 #include "worker/client.h"
 #include "worker/judge.h"
+#include "worker/pulse.h"
 #include "worker/session.h"
 #include "worker/uplink.h"
 
@@ -23,7 +24,7 @@ typedef struct allocation {
 struct ps_client {
     job_config job;
     const volatile sig_atomic_t *stop;
-    uint32_t query_first_ms, query_max_ms;
+    uint32_t query_first_ms, query_max_ms, deadline_ms;
     uint64_t message_bytes_min, message_bytes_max;
     wire_role role;
     uint32_t index;
@@ -32,6 +33,7 @@ struct ps_client {
     uint64_t joining_ms, said_ms; /* since when ps_join waits, and when it last said for whom */
     partition partition;
     uplink *uplink;
+    pulse *pulse;          /* NULL: the shard is in this process */
     session *session;      /* from ps_join on */
     wire_message **unsent; /* per ps: a message that its socket could not take yet, or NULL */
     struct {

@@ -54,6 +54,8 @@ enum {
     KEY_STALENESS,
     KEY_BACKUPS,
     KEY_GUARD,
+    KEY_LOSS,
+    KEY_GRACE,
     KEY_PUSH_CODEC,
     KEY_PULL_CODEC,
     KEY_OPTIMIZER,
@@ -67,6 +69,7 @@ enum {
     KEY_SLICE,
     KEY_THREADS,
     KEY_JOIN,
+    KEY_DEADLINE,
     KEY_NO_SHARED_MEMORY,
     KEY_PROGRESS,
     KEY_LEVEL,
@@ -96,6 +99,10 @@ static const struct argp_option options[] = {
     {"staleness", KEY_STALENESS, "N", 0, "ssp: steps that a worker may be ahead of the slowest (0)", 0},
     {"backup-workers", KEY_BACKUPS, "N", 0, "sync: gradients per step that need not be waited for (0)", 0},
     {"guard", KEY_GUARD, "NAME", 0, "On a gradient with NaN or Inf: skip (default) or stop", 0},
+    {"on-worker-loss", KEY_LOSS, "NAME", 0,
+     "When nothing has been heard of a worker for a while (--lease-secs of the ps): wait (default) or fail",
+     0},
+    {"grace-secs", KEY_GRACE, "N", 0, "fail: seconds that a lost worker still has to come back (60)", 0},
     {"push-codec", KEY_PUSH_CODEC, "NAME", 0,
      "How gradients travel: fp32 (default), bf16, fp16, int8 or topk (the largest alone)", 0},
     {"pull-codec", KEY_PULL_CODEC, "NAME", 0, "How weights travel: fp32 (default), bf16 or fp16", 0},
@@ -118,6 +125,8 @@ static const struct argp_option options[] = {
     {"no-shared-memory", KEY_NO_SHARED_MEMORY, 0, 0,
      "Push and pull through the socket alone, also with ps on this host", 0},
     {"join-timeout", KEY_JOIN, "SECONDS", 0, "Give up if not every ps has answered (keep trying)", 0},
+    {"deadline", KEY_DEADLINE, "SECONDS", 0,
+     "Give up if a ps that owes an answer has not been heard of for so long (keep waiting)", 0},
     {"progress-fd", KEY_PROGRESS, "N", 0, "Write one JSON object per event to this descriptor", 0},
     {"log-level", KEY_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
     {0},
@@ -188,6 +197,13 @@ static void parse_number(const char *name, const char *text, uint64_t least, uin
         *value = (uint32_t)wide;
 }
 
+static void parse_seconds(const char *name, const char *text, uint32_t *value_ms, ps_error *error)
+{
+    uint64_t seconds = 0;
+    if (option_unsigned(name, text, 1, 1000000, &seconds, error) == PS_OK)
+        *value_ms = (uint32_t)seconds * 1000;
+}
+
 static error_t parse_model_option(int key, const char *text, worker_options *o, ps_error *error)
 {
     switch (key) {
@@ -249,6 +265,12 @@ static error_t parse_training_option(int key, const char *text, worker_options *
     case KEY_GUARD:
         guard_policy_parse(text, &o->job.guard, error);
         return 0;
+    case KEY_LOSS:
+        loss_policy_parse(text, &o->job.on_worker_loss, error);
+        return 0;
+    case KEY_GRACE:
+        parse_seconds("grace-secs", text, &o->job.grace_ms, error);
+        return 0;
     case KEY_PUSH_CODEC:
         codec_kind_parse(text, &o->job.push_codec, error);
         return 0;
@@ -308,8 +330,10 @@ static error_t parse_process_option(int key, const char *text, worker_options *o
         o->share_memory = false;
         return 0;
     case KEY_JOIN:
-        parse_number("join-timeout", text, 1, 1000000, &number, error);
-        o->join_timeout_ms = number * 1000;
+        parse_seconds("join-timeout", text, &o->join_timeout_ms, error);
+        return 0;
+    case KEY_DEADLINE:
+        parse_seconds("deadline", text, &o->deadline_ms, error);
         return 0;
     case KEY_PROGRESS:
         parse_number("progress-fd", text, 3, INT32_MAX, &number, error);

@@ -24,6 +24,7 @@ typedef struct {
     uint64_t evaluate_every; /* epochs; 0: only at the end */
     uint32_t threads;
     uint32_t join_timeout_ms; /* PS_FOREVER: keep trying */
+    uint32_t deadline_ms;     /* for a silent ps; 0: none */
     bool share_memory;        /* with ps on this host */
     int progress_fd;          /* -1: none */
 } worker_options;

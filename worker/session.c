@@ -2,6 +2,7 @@
 #include "worker/session.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/log.h"
@@ -179,8 +180,36 @@ static void ask_about_what_is_late(session *s, uint64_t now_ms)
     }
 }
 
+static bool owes_answer(const session *s, const peer *p)
+{
+    return p->open_parts > 0 || (!s->joined && !p->welcomed);
+}
+
+/* Silence counts while an answer is owed, and while this process looks: not while it computes, or is stopped.
+ */
+static void check_deadline(session *s, uint64_t now_ms)
+{
+    const uint64_t deadline_ms = s->config.deadline_ms;
+    const bool looked_away = now_ms - s->ticked_ms > SESSION_TICK_MAX_MS;
+    for (uint32_t i = 0; i < s->config.job->servers; i++) {
+        peer *p = &s->peers[i];
+        if (p->heard || looked_away || !owes_answer(s, p))
+            p->heard_ms = now_ms;
+        p->heard = false;
+        if (now_ms - p->heard_ms < deadline_ms)
+            continue;
+        char why[96];
+        snprintf(why, sizeof why, "it owes an answer and has been silent for %llu s (--deadline)",
+                 (unsigned long long)(now_ms - p->heard_ms) / 1000);
+        session_fail(s, i, PS_EPEER, why);
+    }
+}
+
 void session_tick(session *s, uint64_t now_ms)
 {
+    if (s->config.deadline_ms && s->has_joined)
+        check_deadline(s, now_ms);
+    s->ticked_ms = now_ms;
     if (s->said_ms == 0)
         s->said_ms = now_ms;
     if (now_ms >= s->query_at_ms)

@@ -36,6 +36,7 @@
 enum {
     SESSION_OPERATIONS_MAX = 64,    /* outstanding at a time */
     SESSION_STALL_MS = 5000,        /* how often it says what it waits for */
+    SESSION_TICK_MAX_MS = 1000,     /* between two ticks, while somebody waits */
     SESSION_SETTLE_BYTES = 4 << 20, /* of weights taken from a ps, after which it is told so at the latest */
 };
 
@@ -48,7 +49,8 @@ typedef struct {
     /* A request without an answer is asked about after this long; each further time after twice as long, up
      * to the maximum. */
     uint32_t query_first_ms, query_max_ms;
-    pool *memory;                /* for encoded gradients; borrowed; NULL: from the heap */
+    uint32_t deadline_ms; /* for a ps that owes an answer and is silent, once all had answered; 0: none */
+    pool *memory;         /* for encoded gradients; borrowed; NULL: from the heap */
     uint32_t slices_per_message; /* at most WIRE_SLICES_MAX; 0: that many */
     /* Bytes of slices: what is ready waits for more below the minimum, unless there is no more; a message of
      * several slices holds at most the maximum (0: any number). */
@@ -148,6 +150,14 @@ bool session_rolled_back(const session *s);
 /* The trainer has heard of that, and collected them all. */
 void session_resume(session *s);
 
+/* How often the ps want to hear that this process lives, and as which incarnation they know it; 0 ms: never.
+ */
+uint32_t session_heartbeat_ms(const session *s);
+uint64_t session_incarnation(const session *s);
+
+/* The job, as messages name it. */
+uint64_t session_fingerprint(const session *s);
+
 /* Has this ps said WELCOME? */
 bool session_welcomed(const session *s, uint32_t server);
 
@@ -170,7 +180,8 @@ static inline uint64_t session_serial(uint64_t request)
 /* Takes a message from `server`; consumes it and nulls the pointer. Unexpected ones are ignored. */
 void session_receive(session *s, uint32_t server, wire_message **message);
 
-/* Time passes: asks about what is unanswered, and logs what it waits for. */
+/* Time passes: asks about what is unanswered, logs what it waits for, and looks whether the deadline of a
+ * silent ps is over. */
 void session_tick(session *s, uint64_t now_ms);
 
 /* The next message for `server`, owned by the caller; NULL if none. */

@@ -181,7 +181,7 @@ static void join(session *s, uint64_t step)
             return;
         }
     }
-    s->joined = true;
+    s->joined = s->has_joined = true;
     for (uint32_t i = 0; i < s->config.job->servers; i++) {
         send_again(s, i);
         s->peers[i].reborn = false;
@@ -236,6 +236,7 @@ static void note_place(session *s, uint32_t server, const wire_message *welcome)
     from->epoch = welcome->epoch;
     from->step = welcome->step;
     from->oldest = welcome->oldest;
+    from->heartbeat_ms = welcome->heartbeat_ms;
     if (known && same)
         return;
     from->reads_ours = welcome->reads_memory;
@@ -301,6 +302,27 @@ bool session_rolled_back(const session *s)
 void session_resume(session *s)
 {
     s->rolled_back = false;
+}
+
+uint32_t session_heartbeat_ms(const session *s)
+{
+    uint32_t least_ms = 0;
+    for (uint32_t i = 0; i < s->config.job->servers; i++) {
+        const uint32_t wanted_ms = s->peers[i].heartbeat_ms;
+        if (wanted_ms > 0 && (least_ms == 0 || wanted_ms < least_ms))
+            least_ms = wanted_ms;
+    }
+    return least_ms;
+}
+
+uint64_t session_incarnation(const session *s)
+{
+    return s->config.incarnation;
+}
+
+uint64_t session_fingerprint(const session *s)
+{
+    return s->fingerprint;
 }
 
 bool session_welcomed(const session *s, uint32_t server)

@@ -146,6 +146,7 @@ void session_receive(session *s, uint32_t server, wire_message **message)
 {
     const wire_message *m = *message;
     s->counters.received++;
+    s->peers[server].heard = true;
     if (m->role != WIRE_PS || m->index != server) {
         session_fail(s, server, PS_EMISMATCH, "at its address answers another process");
     } else if (m->type == WIRE_WELCOME) {

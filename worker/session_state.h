@@ -87,6 +87,9 @@ typedef struct {
     uint64_t acknowledged; /* the last step that it must know of: pushed there and answered, or joined at */
     uint64_t hello_at_ms;  /* when HELLO, or RESTORE, is due again; 0: at once */
     uint32_t hello_after_ms;
+    uint32_t heartbeat_ms;       /* as it said in its last WELCOME */
+    bool heard;                  /* since the last tick */
+    uint64_t heard_ms;           /* at which tick it was known that something had come */
     bool reads_ours, read_by_us; /* it can map our memory, we its */
     uint32_t open_parts;
     uint64_t taken;                    /* highest number of the WEIGHTS that came from it */
@@ -103,6 +106,7 @@ struct session {
     session_counters counters;
     uint64_t next_serial;
     uint64_t said_ms;     /* 0 until the first tick */
+    uint64_t ticked_ms;   /* when the last tick was */
     uint64_t query_at_ms; /* no part is to be asked about before */
     uint32_t unwelcomed;
     bool joined;          /* all have said WELCOME, and fit together */
@@ -112,6 +116,7 @@ struct session {
     uint64_t oldest_seen; /* the highest `oldest` of that round */
     uint32_t
         round; /* of HELLOs, 1 to SESSION_OPERATIONS_MAX - 1: the request number of what is no operation's */
+    bool has_joined; /* ever */
     bool has_place;  /* it has joined before: `step` and what is acknowledged mean something */
     bool has_pushed; /* since it joined */
     uint64_t pushed; /* the last step pushed, or where it joined */

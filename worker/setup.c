@@ -62,6 +62,7 @@ static ps_status join(setup *s, const worker_options *o, const cluster_spec *clu
         return ps_fail(error, status, "out of memory for the job");
     options.stop = stop;
     options.share_memory = o->share_memory;
+    options.deadline_ms = o->deadline_ms;
     status = ps_connect(cluster, &options, &s->client, error);
     ps_client_options_fini(&options);
     if (status == PS_OK)

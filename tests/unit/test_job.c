@@ -52,11 +52,13 @@ static void every_name_parses_back_to_its_value(void **state)
 #define CHECK_OPTIMIZER(value, text)   CHECK_NAME(optimizer_kind, value, text)
 #define CHECK_SCHEDULE(value, text)    CHECK_NAME(schedule_kind, value, text)
 #define CHECK_GUARD(value, text)       CHECK_NAME(guard_policy, value, text)
+#define CHECK_LOSS(value, text)        CHECK_NAME(loss_policy, value, text)
 #define CHECK_INITIALIZER(value, text) CHECK_NAME(initializer_kind, value, text)
     CONSISTENCY_LIST(CHECK_MODE)
     OPTIMIZER_LIST(CHECK_OPTIMIZER)
     SCHEDULE_LIST(CHECK_SCHEDULE)
     GUARD_LIST(CHECK_GUARD)
+    LOSS_LIST(CHECK_LOSS)
     INITIALIZER_LIST(CHECK_INITIALIZER)
 }
 
@@ -185,6 +187,7 @@ static void enum_values_from_outside_the_list_are_refused(void **state)
     init_valid(&job);
     REFUSES(mode, (consistency_mode)3);
     REFUSES(guard, (guard_policy)2);
+    REFUSES(on_worker_loss, (loss_policy)2);
     REFUSES(optimizer.kind, (optimizer_kind)8);
     REFUSES(optimizer.kind, (optimizer_kind)UINT32_MAX);
     REFUSES(schedule.kind, (schedule_kind)5);
@@ -422,7 +425,7 @@ static void every_byte_of_a_description_is_compared(void **state)
      */
     size_t padding = offsetof(optimizer_config, momentum) - sizeof(optimizer_kind) +
                      offsetof(schedule_config, learning_rate) - sizeof(schedule_kind) +
-                     offsetof(job_config, seed) - (offsetof(job_config, guard) + sizeof a.guard) +
+                     offsetof(job_config, seed) - (offsetof(job_config, grace_ms) + sizeof a.grace_ms) +
                      offsetof(job_config, topk_fraction) -
                      (offsetof(job_config, pull_codec) + sizeof a.pull_codec);
     assert_int_equal(unseen, padding);

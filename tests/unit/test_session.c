@@ -838,6 +838,83 @@ static int silence(void **state)
     return 0;
 }
 
+/* ---- a silent ps ---- */
+
+/* Ticks as a client that waits does. */
+static void wait_from_to(bench *b, uint64_t from_ms, uint64_t to_ms)
+{
+    for (uint64_t now = from_ms; now <= to_ms; now += 100)
+        session_tick(b->session, now);
+}
+
+static void open_bench_with_deadline(bench *b, uint32_t deadline_ms)
+{
+    open_bench(b, ELEMENTS, SERVERS);
+    session_config config = {
+        .job = &b->job,
+        .partition = &b->map,
+        .role = WIRE_WORKER,
+        .incarnation = 7,
+        .query_first_ms = FIRST_MS,
+        .query_max_ms = MAX_MS,
+        .deadline_ms = deadline_ms,
+    };
+    session_destroy(&b->session);
+    assert_int_equal(session_create(&config, &b->session), PS_OK);
+    join_all(b);
+}
+
+static void ps_that_owes_an_answer_and_is_silent_ends_the_session(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench_with_deadline(&b, 5000);
+    submit(&b, WIRE_PUSH_PULL, 1);
+    uint64_t first = take_request(&b, 0, 1000, WIRE_PUSH_PULL);
+    take_request(&b, 1, 1000, WIRE_PUSH_PULL);
+    session_tick(b.session, 1000);
+    wait_from_to(&b, 1000, 4000);
+    give_text(&b, 0, WIRE_PENDING, first, PS_OK, "step 1 waits for worker 1");
+    wait_from_to(&b, 4100, 5900);
+    assert_int_equal(session_failure(b.session, NULL), PS_OK);
+    wait_from_to(&b, 6000, 6000);
+    assert_fails(&b, PS_EPEER, "ps/1: it owes an answer and has been silent for 5 s (--deadline)");
+    close_bench(&b);
+}
+
+static void silence_counts_neither_before_a_request_nor_while_nobody_looks(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench_with_deadline(&b, 5000);
+    wait_from_to(&b, 1000, 20000);
+    submit(&b, WIRE_PUSH_PULL, 1);
+    for (uint32_t server = 0; server < SERVERS; server++)
+        take_request(&b, server, 20000, WIRE_PUSH_PULL);
+    wait_from_to(&b, 20000, 22000);
+    session_tick(b.session, 900000); /* the caller has computed, or was stopped */
+    wait_from_to(&b, 900000, 904000);
+    assert_int_equal(session_failure(b.session, NULL), PS_OK);
+    close_bench(&b);
+}
+
+static void heartbeats_are_as_frequent_as_any_ps_wants(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, ELEMENTS, SERVERS);
+    assert_int_equal(session_heartbeat_ms(b.session), 0);
+    for (uint32_t server = 0; server < SERVERS; server++) {
+        wire_message *m = make_answer(&b, server, WIRE_WELCOME, 1, 0);
+        m->heartbeat_ms = server == 0 ? 700 : 500;
+        give(&b, server, m);
+    }
+    assert_int_equal(session_heartbeat_ms(b.session), 500);
+    assert_int_equal(session_incarnation(b.session), 7);
+    assert_true(session_fingerprint(b.session) == b.fingerprint);
+    close_bench(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -874,6 +951,9 @@ int main(void)
         cmocka_unit_test(answers_of_the_wrong_kind_are_ignored),
         cmocka_unit_test(session_survives_each_failing_allocation),
         cmocka_unit_test(nothing_is_allocated_after_the_first_round),
+        cmocka_unit_test(ps_that_owes_an_answer_and_is_silent_ends_the_session),
+        cmocka_unit_test(silence_counts_neither_before_a_request_nor_while_nobody_looks),
+        cmocka_unit_test(heartbeats_are_as_frequent_as_any_ps_wants),
     };
     return cmocka_run_group_tests(tests, silence, NULL);
 }

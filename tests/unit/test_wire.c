@@ -10,8 +10,8 @@
 #include "tests/unit/job_sample.h"
 #include "tests/unit/torture.h"
 
-static const wire_type requests[] = {WIRE_HELLO,  WIRE_PUSH_PULL, WIRE_PUSH,   WIRE_PULL,
-                                     WIRE_FINISH, WIRE_QUERY,     WIRE_SETTLE, WIRE_RESTORE};
+static const wire_type requests[] = {WIRE_HELLO, WIRE_PUSH_PULL, WIRE_PUSH,    WIRE_PULL,     WIRE_FINISH,
+                                     WIRE_QUERY, WIRE_SETTLE,    WIRE_RESTORE, WIRE_HEARTBEAT};
 static const wire_type answers[] = {WIRE_WELCOME, WIRE_WEIGHTS, WIRE_ACK,
                                     WIRE_PENDING, WIRE_RESEND,  WIRE_ERROR};
 enum { REQUESTS = sizeof requests / sizeof *requests, ANSWERS = sizeof answers / sizeof *answers };
@@ -54,6 +54,7 @@ static wire_message *full_message(wire_type type, bool from_worker)
     m->oldest = UINT64_MAX - 3;
     m->exact = true;
     m->unfit = true;
+    m->heartbeat_ms = UINT32_MAX;
     wire_set_text(m, "worker 1 is late");
     if (type == WIRE_HELLO)
         m->hello = new_job();
@@ -64,6 +65,18 @@ static wire_message *full_message(wire_type type, bool from_worker)
             m->payloads[i] = buffer_alloc(4 * (i + 1));
     }
     return m;
+}
+
+/* Fields that come after the Job, which the first version did not have. */
+static void forget_later_fields(wire_message *m)
+{
+    m->settled = 0;
+    m->reads_memory = false;
+    m->epoch = 0;
+    m->oldest = 0;
+    m->exact = false;
+    m->unfit = false;
+    m->heartbeat_ms = 0;
 }
 
 static ps_status decode(const buffer *header, const wire_message *sizes, wire_message **out, ps_error *error)
@@ -99,6 +112,7 @@ static void assert_same_message(const wire_message *a, const wire_message *b)
     assert_true(a->oldest == b->oldest);
     assert_int_equal(a->exact, b->exact);
     assert_int_equal(a->unfit, b->unfit);
+    assert_int_equal(a->heartbeat_ms, b->heartbeat_ms);
     assert_string_equal(a->text ? a->text : "", b->text ? b->text : "");
     assert_int_equal(!a->hello, !b->hello);
     if (a->hello)
@@ -289,7 +303,7 @@ static void types_and_roles_have_names(void **state)
     (void)state;
     assert_string_equal(wire_type_name(WIRE_PUSH_PULL), "PUSH_PULL");
     assert_string_equal(wire_type_name(WIRE_ERROR), "ERROR");
-    assert_string_equal(wire_type_name((wire_type)9), "?");
+    assert_string_equal(wire_type_name((wire_type)10), "?");
     assert_string_equal(wire_role_name(WIRE_PS), "ps");
     assert_string_equal(wire_role_name(WIRE_WORKER), "worker");
     assert_string_equal(wire_role_name(WIRE_EVALUATOR), "evaluator");
@@ -376,8 +390,8 @@ static void unknown_types_and_roles_are_refused(void **state)
     Penstock__Header h = push_header();
     h.type = PENSTOCK__MESSAGE_TYPE__MESSAGE_NONE;
     assert_refused(&h, 2, "message type 0 is unknown");
-    h.type = (Penstock__MessageType)9;
-    assert_refused(&h, 2, "message type 9 is unknown");
+    h.type = (Penstock__MessageType)10;
+    assert_refused(&h, 2, "message type 10 is unknown");
     h.type = (Penstock__MessageType)-1;
     assert_refused(&h, 2, "message type -1 is unknown");
     h = push_header();
@@ -733,12 +747,7 @@ static void header_cut_anywhere_is_no_other_message(void **state)
 {
     (void)state;
     wire_message *m = full_message(WIRE_HELLO, true);
-    m->settled = 0; /* so that the job is the end, without which it is no HELLO */
-    m->reads_memory = false;
-    m->epoch = 0;
-    m->oldest = 0;
-    m->exact = false;
-    m->unfit = false;
+    forget_later_fields(m); /* so that the job is the end, without which it is no HELLO */
     buffer *header;
     assert_int_equal(wire_encode(m, &header), PS_OK);
     for (size_t bytes = 1; bytes < buffer_size(header); bytes++) {
@@ -874,12 +883,7 @@ static const char stored_push_pull[] =
 static wire_message *stored_message(wire_type type)
 {
     wire_message *m = full_message(type, true);
-    m->settled = 0; /* of a later version */
-    m->reads_memory = false;
-    m->epoch = 0;
-    m->oldest = 0;
-    m->exact = false;
-    m->unfit = false;
+    forget_later_fields(m);
     if (type == WIRE_PUSH_PULL) {
         m->clip_factor = 0.5f;
         m->index = 2;
@@ -972,6 +976,8 @@ static void every_field_of_a_job_is_in_its_fingerprint(void **state)
     CHANGES(staleness, 4);
     CHANGES(backup_workers, 4);
     CHANGES(guard, GUARD_STOP);
+    CHANGES(on_worker_loss, LOSS_FAIL);
+    CHANGES(grace_ms, 4);
     CHANGES(seed, 4);
     CHANGES(slice_bytes, 8192);
     CHANGES(push_codec, CODEC_INT8);

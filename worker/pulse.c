@@ -1,0 +1,149 @@
+/* pulse.c - see pulse.h. */
+#include "worker/pulse.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/transport.h"
+
+struct pulse {
+    transport *transport;
+    uint32_t servers;
+    pthread_t thread;
+    bool has_thread; /* of the caller */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pulse_identity self;
+    uint32_t interval_ms;
+    bool ending;
+
+    transport_socket *sockets[]; /* (servers), of the thread while it runs */
+};
+
+/* One that cannot leave now is not needed later. */
+static void beat(pulse *p, const pulse_identity *self)
+{
+    for (uint32_t i = 0; i < p->servers; i++) {
+        wire_message *m = wire_create(WIRE_HEARTBEAT, 0);
+        if (!m)
+            return;
+        m->job = self->job;
+        m->role = self->role;
+        m->index = self->index;
+        m->incarnation = self->incarnation;
+        transport_send(p->sockets[i], NULL, &m);
+        wire_destroy(&m);
+    }
+}
+
+static struct timespec after(uint32_t ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    return t;
+}
+
+static void *keep_beating(void *context)
+{
+    pulse *p = context;
+    pthread_mutex_lock(&p->lock);
+    while (!p->ending) {
+        const pulse_identity self = p->self;
+        pthread_mutex_unlock(&p->lock);
+        beat(p, &self);
+        pthread_mutex_lock(&p->lock);
+        const struct timespec next = after(p->interval_ms);
+        int waited = 0;
+        while (!p->ending && waited == 0) /* a change does not hurry: the next beat brings it */
+            waited = pthread_cond_timedwait(&p->changed, &p->lock, &next);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+static ps_status start_thread(pulse *p, ps_error *error)
+{
+    sigset_t all, before;
+    sigfillset(&all); /* signals are for the thread that trains */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&p->thread, NULL, keep_beating, p);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    p->has_thread = failed == 0;
+    return failed ? ps_fail(error, PS_ENOMEM, "no thread for heartbeats: %s", strerror(failed)) : PS_OK;
+}
+
+static void init_lock(pulse *p)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static ps_status connect_to_all(pulse *p, const cluster_spec *cluster, ps_error *error)
+{
+    ps_status status = transport_create(1, &p->transport, error);
+    for (uint32_t i = 0; i < p->servers && status == PS_OK; i++) {
+        const cluster_task *task = cluster_find(cluster, ROLE_PS, i);
+        status = task ? transport_connect(p->transport, task->host, task->port, &p->sockets[i], error)
+                      : ps_fail(error, PS_ECONFIG, "the cluster has no address for ps/%u", i);
+    }
+    return status;
+}
+
+ps_status pulse_create(const cluster_spec *cluster, uint32_t servers, pulse **out, ps_error *error)
+{
+    pulse *p = calloc(1, sizeof *p + servers * sizeof(transport_socket *));
+    *out = p;
+    if (!p)
+        return ps_fail(error, PS_ENOMEM, "out of memory for heartbeats");
+    p->servers = servers;
+    init_lock(p);
+    ps_status status = connect_to_all(p, cluster, error);
+    if (status != PS_OK)
+        pulse_destroy(out);
+    return status;
+}
+
+ps_status pulse_beat(pulse *p, const pulse_identity *self, uint32_t interval_ms, ps_error *error)
+{
+    pthread_mutex_lock(&p->lock);
+    p->self = *self;
+    p->interval_ms = interval_ms;
+    pthread_mutex_unlock(&p->lock);
+    return p->has_thread ? PS_OK : start_thread(p, error);
+}
+
+void pulse_destroy(pulse **handle)
+{
+    pulse *p = *handle;
+    *handle = NULL;
+    if (!p)
+        return;
+    if (p->has_thread) {
+        pthread_mutex_lock(&p->lock);
+        p->ending = true;
+        pthread_cond_signal(&p->changed);
+        pthread_mutex_unlock(&p->lock);
+        pthread_join(p->thread, NULL);
+    }
+    for (uint32_t i = 0; i < p->servers; i++)
+        transport_close(&p->sockets[i], 0);
+    transport_destroy(&p->transport);
+    pthread_cond_destroy(&p->changed);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
