@@ -1,7 +1,6 @@
 /* checkpoint.c - see checkpoint.h. */
 #include "common/checkpoint.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,9 +84,6 @@ ps_status checkpoint_write(const char *folder, const job_config *job, const part
                                        record, error);
     if (status == PS_OK)
         status = file_make_folder(cut, error);
-    /* A manifest of before would vouch for arrays that it has never seen. */
-    if (status == PS_OK && unlink(record) != 0 && errno != ENOENT)
-        status = ps_fail(error, PS_EIO, "cannot replace %s: %s", record, strerror(errno));
     if (status == PS_OK)
         status = write_arrays(data, p, server, slots, slices, &m, error);
     if (status == PS_OK)
@@ -139,24 +135,32 @@ static ps_status check_same_training(const char *folder, const job_config *kept,
 }
 
 ps_status checkpoint_newest(const char *folder, const job_config *job, uint64_t below, uint64_t *step,
-                            ps_error *error)
+                            ps_error *passed, ps_error *error)
 {
     uint64_t *steps;
     uint32_t count;
+    ps_error why = {PS_OK, ""};
     *step = 0;
+    if (passed)
+        *passed = why;
     ps_status status = checkpoint_list_steps(folder, &steps, &count, error);
     for (uint32_t i = 0; i < count && status == PS_OK && *step == 0; i++) {
         if (steps[i] >= below)
             continue;
         uint32_t servers;
         manifest first;
-        status = find_whole_cut(folder, steps[i], job->servers, &servers, &first, error);
+        status = find_whole_cut(folder, steps[i], job->servers, &servers, &first, &why);
         if (status == PS_OK) {
             status = check_same_training(folder, &first.job, job, error);
             *step = steps[i];
             manifest_fini(&first);
         } else if (status == PS_ENOENT) {
             status = PS_OK;
+            if (passed && passed->status == PS_OK)
+                ps_fail(passed, PS_ENOENT, "the checkpoint of step %llu cannot be used: %s",
+                        (unsigned long long)steps[i], why.text);
+        } else {
+            ps_fail(error, status, "%s", why.text);
         }
     }
     free(steps);
@@ -287,48 +291,69 @@ ps_status checkpoint_load(const char *folder, uint64_t step, const job_config *j
 
 /* ---- removing ---- */
 
+/* May a cut go? Whole ones are counted from the newest on, and others above them; below a whole one, others
+ * will not become whole any more. */
+typedef struct {
+    uint32_t keep;
+    uint32_t whole, others; /* seen */
+} judgement;
+
+typedef enum { KEEP, REMOVE_OWN, REMOVE_ALL } fate;
+
+static fate judge(judgement *j, uint32_t records, uint32_t expected)
+{
+    if (j->whole == j->keep)
+        return REMOVE_ALL;
+    if (records >= expected) {
+        j->whole++;
+        return KEEP;
+    }
+    return j->whole > 0 || ++j->others > j->keep ? REMOVE_OWN : KEEP;
+}
+
 typedef struct {
     uint32_t server, servers;
+    fate fate;
 } owner;
 
-static void remove_own(void *context, const char *path, const checkpoint_name *name)
+static void remove_file(void *context, const char *path, const checkpoint_name *name)
 {
     const owner *o = context;
     bool own = name->servers == o->servers && name->server == o->server;
-    if (own || (name->servers != o->servers && o->server == 0))
+    bool of_no_one = name->servers != o->servers && o->server == 0;
+    if (o->fate == KEEP ? own && name->temporary : own || (o->fate == REMOVE_ALL && of_no_one))
         unlink(path); /* what cannot be removed is tried again the next time */
 }
 
-static void remove_own_temporary(void *context, const char *path, const checkpoint_name *name)
+static ps_status remove_from_cut(const char *folder, uint64_t step, owner *o, ps_error *error)
 {
-    const owner *o = context;
-    if (name->temporary && name->servers == o->servers && name->server == o->server)
-        unlink(path);
+    char cut[CHECKPOINT_PATH_BYTES];
+    ps_status status = checkpoint_visit_cut(folder, step, remove_file, o, error);
+    if (status == PS_OK && o->fate != KEEP && checkpoint_cut_path(folder, step, cut, error) == PS_OK)
+        rmdir(cut); /* the last one out succeeds */
+    return status;
 }
 
 ps_status checkpoint_prune(const char *folder, uint32_t keep, const partition *p, uint32_t server,
-                           ps_error *error)
+                           uint64_t newest, ps_error *error)
 {
     uint64_t *steps;
-    uint32_t count, whole = 0;
+    uint32_t count, expected = servers_with_slices(p);
     owner self = {.server = server, .servers = p->servers};
+    judgement j = {.keep = keep};
     census *c = calloc(1, sizeof *c);
     if (!c)
         return ps_fail(error, PS_ENOMEM, "out of memory");
     ps_status status = checkpoint_list_steps(folder, &steps, &count, error);
     for (uint32_t i = 0; i < count && status == PS_OK; i++) {
-        if (whole < keep) {
-            memset(c, 0, sizeof *c);
-            status = checkpoint_visit_cut(folder, steps[i], census_count, c, error);
-            whole += c->records[p->servers] >= servers_with_slices(p);
-            if (status == PS_OK)
-                status = checkpoint_visit_cut(folder, steps[i], remove_own_temporary, &self, error);
+        if (steps[i] > newest)
             continue;
-        }
-        char cut[CHECKPOINT_PATH_BYTES];
-        status = checkpoint_visit_cut(folder, steps[i], remove_own, &self, error);
-        if (status == PS_OK && checkpoint_cut_path(folder, steps[i], cut, error) == PS_OK)
-            rmdir(cut); /* the last one out succeeds */
+        memset(c, 0, sizeof *c);
+        status = checkpoint_visit_cut(folder, steps[i], census_count, c, error);
+        if (status != PS_OK)
+            break;
+        self.fate = judge(&j, c->records[p->servers], expected);
+        status = remove_from_cut(folder, steps[i], &self, error);
     }
     free(steps);
     free(c);

@@ -57,18 +57,20 @@ typedef struct {
 
 /* Adds shard `server` of a job and its partition to the cut state->step: its slices, in the order of their
  * ordinals, with `slots` slots each. It is durable when this returns PS_OK. Arrays are written from where
- * they are. PS_EIO with path and cause (what was there before is untouched); PS_EINVAL: more arrays than a
- * file holds (TENSOR_TABLE_MAX); PS_ENOMEM. */
+ * they are. PS_EIO with path and cause: other cuts are untouched, and so is an earlier one of this step, but
+ * that its arrays may be new ones already (in synchronous training the same; else their CRCs show it);
+ * PS_EINVAL: more arrays than a file holds (TENSOR_TABLE_MAX); PS_ENOMEM. */
 ps_status checkpoint_write(const char *folder, const job_config *job, const partition *p, uint32_t server,
                            const checkpoint_state *state, uint32_t slots, const checkpoint_source *slices,
                            ps_error *error);
 
-/* The step of the newest whole cut below step `below`; 0 if there is none. PS_EMISMATCH: that one is of
- * another training, with what differs: anything that determines the weights. What may be another: numbers of
- * ps, workers and evaluators, slice size, staleness, backup workers, guard, policy for lost workers, codecs.
- * PS_EIO, PS_ENOMEM. */
+/* The step of the newest whole cut below step `below`; 0 if there is none. What cannot be read is not whole;
+ * why the newest one of those above it is not, says `passed` (may be NULL; its status is PS_OK if there is
+ * none). PS_EMISMATCH: that cut is of another training, with what differs: anything that determines the
+ * weights. What may be another: numbers of ps, workers and evaluators, slice size, staleness, backup workers,
+ * guard, policy for lost workers, codecs. PS_EIO: the folder cannot be read; PS_ENOMEM. */
 ps_status checkpoint_newest(const char *folder, const job_config *job, uint64_t below, uint64_t *step,
-                            ps_error *error);
+                            ps_error *passed, ps_error *error);
 
 /* Reads shard `server` of `job` and its partition from the whole cut `step`, whatever it was written by. All
  * that is read has been checked when this returns PS_OK. `state`: of the same shard, if there is one of the
@@ -79,11 +81,13 @@ ps_status checkpoint_load(const char *folder, uint64_t step, const job_config *j
                           uint32_t server, uint32_t slots, const checkpoint_target *slices,
                           checkpoint_state *state, ps_error *error);
 
-/* Removes what this shard has written for cuts older than the newest `keep` whole ones of its number of ps;
- * the first shard removes what other numbers of ps have left there too. Files that are not a checkpoint's by
- * name are left alone. PS_EIO. */
+/* After shard `server` has written cut `newest`: removes its files of cuts older than the newest `keep` whole
+ * ones of its number of ps, up to that one; the first shard removes what other numbers of ps have left there
+ * too. Of cuts that others have failed to make whole, the newest `keep` stay until one above them is; of
+ * crashes, nothing. Cuts beyond `newest` are left alone: training has gone back from them, and will come by
+ * again. Files that are not a checkpoint's by name are left alone. PS_EIO, PS_ENOMEM. */
 ps_status checkpoint_prune(const char *folder, uint32_t keep, const partition *p, uint32_t server,
-                           ps_error *error);
+                           uint64_t newest, ps_error *error);
 
 /* A cut, as a person wants to see it. */
 typedef struct {

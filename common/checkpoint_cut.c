@@ -128,8 +128,7 @@ static ps_status judge_cut(const char *folder, uint64_t step, uint32_t servers, 
         ps_error why = {PS_OK, ""};
         if (status == PS_OK && job_difference(&first->job, &s.manifest.job, &why) != PS_OK)
             status = ps_fail(error, PS_EFORMAT, "its shards are of different jobs: %s", why.text);
-        if (status == PS_OK)
-            shard_file_close(&s);
+        shard_file_close(&s);
     }
     if (status != PS_OK)
         manifest_fini(first);
@@ -143,20 +142,21 @@ ps_status find_whole_cut(const char *folder, uint64_t step, uint32_t preferred, 
     if (!c)
         return ps_fail(error, PS_ENOMEM, "out of memory");
     ps_status status = checkpoint_visit_cut(folder, step, census_count, c, error);
-    bool found = false, usable = status == PS_OK;
-    if (usable)
-        ps_fail(error, PS_ENOENT, "no manifest is there");
-    for (uint32_t i = 0; usable && !found && i <= JOB_SERVERS_MAX; i++) {
+    bool found = false, said = status != PS_OK;
+    for (uint32_t i = 0; !found && status != PS_ENOMEM && i <= JOB_SERVERS_MAX; i++) {
         uint32_t candidate = i == 0 ? preferred : i;
         if (candidate == 0 || c->records[candidate] == 0 || (i > 0 && i == preferred))
             continue;
-        status = judge_cut(folder, step, candidate, c, first, error);
+        ps_error why;
+        status = judge_cut(folder, step, candidate, c, first, &why);
         found = status == PS_OK;
         *servers = candidate;
-        usable = status != PS_ENOMEM && status != PS_EIO;
+        if (status == PS_ENOMEM || (!found && !said))
+            ps_fail(error, status, "%s", why.text);
+        said |= !found;
     }
     free(c);
-    if (found || !usable)
+    if (found || status == PS_ENOMEM)
         return status;
-    return PS_ENOENT;
+    return said ? PS_ENOENT : ps_fail(error, PS_ENOENT, "no manifest is there");
 }

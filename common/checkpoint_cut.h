@@ -42,7 +42,8 @@ void census_count(void *context, const char *path, const checkpoint_name *name);
 uint32_t servers_with_slices(const partition *p);
 
 /* By which number of ps is the cut whole? The one asked for first, if there are several. Its first manifest
- * is left in `first`, for manifest_fini. PS_ENOENT: by none, with what is wrong; PS_EIO, PS_ENOMEM. */
+ * is left in `first`, for manifest_fini. PS_ENOENT: by none that can be read, with what is wrong; PS_ENOMEM.
+ */
 ps_status find_whole_cut(const char *folder, uint64_t step, uint32_t preferred, uint32_t *servers,
                          manifest *first, ps_error *error);
 

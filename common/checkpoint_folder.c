@@ -59,19 +59,24 @@ static uint64_t step_of_name(const char *name)
     return strcmp(name, again) == 0 ? step : 0;
 }
 
+/* Only what shard_path makes, and temporary names beside that. */
 static bool parse_shard_name(const char *name, checkpoint_name *parsed)
 {
-    int end = 0;
-    if (sscanf(name, "ps-%4" SCNu32 "-of-%4" SCNu32 "%n", &parsed->server, &parsed->servers, &end) != 2)
+    char again[NAME_BYTES];
+    if (sscanf(name, "ps-%4" SCNu32 "-of-%4" SCNu32 ".", &parsed->server, &parsed->servers) != 2 ||
+        parsed->server >= parsed->servers || parsed->servers > JOB_SERVERS_MAX)
         return false;
-    const char *suffix = name + end;
-    parsed->record = strncmp(suffix, CHECKPOINT_RECORD_SUFFIX, strlen(CHECKPOINT_RECORD_SUFFIX)) == 0;
-    if (!parsed->record && strncmp(suffix, CHECKPOINT_DATA_SUFFIX, strlen(CHECKPOINT_DATA_SUFFIX)) != 0)
-        return false;
-    const char *rest = suffix + strlen(parsed->record ? CHECKPOINT_RECORD_SUFFIX : CHECKPOINT_DATA_SUFFIX);
-    parsed->temporary = strncmp(rest, FILE_TEMPORARY_MARK, strlen(FILE_TEMPORARY_MARK)) == 0;
-    return (*rest == '\0' || parsed->temporary) && parsed->server < parsed->servers &&
-           parsed->servers <= JOB_SERVERS_MAX;
+    for (int record = 0; record < 2; record++) {
+        int length = snprintf(again, sizeof again, "ps-%u-of-%u%s", parsed->server, parsed->servers,
+                              record ? CHECKPOINT_RECORD_SUFFIX : CHECKPOINT_DATA_SUFFIX);
+        if (strncmp(name, again, (size_t)length) != 0)
+            continue;
+        const char *rest = name + length;
+        parsed->record = record;
+        parsed->temporary = strncmp(rest, FILE_TEMPORARY_MARK, strlen(FILE_TEMPORARY_MARK)) == 0;
+        return *rest == '\0' || parsed->temporary;
+    }
+    return false;
 }
 
 /* ---- folders ---- */
@@ -121,8 +126,8 @@ ps_status checkpoint_visit_cut(const char *folder, uint64_t step, checkpoint_vis
     if (status != PS_OK)
         return status;
     DIR *dir = opendir(cut);
-    if (!dir)
-        return errno == ENOENT ? PS_OK : fail_errno(error, "read", cut);
+    if (!dir) /* a file of such a name is no cut */
+        return errno == ENOENT || errno == ENOTDIR ? PS_OK : fail_errno(error, "read", cut);
     for (const struct dirent *entry; status == PS_OK && (entry = readdir(dir));) {
         checkpoint_name name;
         if (!parse_shard_name(entry->d_name, &name))

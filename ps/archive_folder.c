@@ -64,7 +64,7 @@ static bool keep_image(const archive_folder *a, const image *i)
     }
     log_info("checkpoint of step %llu written in %llu ms", (unsigned long long)i->state.step,
              (unsigned long long)(clock_monotonic_ms() - begun_ms));
-    if (checkpoint_prune(a->folder, a->keep, i->partition, i->server, &error) != PS_OK)
+    if (checkpoint_prune(a->folder, a->keep, i->partition, i->server, i->state.step, &error) != PS_OK)
         log_warning("old checkpoints could not be removed: %s", error.text);
     return true;
 }
@@ -140,9 +140,9 @@ static ps_status folder_newest(archive *self, const job_config *job, uint64_t be
                                ps_error *error)
 {
     const archive_folder *a = (const archive_folder *)self;
-    ps_status status = checkpoint_newest(a->folder, job, below, step, error);
+    ps_status status = checkpoint_newest(a->folder, job, below, step, NULL, error);
     bool known = status == PS_OK && *step > 0 && *step >= a->damaged_low && *step <= a->damaged_high;
-    return known ? checkpoint_newest(a->folder, job, a->damaged_low, step, error) : status;
+    return known ? checkpoint_newest(a->folder, job, a->damaged_low, step, NULL, error) : status;
 }
 
 static ps_status folder_load(archive *self, uint64_t step, const job_config *job, const partition *p,
