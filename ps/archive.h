@@ -46,7 +46,8 @@ typedef struct {
                         ps_error *error);
 
     /* Fills a new store, and `state`, with what the shard was at `step`. PS_EFORMAT if that is damaged; it is
-     * not offered by `newest` again. PS_ENOENT, PS_EIO, PS_ENOMEM. On failure the floats mean nothing. */
+     * not offered by `newest` again. PS_ENOENT, PS_EIO, PS_ENOMEM. On failure the floats mean nothing, and
+     * `state` is empty. */
     ps_status (*load)(archive *self, uint64_t step, const job_config *job, const partition *p,
                       uint32_t server, store *into, checkpoint_state *state, ps_error *error);
 

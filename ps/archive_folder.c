@@ -4,6 +4,7 @@
  * named below it, and is never held while a file is touched. */
 #include "ps/archive_folder.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -25,8 +26,13 @@ typedef struct {
     char *folder;
     uint32_t keep;
     uint64_t damaged_low, damaged_high; /* no step from here to there could be loaded; 0: none */
+    ps_error passed_over;               /* last said of a cut that is not whole */
     pthread_t writer;
     bool has_writer, has_lock;
+
+    /* The writer's. */
+    ps_error failure, prune_failure; /* last said; PS_OK: there was none since */
+    uint64_t failures;               /* in a row */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -52,19 +58,63 @@ static ps_status write_image(const archive_folder *a, const image *i, ps_error *
     return status;
 }
 
+/* Are they the same but for numbers, which tell one checkpoint from another? */
+static bool is_same_cause(const ps_error *a, const ps_error *b)
+{
+    const char *x = a->text, *y = b->text;
+    for (;; x++, y++) {
+        while (isdigit((unsigned char)*x))
+            x++;
+        while (isdigit((unsigned char)*y))
+            y++;
+        if (*x != *y)
+            return false;
+        if (*x == '\0')
+            return a->status == b->status;
+    }
+}
+
+/* A disk that is full stays so for long: what has been said of it is not said of each checkpoint. */
+static bool is_news(ps_error *said, const ps_error *now)
+{
+    bool news = !is_same_cause(said, now);
+    *said = *now;
+    return news;
+}
+
+static void say_failure(archive_folder *a, const image *i, const ps_error *error)
+{
+    a->failures++;
+    if (is_news(&a->failure, error))
+        log_error("the checkpoint of step %llu could not be written: %s; training goes on, and "
+                  "later ones will be tried",
+                  (unsigned long long)i->state.step, error->text);
+}
+
+static void say_success(archive_folder *a, const image *i, uint64_t begun_ms)
+{
+    if (a->failures > 0)
+        log_warning("checkpoints can be written again, after %llu that could not",
+                    (unsigned long long)a->failures);
+    a->failures = 0;
+    a->failure = (ps_error){PS_OK, ""};
+    log_info("checkpoint of step %llu written in %llu ms", (unsigned long long)i->state.step,
+             (unsigned long long)(clock_monotonic_ms() - begun_ms));
+}
+
 /* True if the image is on the disk. */
-static bool keep_image(const archive_folder *a, const image *i)
+static bool keep_image(archive_folder *a, const image *i)
 {
     ps_error error;
     uint64_t begun_ms = clock_monotonic_ms();
     if (write_image(a, i, &error) != PS_OK) {
-        log_error("the checkpoint of step %llu could not be written: %s", (unsigned long long)i->state.step,
-                  error.text);
+        say_failure(a, i, &error);
         return false;
     }
-    log_info("checkpoint of step %llu written in %llu ms", (unsigned long long)i->state.step,
-             (unsigned long long)(clock_monotonic_ms() - begun_ms));
-    if (checkpoint_prune(a->folder, a->keep, i->partition, i->server, i->state.step, &error) != PS_OK)
+    say_success(a, i, begun_ms);
+    if (checkpoint_prune(a->folder, a->keep, i->partition, i->server, i->state.step, &error) == PS_OK)
+        a->prune_failure = (ps_error){PS_OK, ""};
+    else if (is_news(&a->prune_failure, &error))
         log_warning("old checkpoints could not be removed: %s", error.text);
     return true;
 }
@@ -139,10 +189,17 @@ static bool folder_is_idle(const archive *self)
 static ps_status folder_newest(archive *self, const job_config *job, uint64_t below, uint64_t *step,
                                ps_error *error)
 {
-    const archive_folder *a = (const archive_folder *)self;
-    ps_status status = checkpoint_newest(a->folder, job, below, step, NULL, error);
+    archive_folder *a = (archive_folder *)self;
+    ps_error passed;
+    ps_status status = checkpoint_newest(a->folder, job, below, step, &passed, error);
     bool known = status == PS_OK && *step > 0 && *step >= a->damaged_low && *step <= a->damaged_high;
-    return known ? checkpoint_newest(a->folder, job, a->damaged_low, step, NULL, error) : status;
+    if (known)
+        status = checkpoint_newest(a->folder, job, a->damaged_low, step, &passed, error);
+    if (passed.status != PS_OK && strcmp(passed.text, a->passed_over.text) != 0) {
+        log_warning("%s", passed.text);
+        a->passed_over = passed;
+    }
+    return status;
 }
 
 static ps_status folder_load(archive *self, uint64_t step, const job_config *job, const partition *p,
@@ -151,6 +208,7 @@ static ps_status folder_load(archive *self, uint64_t step, const job_config *job
     archive_folder *a = (archive_folder *)self;
     uint32_t count = partition_server_count(p, server), slots = optimizer_slots(&job->optimizer);
     checkpoint_target *slices = calloc(count + 1, sizeof *slices);
+    *state = (checkpoint_state){0};
     if (!slices)
         return ps_fail(error, PS_ENOMEM, "out of memory");
     for (uint32_t ordinal = 0; ordinal < count; ordinal++)
