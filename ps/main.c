@@ -13,6 +13,8 @@
 #include "ps/archive_folder.h"
 #include "ps/server.h"
 
+enum { CHECKPOINT_SECS_MAX = 1000000000 };
+
 const char *argp_program_version = "penstock-ps " PENSTOCK_VERSION;
 
 typedef struct {
@@ -23,6 +25,7 @@ typedef struct {
     bool share_memory;
     const char *checkpoint_folder;
     uint64_t checkpoint_steps;
+    uint64_t checkpoint_secs;
     uint32_t checkpoint_keep;
     uint32_t lease_ms, deadline_ms; /* deadline: 0: none */
     uint32_t stop_ms;
@@ -42,6 +45,7 @@ enum {
     KEY_PIN_CPUS,
     KEY_CHECKPOINT_DIR,
     KEY_CHECKPOINT_STEPS,
+    KEY_CHECKPOINT_SECS,
     KEY_CHECKPOINT_KEEP,
     KEY_LEASE,
     KEY_DEADLINE,
@@ -66,6 +70,11 @@ static const struct argp_option options[] = {
      "Keep checkpoints in a folder that all ps see, and go on from the newest one (default: keep none)", 0},
     {"checkpoint-steps", KEY_CHECKPOINT_STEPS, "N", 0,
      "Steps (ssp, async: updates) between checkpoints; one more is kept at the end; 0: only that (1000)", 0},
+    {"checkpoint-secs", KEY_CHECKPOINT_SECS, "S", 0,
+     "ssp, async: seconds between checkpoints, in place of --checkpoint-steps; with several ps somewhat "
+     "less, at "
+     "updates that all of them choose (default: by steps, as in synchronous mode always)",
+     0},
     {"checkpoint-keep", KEY_CHECKPOINT_KEEP, "N", 0, "Checkpoints to keep, the newest ones, 2 or more (3)",
      0},
     {"lease-secs", KEY_LEASE, "N", 0,
@@ -120,6 +129,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_CHECKPOINT_STEPS:
         option_unsigned("checkpoint-steps", argument, 0, UINT64_MAX, &o->checkpoint_steps, &error);
+        break;
+    case KEY_CHECKPOINT_SECS:
+        option_unsigned("checkpoint-secs", argument, 1, CHECKPOINT_SECS_MAX, &o->checkpoint_secs, &error);
         break;
     case KEY_CHECKPOINT_KEEP:
         option_unsigned("checkpoint-keep", argument, 2, ARCHIVE_KEEP_MAX, &number, &error);
@@ -204,6 +216,7 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
                 .image_steps = o->checkpoint_steps,
                 .lease_ms = o->lease_ms,
                 .deadline_ms = o->deadline_ms,
+                .image_ms = o->checkpoint_secs * 1000,
             },
     };
     return server_run(&config, error);

@@ -84,7 +84,7 @@ static uint32_t collect_gradients(shard *s, const worker_set *contributors)
     return count;
 }
 
-static void apply_ready(shard *s, uint64_t now_ms)
+static void apply_ready(shard *s)
 {
     uint64_t step;
     worker_set contributors;
@@ -104,11 +104,11 @@ static void apply_ready(shard *s, uint64_t now_ms)
         consistency_applied(&s->consistency, step, &contributors);
         s->at_the_end = false;
         s->counters.steps_applied++;
-        shard_note_progress(s, now_ms);
+        shard_note_progress(s);
         for (uint32_t i = 0; i < contributors.count; i++)
             member_drop_push(&s->workers[contributors.workers[i]], s->slice_count);
         shard_take_image(s);
-        shard_go_on_winding_up(s, true, now_ms);
+        shard_go_on_winding_up(s, true);
     }
     shard_answer_all(s);
 }
@@ -216,7 +216,7 @@ member *shard_member_of(const shard *s, const wire_message *message)
 
 /* A new incarnation takes the place of the one before it: what that one left half done is forgotten. What it
  * pushed before it finished was acknowledged and still counts. */
-static void replace_incarnation(shard *s, member *m, const wire_message *hello, uint64_t now_ms)
+static void replace_incarnation(shard *s, member *m, const wire_message *hello)
 {
     if (m->joined)
         log_warning("%s %u has restarted", wire_role_name(hello->role), hello->index);
@@ -228,7 +228,7 @@ static void replace_incarnation(shard *s, member *m, const wire_message *hello, 
         consistency_forget(&s->consistency, hello->index);
     }
     m->joined = true;
-    shard_note_progress(s, now_ms);
+    shard_note_progress(s);
     m->incarnation = hello->incarnation;
     m->readable = hello->readable;
 }
@@ -261,7 +261,7 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
         return ps_fail(error, PS_EPEER, "%s %u has been replaced by a newer process under the same index",
                        wire_role_name(hello->role), hello->index);
     if (!m->joined || hello->incarnation > m->incarnation)
-        replace_incarnation(s, m, hello, now_ms);
+        replace_incarnation(s, m, hello);
     shard_note_alive(m, hello, now_ms);
     m->route = *from;
     if (hello->unfit && m != &s->workers[0])
@@ -392,7 +392,7 @@ static ps_status handle_push(shard *s, member *m, wire_message **message, const 
         shard_guard_flagged(s, push->index);
     if (member_open(m, message, from, now_ms) != PS_OK)
         shard_fail_out_of_memory(s);
-    apply_ready(s, now_ms);
+    apply_ready(s);
     return PS_OK;
 }
 
@@ -418,11 +418,11 @@ static ps_status handle_finish(shard *s, member *m, wire_message **message, cons
     m->gone |= finish->after_finish;
     if (!m->finished) {
         m->finished = true;
-        shard_note_progress(s, now_ms);
+        shard_note_progress(s);
         log_info("%s %u finished", wire_role_name(finish->role), finish->index);
         if (finish->role == WIRE_WORKER) {
             consistency_finish(&s->consistency, finish->index);
-            apply_ready(s, now_ms);
+            apply_ready(s);
             shard_take_image(s);
         }
     }
@@ -529,6 +529,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
 void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms)
 {
     ps_error error = {PS_OK, ""};
+    s->now_ms = now_ms;
     if ((*message)->role == WIRE_WORKER)
         s->heard_ms = now_ms;
     if ((*message)->type == WIRE_HEARTBEAT) {

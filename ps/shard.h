@@ -54,6 +54,8 @@ typedef struct {
     uint32_t deadline_ms; /* the job ends if nothing moves for so long: no update, nobody who joins or
                              finishes; 0: never */
     uint64_t image_steps; /* an image is kept after every so many steps, and after the last; 0: that only */
+    uint64_t
+        image_ms; /* but in synchronous mode: in place of that, so often (ps/image_timer.h); 0: as above */
 } shard_config;
 
 typedef struct {

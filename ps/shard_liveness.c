@@ -26,9 +26,9 @@ void shard_handle_heartbeat(shard *s, const wire_message *heartbeat, uint64_t no
         shard_note_alive(m, heartbeat, now_ms);
 }
 
-void shard_note_progress(shard *s, uint64_t now_ms)
+void shard_note_progress(shard *s)
 {
-    s->moved_ms = now_ms;
+    s->moved_ms = s->now_ms;
 }
 
 static void lose(shard *s, member *m, wire_role role, uint32_t index)

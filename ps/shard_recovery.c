@@ -80,19 +80,34 @@ static ps_status newest_below(shard *s, uint64_t below, uint64_t *step, ps_error
     return a && below > 0 ? a->ops->newest(a, &s->job, below, step, error) : PS_OK;
 }
 
+static void set_images(shard *s)
+{
+    bool sync = s->job.mode == CONSISTENCY_SYNC;
+    s->images = (image_timer){.steps = s->config.image_steps,
+                              .interval_ms = sync ? 0 : s->config.image_ms,
+                              .alone = s->job.servers == 1};
+    if (sync && s->config.image_ms > 0)
+        log_warning("--checkpoint-secs is for ssp and async; this synchronous job keeps the steps of "
+                    "--checkpoint-steps (%llu), which are the same on all ps",
+                    (unsigned long long)s->config.image_steps);
+}
+
 ps_status shard_begin(shard *s, ps_error *error)
 {
+    set_images(s);
     uint64_t step = UINT64_MAX;
     for (;;) {
         ps_status status = newest_below(s, step, &step, error);
         if (status != PS_OK)
             return status;
-        if (step == 0)
+        if (step == 0) {
+            image_timer_start(&s->images, 0, s->now_ms);
             return go_to_start(s, error);
+        }
         ps_error why;
         status = go_to_image(s, step, &why);
         if (status == PS_OK) {
-            s->image_step = step;
+            image_timer_start(&s->images, step, s->now_ms);
             log_info("going on from the checkpoint of step %llu", (unsigned long long)step);
             return PS_OK;
         }
@@ -159,7 +174,7 @@ static void take_image(shard *s, bool final)
 {
     archive *a = archive_of(s);
     uint64_t step = s->consistency.applied;
-    s->image_step = step;
+    image_timer_start(&s->images, step, s->now_ms);
     if (step == 0)
         return;
     checkpoint_state state = {
@@ -193,8 +208,7 @@ void shard_take_image(shard *s)
 {
     uint64_t step = s->consistency.applied;
     bool last = consistency_all_finished(&s->consistency) && !s->last_image_taken && !s->at_the_end;
-    bool due = s->config.image_steps > 0 && step > 0 && step % s->config.image_steps == 0;
-    if (!archive_of(s) || (!last && !(due && step != s->image_step)))
+    if (!archive_of(s) || (!last && !image_timer_is_due(&s->images, step, s->now_ms)))
         return;
     s->last_image_taken |= last;
     take_image(s, last);
@@ -202,7 +216,7 @@ void shard_take_image(shard *s)
 
 void shard_take_last_image(shard *s)
 {
-    if (archive_of(s) && s->image_step != s->consistency.applied)
+    if (archive_of(s) && s->images.last_step != s->consistency.applied)
         take_image(s, false);
 }
 
@@ -313,7 +327,7 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
         consistency_resume(&s->consistency, restore->step, NULL, 0);
         s->epoch = restore->epoch;
         s->last_image_taken = false;
-        s->image_step = restore->step;
+        image_timer_start(&s->images, restore->step, s->now_ms);
         s->counters.restores++;
         log_warning("going back from step %llu to step %llu (epoch %llu)", (unsigned long long)before,
                     (unsigned long long)restore->step, (unsigned long long)s->epoch);

@@ -13,6 +13,7 @@
 
 #include "common/partition.h"
 #include "ps/consistency.h"
+#include "ps/image_timer.h"
 #include "ps/member.h"
 #include "ps/shard.h"
 #include "ps/store.h"
@@ -32,7 +33,8 @@ struct shard {
     uint64_t created_ms, said_ms; /* 0 until the first tick */
     uint64_t ticked_ms;           /* when the last tick was */
     uint64_t
-        moved_ms; /* when something last moved: an update, or somebody who joined or finished; 0: never */
+        moved_ms;    /* when something last moved: an update, or somebody who joined or finished; 0: never */
+    uint64_t now_ms; /* of the message, or tick, that is being dealt with */
 
     /* From the first HELLO on. */
     bool has_job;
@@ -53,7 +55,7 @@ struct shard {
     bool winding_up;           /* told to end before the job does */
     bool held;                 /* ... and so far that nothing is applied or answered any more */
     uint64_t wind_up_ms;       /* when it was told */
-    uint64_t image_step;       /* of the last image taken, or where the shard began */
+    image_timer images;        /* when the next one is taken */
 };
 
 /* Requests of one member that may wait at a time, and answers to it that may be unsettled. */
@@ -151,7 +153,7 @@ void shard_note_alive(member *m, const wire_message *sign, uint64_t now_ms);
 void shard_handle_heartbeat(shard *s, const wire_message *heartbeat, uint64_t now_ms);
 
 /* The job has come on. */
-void shard_note_progress(shard *s, uint64_t now_ms);
+void shard_note_progress(shard *s);
 
 /* Who is lost, and is the deadline over? */
 void shard_watch(shard *s, uint64_t now_ms);
@@ -159,7 +161,7 @@ void shard_watch(shard *s, uint64_t now_ms);
 /* ---- shard_wind_up.c ---- */
 
 /* After an update, or as time passes. */
-void shard_go_on_winding_up(shard *s, bool has_applied, uint64_t now_ms);
+void shard_go_on_winding_up(shard *s, bool has_applied);
 
 /* ---- shard_guard.c ---- */
 

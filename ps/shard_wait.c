@@ -144,10 +144,11 @@ static void say_who_is_missing(const shard *s, uint64_t now_ms)
 
 void shard_tick(shard *s, uint64_t now_ms)
 {
+    s->now_ms = now_ms;
     if (s->created_ms == 0)
         s->created_ms = s->said_ms = now_ms;
     shard_watch(s, now_ms);
-    shard_go_on_winding_up(s, false, now_ms);
+    shard_go_on_winding_up(s, false);
     if (s->has_job)
         shard_look_for_the_end(s, now_ms);
     if (shard_awaits_archive(s))

@@ -24,9 +24,9 @@ void shard_wind_up(shard *s, uint64_t now_ms)
         hold(s);
 }
 
-void shard_go_on_winding_up(shard *s, bool has_applied, uint64_t now_ms)
+void shard_go_on_winding_up(shard *s, bool has_applied)
 {
-    const bool patient = s->has_job && now_ms - s->wind_up_ms < SHARD_WIND_UP_MS;
+    const bool patient = s->has_job && s->now_ms - s->wind_up_ms < SHARD_WIND_UP_MS;
     if (s->winding_up && !s->held && (has_applied || !patient))
         hold(s);
 }
