@@ -135,14 +135,12 @@ static ps_status check_same_training(const char *folder, const job_config *kept,
 }
 
 ps_status checkpoint_newest(const char *folder, const job_config *job, uint64_t below, uint64_t *step,
-                            ps_error *passed, ps_error *error)
+                            checkpoint_passed *passed, ps_error *error)
 {
     uint64_t *steps;
     uint32_t count;
     ps_error why = {PS_OK, ""};
     *step = 0;
-    if (passed)
-        *passed = why;
     ps_status status = checkpoint_list_steps(folder, &steps, &count, error);
     for (uint32_t i = 0; i < count && status == PS_OK && *step == 0; i++) {
         if (steps[i] >= below)
@@ -156,9 +154,8 @@ ps_status checkpoint_newest(const char *folder, const job_config *job, uint64_t 
             manifest_fini(&first);
         } else if (status == PS_ENOENT) {
             status = PS_OK;
-            if (passed && passed->status == PS_OK)
-                ps_fail(passed, PS_ENOENT, "the checkpoint of step %llu cannot be used: %s",
-                        (unsigned long long)steps[i], why.text);
+            if (passed)
+                passed(steps[i], why.text);
         } else {
             ps_fail(error, status, "%s", why.text);
         }

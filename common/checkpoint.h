@@ -64,13 +64,17 @@ ps_status checkpoint_write(const char *folder, const job_config *job, const part
                            const checkpoint_state *state, uint32_t slots, const checkpoint_source *slices,
                            ps_error *error);
 
+/* Is told of a cut that cannot be used. */
+typedef void checkpoint_passed(uint64_t step, const char *why);
+
 /* The step of the newest whole cut below step `below`; 0 if there is none. What cannot be read is not whole;
- * why the newest one of those above it is not, says `passed` (may be NULL; its status is PS_OK if there is
- * none). PS_EMISMATCH: that cut is of another training, with what differs: anything that determines the
- * weights. What may be another: numbers of ps, workers and evaluators, slice size, staleness, backup workers,
- * guard, policy for lost workers, codecs. PS_EIO: the folder cannot be read; PS_ENOMEM. */
+ * `passed` (may be NULL) is told of each above it that is not. PS_EMISMATCH: that cut is of another training,
+ * with what differs: anything that determines the weights. What may be another: numbers of ps, workers and
+ * evaluators, slice size, staleness, backup workers, guard, policy for lost workers, codecs. PS_EIO: the
+ * folder cannot be read; PS_ENOMEM.
+ */
 ps_status checkpoint_newest(const char *folder, const job_config *job, uint64_t below, uint64_t *step,
-                            ps_error *passed, ps_error *error);
+                            checkpoint_passed *passed, ps_error *error);
 
 /* Reads shard `server` of `job` and its partition from the whole cut `step`, whatever it was written by. All
  * that is read has been checked when this returns PS_OK. `state`: of the same shard, if there is one of the

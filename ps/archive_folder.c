@@ -19,20 +19,28 @@
 #include "common/log.h"
 #include "ps/optimizer.h"
 
-enum { WRITER_NICE = 10 }; /* gives way to the arithmetic, but is not starved by it */
+enum {
+    WRITER_NICE = 10, /* gives way to the arithmetic, but is not starved by it */
+    CAUSES_MAX = 4,   /* of failures, that are remembered */
+};
+
+/* A disk that is full stays so for long: what has been said of it is not said of each checkpoint. */
+typedef struct {
+    ps_error said[CAUSES_MAX]; /* since the last success, the oldest makes room */
+    uint64_t count;
+} complaints;
 
 typedef struct {
     archive base;
     char *folder;
     uint32_t keep;
     uint64_t damaged_low, damaged_high; /* no step from here to there could be loaded; 0: none */
-    ps_error passed_over;               /* last said of a cut that is not whole */
     pthread_t writer;
     bool has_writer, has_lock;
 
     /* The writer's. */
-    ps_error failure, prune_failure; /* last said; PS_OK: there was none since */
-    uint64_t failures;               /* in a row */
+    complaints failures, prune_failures;
+    uint64_t failed_in_a_row;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -74,18 +82,19 @@ static bool is_same_cause(const ps_error *a, const ps_error *b)
     }
 }
 
-/* A disk that is full stays so for long: what has been said of it is not said of each checkpoint. */
-static bool is_news(ps_error *said, const ps_error *now)
+static bool is_news(complaints *c, const ps_error *now)
 {
-    bool news = !is_same_cause(said, now);
-    *said = *now;
-    return news;
+    for (uint64_t i = 0; i < c->count && i < CAUSES_MAX; i++)
+        if (is_same_cause(&c->said[i], now))
+            return false;
+    c->said[c->count++ % CAUSES_MAX] = *now;
+    return true;
 }
 
 static void say_failure(archive_folder *a, const image *i, const ps_error *error)
 {
-    a->failures++;
-    if (is_news(&a->failure, error))
+    a->failed_in_a_row++;
+    if (is_news(&a->failures, error))
         log_error("the checkpoint of step %llu could not be written: %s; training goes on, and "
                   "later ones will be tried",
                   (unsigned long long)i->state.step, error->text);
@@ -93,11 +102,11 @@ static void say_failure(archive_folder *a, const image *i, const ps_error *error
 
 static void say_success(archive_folder *a, const image *i, uint64_t begun_ms)
 {
-    if (a->failures > 0)
+    if (a->failed_in_a_row > 0)
         log_warning("checkpoints can be written again, after %llu that could not",
-                    (unsigned long long)a->failures);
-    a->failures = 0;
-    a->failure = (ps_error){PS_OK, ""};
+                    (unsigned long long)a->failed_in_a_row);
+    a->failed_in_a_row = 0;
+    a->failures.count = 0;
     log_info("checkpoint of step %llu written in %llu ms", (unsigned long long)i->state.step,
              (unsigned long long)(clock_monotonic_ms() - begun_ms));
 }
@@ -113,8 +122,8 @@ static bool keep_image(archive_folder *a, const image *i)
     }
     say_success(a, i, begun_ms);
     if (checkpoint_prune(a->folder, a->keep, i->partition, i->server, i->state.step, &error) == PS_OK)
-        a->prune_failure = (ps_error){PS_OK, ""};
-    else if (is_news(&a->prune_failure, &error))
+        a->prune_failures.count = 0;
+    else if (is_news(&a->prune_failures, &error))
         log_warning("old checkpoints could not be removed: %s", error.text);
     return true;
 }
@@ -186,20 +195,18 @@ static bool folder_is_idle(const archive *self)
     return idle;
 }
 
+static void say_passed(uint64_t step, const char *why)
+{
+    log_warning("the checkpoint of step %llu cannot be used: %s", (unsigned long long)step, why);
+}
+
 static ps_status folder_newest(archive *self, const job_config *job, uint64_t below, uint64_t *step,
                                ps_error *error)
 {
-    archive_folder *a = (archive_folder *)self;
-    ps_error passed;
-    ps_status status = checkpoint_newest(a->folder, job, below, step, &passed, error);
+    const archive_folder *a = (const archive_folder *)self;
+    ps_status status = checkpoint_newest(a->folder, job, below, step, say_passed, error);
     bool known = status == PS_OK && *step > 0 && *step >= a->damaged_low && *step <= a->damaged_high;
-    if (known)
-        status = checkpoint_newest(a->folder, job, a->damaged_low, step, &passed, error);
-    if (passed.status != PS_OK && strcmp(passed.text, a->passed_over.text) != 0) {
-        log_warning("%s", passed.text);
-        a->passed_over = passed;
-    }
-    return status;
+    return known ? checkpoint_newest(a->folder, job, a->damaged_low, step, say_passed, error) : status;
 }
 
 static ps_status folder_load(archive *self, uint64_t step, const job_config *job, const partition *p,
