@@ -221,8 +221,12 @@ static ps_status folder_load(archive *self, uint64_t step, const job_config *job
     for (uint32_t ordinal = 0; ordinal < count; ordinal++)
         for (uint32_t k = 0; k <= slots; k++)
             slices[ordinal].arrays[k] = store_array(into, ordinal, k);
+    uint64_t begun_ms = clock_monotonic_ms();
     ps_status status = checkpoint_load(a->folder, step, job, p, server, slots, slices, state, error);
     free(slices);
+    if (status == PS_OK)
+        log_info("checkpoint of step %llu read in %llu ms", (unsigned long long)step,
+                 (unsigned long long)(clock_monotonic_ms() - begun_ms));
     if (status == PS_OK || status == PS_ENOMEM)
         return status;
     a->damaged_low = step; /* tried from the newest on downwards */
