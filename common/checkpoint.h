@@ -85,6 +85,12 @@ ps_status checkpoint_load(const char *folder, uint64_t step, const job_config *j
                           uint32_t server, uint32_t slots, const checkpoint_target *slices,
                           checkpoint_state *state, ps_error *error);
 
+/* Reads what shard `server` itself has written for the cut `step` under this very job, whether or not the
+ * others' shards are there. PS_ENOENT: it has written none; else as checkpoint_load. */
+ps_status checkpoint_load_own(const char *folder, uint64_t step, const job_config *job, uint32_t server,
+                              uint32_t slots, const checkpoint_target *slices, checkpoint_state *state,
+                              ps_error *error);
+
 /* After shard `server` has written cut `newest`: removes its files of cuts older than the newest `keep` whole
  * ones of its number of ps, up to that one; the first shard removes what other numbers of ps have left there
  * too. Of cuts that others have failed to make whole, the newest `keep` stay until one above them is; of

@@ -8,4 +8,7 @@
 
 uint32_t checksum(const void *bytes, size_t count);
 
+/* That of some bytes, whose checksum is `before`, and these behind them. */
+uint32_t checksum_more(uint32_t before, const void *bytes, size_t count);
+
 #endif

@@ -12,25 +12,26 @@ extern "C" {
 #endif
 
 /*      name          value  text */
-#define PS_STATUS_LIST(X)                                     \
-    X(PS_OK, 0, "success")                                    \
-    X(PS_EINVAL, -1, "invalid argument or option")            \
-    X(PS_ECONFIG, -2, "invalid cluster or job configuration") \
-    X(PS_EFORMAT, -3, "malformed or damaged data")            \
-    X(PS_ELIMIT, -4, "a limit is exceeded")                   \
-    X(PS_ENOMEM, -5, "out of memory")                         \
-    X(PS_EIO, -6, "input/output error")                       \
-    X(PS_ENOENT, -7, "not found")                             \
-    X(PS_EPROTOCOL, -8, "message violates the protocol")      \
-    X(PS_EMISMATCH, -9, "peer disagrees about the job")       \
-    X(PS_ESTATE, -10, "not possible in this state")           \
-    X(PS_ETIMEDOUT, -11, "timed out")                         \
-    X(PS_EPEER, -12, "peer lost or refused")                  \
-    X(PS_ENONFINITE, -13, "gradient holds NaN or Inf")        \
-    X(PS_EINTERRUPTED, -14, "interrupted by a signal")        \
-    X(PS_EINTERNAL, -15, "internal error")                    \
-    X(PS_EREJOIN, -16, "the ps has restarted or gone back")   \
-    X(PS_EROLLBACK, -17, "training has gone back to an earlier step")
+#define PS_STATUS_LIST(X)                                             \
+    X(PS_OK, 0, "success")                                            \
+    X(PS_EINVAL, -1, "invalid argument or option")                    \
+    X(PS_ECONFIG, -2, "invalid cluster or job configuration")         \
+    X(PS_EFORMAT, -3, "malformed or damaged data")                    \
+    X(PS_ELIMIT, -4, "a limit is exceeded")                           \
+    X(PS_ENOMEM, -5, "out of memory")                                 \
+    X(PS_EIO, -6, "input/output error")                               \
+    X(PS_ENOENT, -7, "not found")                                     \
+    X(PS_EPROTOCOL, -8, "message violates the protocol")              \
+    X(PS_EMISMATCH, -9, "peer disagrees about the job")               \
+    X(PS_ESTATE, -10, "not possible in this state")                   \
+    X(PS_ETIMEDOUT, -11, "timed out")                                 \
+    X(PS_EPEER, -12, "peer lost or refused")                          \
+    X(PS_ENONFINITE, -13, "gradient holds NaN or Inf")                \
+    X(PS_EINTERRUPTED, -14, "interrupted by a signal")                \
+    X(PS_EINTERNAL, -15, "internal error")                            \
+    X(PS_EREJOIN, -16, "the ps has restarted or gone back")           \
+    X(PS_EROLLBACK, -17, "training has gone back to an earlier step") \
+    X(PS_ELOG, -18, "the log of updates cannot be written")
 
 typedef enum {
 #define PS_STATUS_ENUM(name, value, text) name = value,

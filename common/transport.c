@@ -49,6 +49,7 @@ struct transport_socket {
     bool router;
     int descriptor;  /* readable when there may be news */
     int patience_ms; /* as set by ZMQ_RCVTIMEO */
+    int watched;     /* 0: none */
 };
 
 ps_status transport_create(int io_threads, transport **out, ps_error *error)
@@ -533,9 +534,28 @@ transport_event transport_receive(transport_socket *s, wire_route *from, wire_me
     return receive(s, ZMQ_DONTWAIT, from, message, error);
 }
 
+void transport_watch(transport_socket *s, int fd)
+{
+    s->watched = fd;
+}
+
+/* The socket's descriptor tells of news only: hence the look before the wait. */
+static transport_event await_either(transport_socket *s, int timeout_ms, wire_route *from,
+                                    wire_message **message, ps_error *error)
+{
+    transport_event event = receive(s, ZMQ_DONTWAIT, from, message, error);
+    if (event != TRANSPORT_NOTHING)
+        return event;
+    struct pollfd items[] = {{.fd = s->descriptor, .events = POLLIN}, {.fd = s->watched, .events = POLLIN}};
+    poll(items, 2, timeout_ms); /* a signal ends it early; the caller looks */
+    return receive(s, ZMQ_DONTWAIT, from, message, error);
+}
+
 transport_event transport_await(transport_socket *s, int timeout_ms, wire_route *from, wire_message **message,
                                 ps_error *error)
 {
+    if (s->watched > 0)
+        return await_either(s, timeout_ms, from, message, error);
     if (s->patience_ms != timeout_ms) {
         set_int(s->socket, ZMQ_RCVTIMEO, timeout_ms);
         s->patience_ms = timeout_ms;

@@ -87,6 +87,9 @@ transport_event transport_receive(transport_socket *s, wire_route *from, wire_me
 transport_event transport_await(transport_socket *s, int timeout_ms, wire_route *from, wire_message **message,
                                 ps_error *error);
 
+/* From now on transport_await comes back, with nothing, also as soon as `fd` (borrowed) is readable. */
+void transport_watch(transport_socket *s, int fd);
+
 /* Waits until one of the sockets has a message, at most `timeout_ms`, or a signal. */
 void transport_poll(transport_socket *const *sockets, uint32_t count, int timeout_ms);
 

@@ -51,6 +51,16 @@ typedef struct {
     ps_status (*load)(archive *self, uint64_t step, const job_config *job, const partition *p,
                       uint32_t server, store *into, checkpoint_state *state, ps_error *error);
 
+    /* The next two are for shards with a journal (ps/journal.h). */
+
+    /* As load, but of this shard's own image, whether or not the others kept theirs; where it has none, of
+     * the cut that all kept. */
+    ps_status (*load_own)(archive *self, uint64_t step, const job_config *job, const partition *p,
+                          uint32_t server, store *into, checkpoint_state *state, ps_error *error);
+
+    /* The step of the newest image that has been kept since the archive was made; 0: none. */
+    uint64_t (*newest_kept)(const archive *self);
+
     void (*destroy)(archive *self);
 } archive_ops;
 

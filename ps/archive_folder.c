@@ -47,6 +47,7 @@ typedef struct {
     image *waiting; /* to be written next, or NULL */
     bool writing, ending;
     archive_counters counters;
+    uint64_t newest_kept; /* step */
 } archive_folder;
 
 /* ---- the writer ---- */
@@ -144,8 +145,10 @@ static void *write_images(void *context)
         pthread_cond_signal(&a->changed);
         pthread_mutex_unlock(&a->lock);
         bool kept = keep_image(a, i);
+        uint64_t step = i->state.step;
         image_destroy(&i);
         pthread_mutex_lock(&a->lock);
+        a->newest_kept = kept ? step : a->newest_kept;
         *(kept ? &a->counters.kept : &a->counters.failed) += 1;
         a->writing = false;
     }
@@ -209,18 +212,26 @@ static ps_status folder_newest(archive *self, const job_config *job, uint64_t be
     return known ? checkpoint_newest(a->folder, job, a->damaged_low, step, say_passed, error) : status;
 }
 
+/* Where the floats of a store are to be read to; free it. NULL: out of memory. */
+static checkpoint_target *list_targets(const partition *p, uint32_t server, uint32_t slots, store *into)
+{
+    uint32_t count = partition_server_count(p, server);
+    checkpoint_target *slices = calloc(count + 1, sizeof *slices);
+    for (uint32_t ordinal = 0; slices && ordinal < count; ordinal++)
+        for (uint32_t k = 0; k <= slots; k++)
+            slices[ordinal].arrays[k] = store_array(into, ordinal, k);
+    return slices;
+}
+
 static ps_status folder_load(archive *self, uint64_t step, const job_config *job, const partition *p,
                              uint32_t server, store *into, checkpoint_state *state, ps_error *error)
 {
     archive_folder *a = (archive_folder *)self;
-    uint32_t count = partition_server_count(p, server), slots = optimizer_slots(&job->optimizer);
-    checkpoint_target *slices = calloc(count + 1, sizeof *slices);
+    uint32_t slots = optimizer_slots(&job->optimizer);
+    checkpoint_target *slices = list_targets(p, server, slots, into);
     *state = (checkpoint_state){0};
     if (!slices)
         return ps_fail(error, PS_ENOMEM, "out of memory");
-    for (uint32_t ordinal = 0; ordinal < count; ordinal++)
-        for (uint32_t k = 0; k <= slots; k++)
-            slices[ordinal].arrays[k] = store_array(into, ordinal, k);
     uint64_t begun_ms = clock_monotonic_ms();
     ps_status status = checkpoint_load(a->folder, step, job, p, server, slots, slices, state, error);
     free(slices);
@@ -233,6 +244,28 @@ static ps_status folder_load(archive *self, uint64_t step, const job_config *job
     if (a->damaged_high < step)
         a->damaged_high = step;
     return status;
+}
+
+static ps_status folder_load_own(archive *self, uint64_t step, const job_config *job, const partition *p,
+                                 uint32_t server, store *into, checkpoint_state *state, ps_error *error)
+{
+    const archive_folder *a = (const archive_folder *)self;
+    uint32_t slots = optimizer_slots(&job->optimizer);
+    checkpoint_target *slices = list_targets(p, server, slots, into);
+    if (!slices)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    ps_status status = checkpoint_load_own(a->folder, step, job, server, slots, slices, state, error);
+    free(slices);
+    return status == PS_ENOENT ? folder_load(self, step, job, p, server, into, state, error) : status;
+}
+
+static uint64_t folder_newest_kept(const archive *self)
+{
+    archive_folder *a = (archive_folder *)(uintptr_t)self;
+    pthread_mutex_lock(&a->lock);
+    uint64_t step = a->newest_kept;
+    pthread_mutex_unlock(&a->lock);
+    return step;
 }
 
 static void folder_destroy(archive *self)
@@ -258,6 +291,8 @@ static const archive_ops folder_ops = {
     .is_idle = folder_is_idle,
     .newest = folder_newest,
     .load = folder_load,
+    .load_own = folder_load_own,
+    .newest_kept = folder_newest_kept,
     .destroy = folder_destroy,
 };
 

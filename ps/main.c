@@ -2,6 +2,7 @@
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -29,6 +30,7 @@ typedef struct {
     uint32_t checkpoint_keep;
     uint32_t lease_ms, deadline_ms; /* deadline: 0: none */
     uint32_t stop_ms;
+    bool log_updates;
     int io_threads;
     uint64_t memory_max_bytes; /* 0: half of what the host has */
     uint32_t threads;
@@ -50,6 +52,7 @@ enum {
     KEY_LEASE,
     KEY_DEADLINE,
     KEY_STOP,
+    KEY_DURABILITY,
     KEY_LOG_LEVEL
 };
 
@@ -83,6 +86,10 @@ static const struct argp_option options[] = {
      "Give up if nothing moves for so long: no update, nobody who joins or finishes (keep waiting)", 0},
     {"stop-secs", KEY_STOP, "N", 0,
      "After SIGTERM: seconds to complete the step under way and keep a checkpoint of it (20)", 0},
+    {"durability", KEY_DURABILITY, "LEVEL", 0,
+     "What survives the end of this process: what is in the last checkpoint (checkpoint, the default), or "
+     "every update that was acknowledged (log), which needs --checkpoint-dir",
+     0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
     {0},
 };
@@ -149,10 +156,17 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         option_unsigned("stop-secs", argument, 0, 1000000, &number, &error);
         o->stop_ms = (uint32_t)number * 1000;
         break;
+    case KEY_DURABILITY:
+        o->log_updates = strcmp(argument, "log") == 0;
+        if (!o->log_updates && strcmp(argument, "checkpoint") != 0)
+            argp_error(state, "--durability '%s' is none of: checkpoint, log", argument);
+        return 0;
     case KEY_LOG_LEVEL:
         log_level_parse(argument, &o->level, &error);
         break;
     case ARGP_KEY_END:
+        if (o->log_updates && !o->checkpoint_folder)
+            argp_error(state, "--durability log needs --checkpoint-dir, where the log is kept");
         if (o->processors.count > 0 && o->processors.count < o->threads)
             argp_error(state, "--pin-cpus lists %u processors for %u threads", o->processors.count,
                        o->threads);
@@ -206,6 +220,7 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
         .processors = &o->processors,
         .checkpoint_folder = o->checkpoint_folder,
         .checkpoint_keep = o->checkpoint_keep,
+        .log_updates = o->log_updates,
         .shard =
             {
                 .index = cluster->index,

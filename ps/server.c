@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/transport.h"
 #include "ps/archive_folder.h"
+#include "ps/journal_file.h"
 
 enum {
     TICK_MS = 500,
@@ -38,6 +39,7 @@ typedef struct {
     pool *pool;
     crew *threads;
     archive *archive; /* or NULL */
+    journal *journal; /* or NULL */
     shard *shard;
     waiting *unsent;
     uint64_t swept_ms;
@@ -142,6 +144,8 @@ static void receive_some(server *s, int timeout_ms)
     transport_event event = transport_await(s->socket, timeout_ms, &from, &m, &error);
     uint64_t now = clock_monotonic_ms();
     int taken = 0;
+    if (s->journal)
+        journal_file_hear(s->journal);
     while (event != TRANSPORT_NOTHING) {
         taken++;
         if (event == TRANSPORT_MESSAGE)
@@ -175,6 +179,7 @@ static void log_summary(const shard *s)
              (unsigned long long)c->steps_applied, (unsigned long long)c->examples_applied,
              (unsigned long long)c->repeats, (unsigned long long)c->late_gradients,
              (unsigned long long)c->nonfinite_refused, (unsigned long long)c->messages_refused);
+    log_info("the weights have seen %llu updates", (unsigned long long)shard_version(s));
 }
 
 static void log_checkpoints(archive *a)
@@ -231,6 +236,8 @@ static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *e
         }
         turn(s);
         status = shard_failure(s->shard, error);
+        if (s->journal && journal_file_failure(s->journal, error) != PS_OK)
+            return PS_ELOG; /* no last word: workers shall wait */
     }
     answer_the_last(s, stop);
     return status;
@@ -258,6 +265,21 @@ static ps_status listen_on(server *s, const server_config *config, ps_error *err
     }
 }
 
+/* What outlives this process. */
+static ps_status open_past(server *s, const server_config *config, ps_error *error)
+{
+    const char *folder = config->checkpoint_folder;
+    if (!folder)
+        return PS_OK;
+    ps_status status = archive_folder_create(folder, config->checkpoint_keep, &s->archive, error);
+    if (status == PS_OK && config->log_updates)
+        status = journal_file_create(folder, &s->journal, error);
+    else if (status == PS_OK)
+        status = journal_file_expect_none(folder, s->index, error);
+    s->after_the_end = status == PS_OK && archive_folder_is_final(s->archive);
+    return status;
+}
+
 ps_status server_run(const server_config *config, ps_error *error)
 {
     server s = {.index = config->shard.index, .stop_ms = config->stop_ms};
@@ -274,12 +296,11 @@ ps_status server_run(const server_config *config, ps_error *error)
         ps_fail(error, status, "out of memory for a shard");
         goto done;
     }
-    if (config->checkpoint_folder)
-        status = archive_folder_create(config->checkpoint_folder, config->checkpoint_keep, &s.archive, error);
+    status = open_past(&s, config, error);
     if (status != PS_OK)
         goto done;
     core.archive = s.archive;
-    s.after_the_end = s.archive && archive_folder_is_final(s.archive);
+    core.journal = s.journal;
     status = shard_create(&core, &s.shard);
     if (status != PS_OK) {
         ps_fail(error, status, "out of memory for a shard");
@@ -294,18 +315,24 @@ ps_status server_run(const server_config *config, ps_error *error)
         status = crew_pin_caller(s.threads, error);
     if (status != PS_OK)
         goto done;
+    if (s.journal)
+        transport_watch(s.socket, journal_file_descriptor(s.journal));
     log_info("listening on %s:%u", config->host ? config->host : "*", config->port);
     status = serve(&s, config->stop, error);
     log_summary(s.shard);
     if (s.archive)
         log_checkpoints(s.archive);
+    if (s.journal && status == PS_OK && shard_needs_no_journal(s.shard))
+        journal_file_finish(s.journal);
 
 done:
     drop_unsent(&s);
     if (s.socket)
-        transport_close(&s.socket, status == PS_EINTERRUPTED ? 0 : DRAIN_MS);
+        transport_close(&s.socket, status == PS_EINTERRUPTED || status == PS_ELOG ? 0 : DRAIN_MS);
     if (s.archive) /* before the shard: it may still write an image */
         s.archive->ops->destroy(s.archive);
+    if (s.journal)
+        s.journal->ops->destroy(s.journal);
     /* The shard holds gradients that lie in memory the transport has mapped; the transport, weights of the
      * pool. */
     shard_destroy(&s.shard);

@@ -22,17 +22,20 @@ typedef struct {
     bool share_memory;                /* with workers on this host */
     const char *checkpoint_folder;    /* NULL: what the shard holds ends with the process */
     uint32_t checkpoint_keep;         /* whole cuts */
+    bool log_updates;                 /* beside the checkpoints: no acknowledged update is lost */
     uint32_t threads;                 /* that share the arithmetic; 0 or 1: this one alone */
     const processor_list *processors; /* of the threads, this one first; NULL or none: as the system likes */
-    shard_config shard;               /* its pool, threads and archive are made here */
+    shard_config shard;               /* its pool, threads, archive and journal are made here */
     const volatile sig_atomic_t
         *stop;        /* counts requests to end: after the first a checkpoint is kept, if there are any */
     uint32_t stop_ms; /* ... within this time */
 } server_config;
 
 /* Blocks until the job has finished (PS_OK), it cannot go on (why is in `error`), or the stop flag is set
- * (PS_EINTERRUPTED). While `host` does not resolve, as when a pod is younger than its name, it tries again
- * and says so. PS_EIO if it cannot listen; as crew_create. */
+ * (PS_EINTERRUPTED). PS_ELOG: updates cannot be logged any more; the workers, who are told nothing, wait for
+ * this ps to be started again. PS_ECONFIG: there is a log, but none is wanted. While `host` does not resolve,
+ * as when a pod is younger than its name, it tries again and says so. PS_EIO if it cannot listen; as
+ * crew_create. */
 ps_status server_run(const server_config *config, ps_error *error);
 
 #endif

@@ -29,6 +29,7 @@ ps_status shard_create(const shard_config *config, shard **out)
 
 static void drop_job(shard *s)
 {
+    image_destroy(&s->held_image);
     for (uint32_t i = 0; s->workers && i < s->job.workers; i++)
         member_fini(&s->workers[i], s->slice_count);
     for (uint32_t i = 0; s->evaluators && i < s->job.evaluators; i++)
@@ -53,6 +54,7 @@ void shard_destroy(shard **handle)
     if (!s)
         return;
     drop_job(s);
+    s->config.journal = NULL; /* nothing waits for it any more */
     wire_message *m;
     wire_route to;
     while ((m = shard_next(s, &to)))
@@ -84,7 +86,7 @@ static uint32_t collect_gradients(shard *s, const worker_set *contributors)
     return count;
 }
 
-static void apply_ready(shard *s)
+void shard_apply_ready(shard *s)
 {
     uint64_t step;
     worker_set contributors;
@@ -107,6 +109,8 @@ static void apply_ready(shard *s)
         shard_note_progress(s);
         for (uint32_t i = 0; i < contributors.count; i++)
             member_drop_push(&s->workers[contributors.workers[i]], s->slice_count);
+        if (s->replaying)
+            continue;
         shard_take_image(s);
         shard_go_on_winding_up(s, true);
     }
@@ -171,7 +175,7 @@ static ps_status adopt_job(shard *s, const job_config *job, ps_error *error)
         status = create_members(s);
     if (status == PS_OK)
         status = shard_begin(s, error);
-    if (status == PS_EMISMATCH || status == PS_EIO)
+    if (status == PS_EMISMATCH || status == PS_EIO || status == PS_EFORMAT)
         goto fail;
     if (status != PS_OK) {
         ps_fail(error, status, "ps/%u has no memory for a shard of %llu MiB", s->config.index,
@@ -200,7 +204,7 @@ bool shard_has_member(const shard *s, const wire_message *message)
     return message->index < count_of_role(&s->job, message->role);
 }
 
-static ps_status check_is_of_job(const job_config *job, const wire_message *message, ps_error *error)
+ps_status shard_check_is_of_job(const job_config *job, const wire_message *message, ps_error *error)
 {
     uint32_t count = count_of_role(job, message->role);
     if (message->index >= count)
@@ -214,23 +218,34 @@ member *shard_member_of(const shard *s, const wire_message *message)
     return message->role == WIRE_WORKER ? &s->workers[message->index] : &s->evaluators[message->index];
 }
 
-/* A new incarnation takes the place of the one before it: what that one left half done is forgotten. What it
- * pushed before it finished was acknowledged and still counts. */
-static void replace_incarnation(shard *s, member *m, const wire_message *hello)
+/* What it pushed before it finished was acknowledged and still counts. */
+void shard_take_incarnation(shard *s, member *m, const wire_message *hello)
 {
+    m->incarnation = hello->incarnation;
+    if (m->finished)
+        return;
+    member_drop_push(m, s->slice_count);
+    consistency_forget(&s->consistency, hello->index);
+}
+
+/* A new incarnation takes the place of the one before it; or it is one that the journal knows. */
+static ps_status replace_incarnation(shard *s, member *m, const wire_message *hello, ps_error *error)
+{
+    const bool known = m->incarnation == hello->incarnation, works = hello->role == WIRE_WORKER;
+    if (works && !known && shard_journal_append(s, hello, error) != PS_OK)
+        return PS_ENOMEM;
     if (m->joined)
         log_warning("%s %u has restarted", wire_role_name(hello->role), hello->index);
     else
         log_info("%s %u joined", wire_role_name(hello->role), hello->index);
     member_drop_requests(m);
-    if (hello->role == WIRE_WORKER && !m->finished) {
-        member_drop_push(m, s->slice_count);
-        consistency_forget(&s->consistency, hello->index);
-    }
+    if (works && !known)
+        shard_take_incarnation(s, m, hello);
     m->joined = true;
     shard_note_progress(s);
     m->incarnation = hello->incarnation;
     m->readable = hello->readable;
+    return PS_OK;
 }
 
 /* The step after which a member goes on. */
@@ -251,17 +266,19 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
                        s->config.index, hello->receiver);
     ps_status status = s->has_job ? job_difference(&s->job, hello->hello, error) : PS_OK;
     if (status == PS_OK)
-        status = check_is_of_job(hello->hello, hello, error);
+        status = shard_check_is_of_job(hello->hello, hello, error);
     if (status == PS_OK && !s->has_job)
         status = adopt_job(s, hello->hello, error);
     if (status != PS_OK)
         return status;
     member *m = shard_member_of(s, hello);
-    if (m->joined && hello->incarnation < m->incarnation)
+    if (hello->incarnation < m->incarnation)
         return ps_fail(error, PS_EPEER, "%s %u has been replaced by a newer process under the same index",
                        wire_role_name(hello->role), hello->index);
     if (!m->joined || hello->incarnation > m->incarnation)
-        replace_incarnation(s, m, hello);
+        status = replace_incarnation(s, m, hello, error);
+    if (status != PS_OK)
+        return status;
     shard_note_alive(m, hello, now_ms);
     m->route = *from;
     if (hello->unfit && m != &s->workers[0])
@@ -294,7 +311,7 @@ static ps_status check_payload(const shard *s, const slice *cut, const buffer *p
     return codec_check(&codec, buffer_bytes(payload), buffer_size(payload), cut->count, error);
 }
 
-static ps_status check_slices_are_ours(const shard *s, const wire_message *message, ps_error *error)
+ps_status shard_check_slices(const shard *s, const wire_message *message, ps_error *error)
 {
     for (uint32_t i = 0; i < message->slice_count; i++) {
         uint32_t number = message->slices[i];
@@ -360,6 +377,25 @@ static void count_unused(shard *s, member *m, uint64_t step, arrival verdict)
     }
 }
 
+ps_status shard_take_part(shard *s, member *m, const wire_message *part, arrival *verdict, ps_error *error)
+{
+    ps_status status = consistency_judge(&s->consistency, part->index, part->step, verdict, error);
+    if (status != PS_OK || *verdict != ARRIVAL_FRESH)
+        return status;
+    status = check_fits_parts(s, m, part, error);
+    if (status == PS_OK)
+        status = shard_journal_append(s, part, error);
+    if (status != PS_OK)
+        return status;
+    collect_part(s, &m->push, part);
+    if (m->push.received < s->slice_count)
+        return PS_OK;
+    consistency_arrive(&s->consistency, part->index, part->step);
+    if (m->push.nonfinite)
+        shard_guard_flagged(s, part->index);
+    return PS_OK;
+}
+
 static ps_status handle_push(shard *s, member *m, wire_message **message, const wire_route *from,
                              uint64_t now_ms, ps_error *error)
 {
@@ -369,30 +405,21 @@ static ps_status handle_push(shard *s, member *m, wire_message **message, const 
     if (push->slice_count == 0)
         return ps_fail(error, PS_EPROTOCOL, "%s names no slice", wire_type_name(push->type));
     arrival verdict;
-    ps_status status = consistency_judge(&s->consistency, push->index, push->step, &verdict, error);
+    ps_status status = shard_take_part(s, m, push, &verdict, error);
     if (status != PS_OK)
         return status;
-    if (verdict == ARRIVAL_FRESH)
-        status = check_fits_parts(s, m, push, error);
-    if (status != PS_OK)
-        return status;
-
     if (verdict != ARRIVAL_FRESH) {
         count_unused(s, m, push->step, verdict);
         shard_answer_or_open(s, m, message, from, now_ms);
         return PS_OK;
     }
-    collect_part(s, &m->push, push);
     if (m->push.received < s->slice_count) {
         shard_answer_or_open(s, m, message, from, now_ms);
         return PS_OK;
     }
-    consistency_arrive(&s->consistency, push->index, push->step);
-    if (m->push.nonfinite)
-        shard_guard_flagged(s, push->index);
     if (member_open(m, message, from, now_ms) != PS_OK)
         shard_fail_out_of_memory(s);
-    apply_ready(s);
+    shard_apply_ready(s);
     return PS_OK;
 }
 
@@ -402,6 +429,17 @@ static uint64_t last_known_step(const shard *s, uint32_t worker)
     uint64_t pushed = s->consistency.clocks[worker].pushed;
     bool sync = s->job.mode == CONSISTENCY_SYNC;
     return sync && s->consistency.applied > pushed ? s->consistency.applied : pushed;
+}
+
+void shard_take_finish(shard *s, member *m, const wire_message *finish)
+{
+    m->gone |= finish->after_finish;
+    if (m->finished)
+        return;
+    m->finished = true;
+    log_info("%s %u finished", wire_role_name(finish->role), finish->index);
+    if (finish->role == WIRE_WORKER)
+        consistency_finish(&s->consistency, finish->index);
 }
 
 /* One that comes late, to a ps that has restarted since and waits for the worker to push again, is refused.
@@ -415,16 +453,16 @@ static ps_status handle_finish(shard *s, member *m, wire_message **message, cons
         return ps_fail(error, PS_EREJOIN,
                        "worker %u has finished after step %llu, of which ps/%u knows nothing", finish->index,
                        (unsigned long long)finish->step, s->config.index);
-    m->gone |= finish->after_finish;
-    if (!m->finished) {
-        m->finished = true;
+    const bool works = finish->role == WIRE_WORKER, first = !m->finished;
+    const bool news = works && (first || (finish->after_finish && !m->gone));
+    if (news && shard_journal_append(s, finish, error) != PS_OK)
+        return PS_ENOMEM;
+    shard_take_finish(s, m, finish);
+    if (first)
         shard_note_progress(s);
-        log_info("%s %u finished", wire_role_name(finish->role), finish->index);
-        if (finish->role == WIRE_WORKER) {
-            consistency_finish(&s->consistency, finish->index);
-            apply_ready(s);
-            shard_take_image(s);
-        }
+    if (first && works) {
+        shard_apply_ready(s);
+        shard_take_image(s);
     }
     shard_answer_or_open(s, m, message, from, now_ms);
     return PS_OK;
@@ -454,7 +492,7 @@ static ps_status find_sender(shard *s, const wire_message *message, member **fou
     if (message->job != s->fingerprint)
         return ps_fail(error, PS_EMISMATCH, "%s is of another job than '%s'", wire_type_name(message->type),
                        s->job.name);
-    ps_status status = check_is_of_job(&s->job, message, error);
+    ps_status status = shard_check_is_of_job(&s->job, message, error);
     if (status != PS_OK)
         return status;
     *found = shard_member_of(s, message);
@@ -508,7 +546,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
         return PS_OK;
     }
     member_settle_one(m, (*message)->request);
-    status = check_slices_are_ours(s, *message, error);
+    status = shard_check_slices(s, *message, error);
     if (status != PS_OK)
         return status;
 
@@ -557,7 +595,7 @@ bool shard_finished(const shard *s)
     for (uint32_t i = 0; i < s->job.evaluators; i++)
         if (!s->evaluators[i].finished && (s->evaluators[i].joined || !s->abandoned))
             return false;
-    return !shard_finish_waits(s) && shard_all_gone(s);
+    return !shard_finish_waits(s) && shard_all_gone(s) && (!s->config.journal || !s->outbox);
 }
 
 ps_status shard_failure(const shard *s, ps_error *error)
@@ -570,6 +608,11 @@ ps_status shard_failure(const shard *s, ps_error *error)
 bool shard_has_job(const shard *s)
 {
     return s->has_job;
+}
+
+uint64_t shard_version(const shard *s)
+{
+    return s->has_job ? s->consistency.applied : 0;
 }
 
 const shard_counters *shard_count(const shard *s)

@@ -12,7 +12,8 @@
  * has the same bits whenever it is computed, so shards need only be at the same step to fit together: one
  * that comes back at an earlier step than the others is found out by its WELCOME, the chief names a step that
  * all can go to (RESTORE), and the workers replay from there. In the other modes it goes on alone, from its
- * last image. */
+ * last image. With a journal (ps/journal.h) beside the archive it is, in every mode, where it was: what it
+ * has taken in since an image is taken in again. */
 #ifndef PENSTOCK_PS_SHARD_H
 #define PENSTOCK_PS_SHARD_H
 
@@ -25,6 +26,7 @@
 #include "common/wire.h"
 #include "ps/archive.h"
 #include "ps/crew.h"
+#include "ps/journal.h"
 
 enum {
     SHARD_REQUESTS_MAX = 64, /* requests of one member that may wait at a time, unless slices demand more */
@@ -53,6 +55,7 @@ typedef struct {
         lease_ms; /* a member that has not been heard of for so long is lost; 0: members are not watched */
     uint32_t deadline_ms; /* the job ends if nothing moves for so long: no update, nobody who joins or
                              finishes; 0: never */
+    journal *journal;     /* borrowed; NULL: what came after the last image ends with it. Needs an archive */
     uint64_t image_steps; /* an image is kept after every so many steps, and after the last; 0: that only */
     uint64_t
         image_ms; /* but in synchronous mode: in place of that, so often (ps/image_timer.h); 0: as above */
@@ -81,7 +84,7 @@ void shard_receive(shard *s, wire_message **message, const wire_route *from, uin
  * the deadline is over; answers what waited for the archive. */
 void shard_tick(shard *s, uint64_t now_ms);
 
-/* The next message to be sent, owned by the caller; NULL if none. */
+/* The next message to be sent, owned by the caller; NULL if none, or if it waits for the journal. */
 wire_message *shard_next(shard *s, wire_route *to);
 
 /* Does an answer wait for the archive, and so for a tick? */
@@ -98,6 +101,12 @@ bool shard_is_wound_up(const shard *s);
 /* Everybody who was expected has finished, and the last image is kept: the process may end once its messages
  * have left. */
 bool shard_finished(const shard *s);
+
+/* Is everything that the journal holds in a durable image too, and the job at its end? */
+bool shard_needs_no_journal(const shard *s);
+
+/* Synchronous mode: the last step applied; else the number of updates, ever. */
+uint64_t shard_version(const shard *s);
 
 /* PS_OK, or why the job cannot go on (a gradient refused under `--guard stop`, out of memory). */
 ps_status shard_failure(const shard *s, ps_error *error);

@@ -38,6 +38,7 @@ void shard_send_answer(shard *s, wire_message *m, const wire_message *request, c
     out->next = NULL;
     out->to = *to;
     out->message = m;
+    out->position = s->position;
     *s->outbox_tail = out;
     s->outbox_tail = &out->next;
 }
@@ -130,7 +131,7 @@ void shard_answer(shard *s, const wire_message *request, const wire_route *to)
 wire_message *shard_next(shard *s, wire_route *to)
 {
     outgoing *out = s->outbox;
-    if (!out)
+    if (!out || !shard_journal_has(s, out->position))
         return NULL;
     s->outbox = out->next;
     if (!s->outbox)

@@ -51,14 +51,15 @@ static ps_status go_to_start(shard *s, ps_error *error)
 }
 
 /* On failure the shard is at the start. */
-static ps_status go_to_image(shard *s, uint64_t step, ps_error *error)
+static ps_status go_to_image(shard *s, uint64_t step, bool own, ps_error *error)
 {
     checkpoint_state state = {0};
     ps_status status = make_store(s, error);
     if (status != PS_OK)
         return status;
     archive *a = archive_of(s);
-    status = a->ops->load(a, step, &s->job, &s->partition, s->config.index, s->store, &state, error);
+    status = (own ? a->ops->load_own : a->ops->load)(a, step, &s->job, &s->partition, s->config.index,
+                                                     s->store, &state, error);
     if (status == PS_OK) {
         store_set_updates(s->store, state.updates);
         status = resume(s, &state);
@@ -70,6 +71,11 @@ static ps_status go_to_image(shard *s, uint64_t step, ps_error *error)
         return PS_OK;
     ps_status started = go_to_start(s, NULL);
     return started == PS_OK ? status : started;
+}
+
+ps_status shard_go_to(shard *s, uint64_t step, bool own, ps_error *error)
+{
+    return step == 0 ? go_to_start(s, error) : go_to_image(s, step, own, error);
 }
 
 /* The newest step below `below` to which this shard may be able to go. */
@@ -92,9 +98,8 @@ static void set_images(shard *s)
                     (unsigned long long)s->config.image_steps);
 }
 
-ps_status shard_begin(shard *s, ps_error *error)
+static ps_status begin_at_cut(shard *s, ps_error *error)
 {
-    set_images(s);
     uint64_t step = UINT64_MAX;
     for (;;) {
         ps_status status = newest_below(s, step, &step, error);
@@ -105,7 +110,7 @@ ps_status shard_begin(shard *s, ps_error *error)
             return go_to_start(s, error);
         }
         ps_error why;
-        status = go_to_image(s, step, &why);
+        status = go_to_image(s, step, false, &why);
         if (status == PS_OK) {
             image_timer_start(&s->images, step, s->now_ms);
             log_info("going on from the checkpoint of step %llu", (unsigned long long)step);
@@ -115,6 +120,19 @@ ps_status shard_begin(shard *s, ps_error *error)
             return ps_fail(error, status, "%s", why.text);
         log_warning("the checkpoint of step %llu cannot be used: %s", (unsigned long long)step, why.text);
     }
+}
+
+ps_status shard_begin(shard *s, ps_error *error)
+{
+    bool resumed;
+    set_images(s);
+    ps_status status = shard_journal_resume(s, &resumed, error);
+    if (status != PS_OK || resumed)
+        return status;
+    status = begin_at_cut(s, error);
+    if (status == PS_OK)
+        shard_journal_begin(s, true);
+    return status;
 }
 
 /* ---- images ---- */
@@ -172,7 +190,6 @@ bool shard_awaits_archive(const shard *s)
 /* `final`: everyone has finished. */
 static void take_image(shard *s, bool final)
 {
-    archive *a = archive_of(s);
     uint64_t step = s->consistency.applied;
     image_timer_start(&s->images, step, s->now_ms);
     if (step == 0)
@@ -197,7 +214,7 @@ static void take_image(shard *s, bool final)
     if (state.clocks)
         taken = image_take(&s->job, &s->partition, s->config.index, s->store, &state);
     if (taken) {
-        a->ops->keep(a, &taken);
+        shard_keep_image(s, &taken);
     } else {
         checkpoint_state_fini(&state);
         log_error("no memory for a checkpoint of step %llu", (unsigned long long)step);
@@ -223,7 +240,7 @@ void shard_take_last_image(shard *s)
 bool shard_has_kept_images(const shard *s)
 {
     const archive *a = archive_of(s);
-    return !a || a->ops->is_idle(a);
+    return !a || (!s->held_image && a->ops->is_idle(a));
 }
 
 /* ---- RESTORE ---- */
@@ -298,11 +315,18 @@ static ps_status go_to(shard *s, uint64_t step, ps_error *error)
     if (s->consistency.applied == step || s->slice_count == 0)
         return PS_OK;
     s->at_the_end = false;
-    if (step == 0)
-        return go_to_start(s, error);
-    if (!archive_of(s))
+    if (step > 0 && !archive_of(s))
         return ps_fail(error, PS_ENOENT, "ps/%u keeps no checkpoints", s->config.index);
-    return go_to_image(s, step, error);
+    return shard_go_to(s, step, false, error);
+}
+
+void shard_take_restore(shard *s, uint64_t step, uint64_t epoch)
+{
+    forget_requests(s);
+    consistency_resume(&s->consistency, step, NULL, 0);
+    s->epoch = epoch;
+    s->last_image_taken = false;
+    image_timer_start(&s->images, step, s->now_ms);
 }
 
 ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire_route *from, ps_error *error)
@@ -321,13 +345,15 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
         if (status == PS_ENOMEM)
             shard_fail_job(s, &why);
         if (status != PS_OK) {
+            shard_journal_begin(s, true); /* from the start */
             refuse_step(s, restore, from, &why);
             return PS_OK;
         }
-        consistency_resume(&s->consistency, restore->step, NULL, 0);
-        s->epoch = restore->epoch;
-        s->last_image_taken = false;
-        image_timer_start(&s->images, restore->step, s->now_ms);
+        if (before == restore->step && shard_journal_append(s, restore, error) != PS_OK)
+            return PS_ENOMEM;
+        shard_take_restore(s, restore->step, restore->epoch);
+        if (before != restore->step)
+            shard_journal_begin(s, true);
         s->counters.restores++;
         log_warning("going back from step %llu to step %llu (epoch %llu)", (unsigned long long)before,
                     (unsigned long long)restore->step, (unsigned long long)s->epoch);

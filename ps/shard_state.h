@@ -1,8 +1,9 @@
-/* shard_state.h - a shard's state, and what its four sources share. Private to ps/shard*.c:
+/* shard_state.h - a shard's state, and what its sources share. Private to ps/shard*.c:
  *
  *   shard.c         takes messages in: members, jobs, gradients, updates
  *   shard_guard.c   deals with gradients that hold NaN or Inf
  *   shard_recovery.c  where the shard begins, goes back to, and what it keeps for that
+ *   shard_journal.c   writes down what the shard takes in, and takes it in again after a restart
  *   shard_answer.c  sends answers, now or when they may leave
  *   shard_liveness.c  who is lost, and what follows
  *   shard_wait.c    says who waits for whom
@@ -22,6 +23,7 @@ typedef struct outgoing {
     struct outgoing *next;
     wire_route to;
     wire_message *message;
+    uint64_t position; /* in the journal, that must be durable before it leaves */
 } outgoing;
 
 struct shard {
@@ -56,6 +58,12 @@ struct shard {
     bool held;                 /* ... and so far that nothing is applied or answered any more */
     uint64_t wind_up_ms;       /* when it was told */
     image_timer images;        /* when the next one is taken */
+
+    /* With a journal. */
+    uint64_t position;      /* of the last record appended */
+    bool replaying;         /* what is taken in stands in the journal already */
+    image *held_image;      /* goes to the archive once its segment is durable; or NULL */
+    uint64_t held_position; /* of that segment */
 };
 
 /* Requests of one member that may wait at a time, and answers to it that may be unsettled. */
@@ -72,11 +80,39 @@ bool shard_has_member(const shard *s, const wire_message *message);
 /* The sender of a message that is of this job. */
 member *shard_member_of(const shard *s, const wire_message *message);
 
+/* Is there a member of that role and index? PS_EMISMATCH. */
+ps_status shard_check_is_of_job(const job_config *job, const wire_message *message, ps_error *error);
+
+/* Of the slices, and payloads, that a message names. PS_EMISMATCH, PS_EPROTOCOL. */
+ps_status shard_check_slices(const shard *s, const wire_message *message, ps_error *error);
+
+/* The changes of a shard's state, one for each type of message that the journal holds. Here nothing is
+ * applied yet, and nobody is answered. */
+
+/* A new incarnation of a worker: what the one before left half done is forgotten. */
+void shard_take_incarnation(shard *s, member *m, const wire_message *hello);
+
+/* A part of a gradient is judged and, if it is fresh, taken in. PS_EPROTOCOL, and then nothing has changed;
+ * PS_ENOMEM: the job has failed. */
+ps_status shard_take_part(shard *s, member *m, const wire_message *part, arrival *verdict, ps_error *error);
+
+void shard_take_finish(shard *s, member *m, const wire_message *finish);
+
+/* Applies what is ready, and answers whom it can. */
+void shard_apply_ready(shard *s);
+
 /* ---- shard_recovery.c ---- */
 
 /* Makes the store, at the newest step of the archive, or at the start. PS_EMISMATCH, PS_EIO: the archive
  * cannot be used; PS_ENOMEM. */
 ps_status shard_begin(shard *s, ps_error *error);
+
+/* Goes to a step, 0: the start, by the shard's `own` image or that of a cut which all kept. On failure, but
+ * for PS_ENOMEM, the shard is at the start. */
+ps_status shard_go_to(shard *s, uint64_t step, bool own, ps_error *error);
+
+/* All shards are at `step`, as is this one by now: what its members had begun is void. */
+void shard_take_restore(shard *s, uint64_t step, uint64_t epoch);
 
 /* After an update, or when a worker has finished: takes an image if it is time for one. */
 void shard_take_image(shard *s);
@@ -112,6 +148,27 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
 
 /* Fills in what a WELCOME says of the shard's place. */
 void shard_describe_place(const shard *s, wire_message *welcome);
+
+/* ---- shard_journal.c ---- */
+
+/* Where there is a journal of this shard, makes the store as it was. PS_EMISMATCH, PS_EFORMAT, PS_EIO: it
+ * cannot be used; PS_ENOMEM. */
+ps_status shard_journal_resume(shard *s, bool *resumed, ps_error *error);
+
+/* The shard is what `leap` says it is: at an image just taken, or where it has begun or gone to anew. */
+void shard_journal_begin(shard *s, bool leap);
+
+/* Writes a message down, before the shard acts on it. PS_ENOMEM: the job has failed. */
+ps_status shard_journal_append(shard *s, const wire_message *message, ps_error *error);
+
+/* Gives the image to the archive, with a journal once a segment begins with it. */
+void shard_keep_image(shard *s, image **taken);
+
+/* Has the journal got what an image waited for? */
+void shard_journal_look(shard *s);
+
+/* Is everything durable that was taken in up to this position? */
+bool shard_journal_has(const shard *s, uint64_t position);
 
 /* ---- shard_answer.c ---- */
 

@@ -151,6 +151,7 @@ void shard_tick(shard *s, uint64_t now_ms)
     shard_go_on_winding_up(s, false);
     if (s->has_job)
         shard_look_for_the_end(s, now_ms);
+    shard_journal_look(s);
     if (shard_awaits_archive(s))
         shard_answer_all(s);
     if (now_ms - s->said_ms < SHARD_STALL_MS)

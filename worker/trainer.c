@@ -274,6 +274,7 @@ static void say_how_it_communicated(const trainer *t)
 {
     ps_counters done;
     ps_count(t->setup.client, &done);
+    log_info("%llu steps pushed and acknowledged", (unsigned long long)t->step);
     log_info("communication: %.1f s, %.0f %% hidden; %.1f MiB pushed, %.1f MiB pulled, %llu requests, "
              "%llu resent",
              done.communication_seconds, ps_hidden_share(&done) * 100, (double)done.bytes_pushed / (1 << 20),

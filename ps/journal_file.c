@@ -1,0 +1,518 @@
+/* journal_file.c - see journal_file.h.
+ *
+ * Who owns what: the shard's thread `position`, and everything while the writer is idle (open, replay); the
+ * writer `segments`, `fd` and `owner` while it is not. The lock guards what is named below it, and is never
+ * held while a file is touched. */
+#include "ps/journal_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/checksum.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "ps/journal_folder.h"
+
+enum { PARTS_MAX = 1024 }; /* of one writev */
+
+/* What the writer is to do: to append a record, or to begin a segment. */
+typedef struct work {
+    struct work *next;
+    uint64_t sequence;
+    bool begins;
+    journal_base base;
+    uint64_t kept;
+    record_head head;
+    buffer **payloads;     /* (head.slice_count) references, NULL where there is none; behind the slices */
+    record_slice slices[]; /* (head.slice_count) */
+} work;
+
+typedef struct {
+    journal base;
+    char *folder; /* of all logs */
+    int wake;     /* eventfd */
+    uint64_t position;
+    bool finished; /* to be removed at the end */
+
+    journal_owner owner;
+    journal_folder segments;
+    int fd; /* of the last segment, at its end; -1: there is none */
+
+    pthread_t writer;
+    bool has_writer, has_lock;
+    atomic_uint_fast64_t durable;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    work *queue, **queue_tail;
+    bool writing, ending;
+    ps_error failure;
+} journal_file;
+
+/* ---- the writer: records ---- */
+
+/* Parts that wait to be written together. */
+typedef struct {
+    int fd;
+    int count;
+    struct iovec parts[PARTS_MAX];
+} gathered;
+
+/* False: errno says why. */
+static bool flush(gathered *g)
+{
+    struct iovec *next = g->parts;
+    int left = g->count;
+    while (left > 0) {
+        ssize_t put = writev(g->fd, next, left);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return false;
+        size_t done = (size_t)put;
+        for (; left > 0 && done >= next->iov_len; next++, left--)
+            done -= next->iov_len;
+        if (left > 0) {
+            next->iov_base = (char *)next->iov_base + done;
+            next->iov_len -= done;
+        }
+    }
+    g->count = 0;
+    return true;
+}
+
+static bool gather(gathered *g, const void *bytes, size_t count)
+{
+    if (count == 0)
+        return true;
+    if (g->count == PARTS_MAX && !flush(g))
+        return false;
+    g->parts[g->count++] = (struct iovec){(void *)(uintptr_t)bytes, count};
+    return true;
+}
+
+static bool gather_record(gathered *g, work *w, uint64_t synced)
+{
+    static const uint8_t zeros[JOURNAL_ALIGN];
+    const size_t table = w->head.slice_count * sizeof w->slices[0];
+    uint32_t crc = checksum(w->slices, table);
+    for (uint32_t i = 0; i < w->head.slice_count; i++)
+        if (w->payloads[i])
+            crc = checksum_more(crc, buffer_bytes(w->payloads[i]), buffer_size(w->payloads[i]));
+    record_head_seal(&w->head, synced, crc);
+    bool done = gather(g, &w->head, sizeof w->head) && gather(g, w->slices, table);
+    for (uint32_t i = 0; i < w->head.slice_count && done; i++)
+        if (w->payloads[i])
+            done = gather(g, buffer_bytes(w->payloads[i]), buffer_size(w->payloads[i]));
+    return done && gather(g, zeros, journal_padding(w->head.body_bytes));
+}
+
+static void free_work(work *w)
+{
+    for (uint32_t i = 0; i < w->head.slice_count; i++)
+        buffer_unref(&w->payloads[i]);
+    free(w);
+}
+
+static ps_status fail_segment(const journal_file *j, const char *what, ps_error *error)
+{
+    char path[JOURNAL_PATH_BYTES];
+    int cause = errno;
+    const journal_segment *last = &j->segments.segments[j->segments.count - 1];
+    ps_status status = journal_folder_path(&j->segments, last->number, path, error);
+    return status == PS_OK ? ps_fail(error, PS_EIO, "cannot %s %s: %s", what, path, strerror(cause)) : status;
+}
+
+/* The records from `first` up to the next segment, as one durable batch. `*end`: what comes next. */
+static ps_status write_records(journal_file *j, work *first, work **end, ps_error *error)
+{
+    gathered g = {.fd = j->fd};
+    const uint64_t synced = atomic_load(&j->durable);
+    bool done = true;
+    work *w = first;
+    for (; w && !w->begins && done; w = w->next)
+        done = gather_record(&g, w, synced);
+    done = done && flush(&g);
+    *end = w;
+    if (!done)
+        return fail_segment(j, "write to", error);
+    return fdatasync(j->fd) == 0 ? PS_OK : fail_segment(j, "sync", error);
+}
+
+/* ---- the writer: segments ---- */
+
+static ps_status open_last(journal_file *j, ps_error *error)
+{
+    char path[JOURNAL_PATH_BYTES];
+    const journal_segment *last = &j->segments.segments[j->segments.count - 1];
+    ps_status status = journal_folder_path(&j->segments, last->number, path, error);
+    if (status != PS_OK)
+        return status;
+    if (j->fd >= 0)
+        close(j->fd);
+    j->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    return j->fd >= 0 ? PS_OK : fail_segment(j, "open", error);
+}
+
+/* Segments before the last image but one. */
+static uint32_t count_outdated(const journal_file *j, uint64_t kept)
+{
+    uint32_t last = j->segments.count - 1;
+    if (j->segments.segments[last].base.leap)
+        return last;
+    for (uint32_t i = last; kept > 0 && i > 0; i--)
+        if (j->segments.segments[i].base.step == kept)
+            return i - 1;
+    return 0;
+}
+
+static ps_status begin_segment(journal_file *j, const work *w, ps_error *error)
+{
+    ps_status status = journal_folder_add(&j->segments, &j->owner, &w->base, w->sequence, error);
+    if (status == PS_OK)
+        status = open_last(j, error);
+    if (status == PS_OK)
+        journal_folder_drop(&j->segments, count_outdated(j, w->kept));
+    return status;
+}
+
+/* ---- the writer: its thread ---- */
+
+static void wake(const journal_file *j)
+{
+    const uint64_t one = 1;
+    while (write(j->wake, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+static void do_all(journal_file *j, work *all)
+{
+    ps_error error = {PS_OK, ""};
+    for (work *w = all, *next; w && error.status == PS_OK; w = next) {
+        next = w->next;
+        if (w->begins)
+            begin_segment(j, w, &error);
+        else
+            write_records(j, w, &next, &error);
+        if (error.status != PS_OK)
+            break;
+        uint64_t last = w->sequence;
+        for (const work *done = w; done != next; done = done->next)
+            last = done->sequence;
+        atomic_store(&j->durable, last);
+        wake(j);
+    }
+    if (error.status != PS_OK) {
+        pthread_mutex_lock(&j->lock);
+        j->failure = error;
+        pthread_mutex_unlock(&j->lock);
+        wake(j);
+    }
+}
+
+static void *write_all(void *context)
+{
+    journal_file *j = context;
+    pthread_mutex_lock(&j->lock);
+    for (;;) {
+        while (!j->queue && !j->ending)
+            pthread_cond_wait(&j->changed, &j->lock);
+        work *all = j->queue;
+        if (!all)
+            break;
+        j->queue = NULL;
+        j->queue_tail = &j->queue;
+        j->writing = true;
+        const bool failed = j->failure.status != PS_OK;
+        pthread_mutex_unlock(&j->lock);
+        if (!failed)
+            do_all(j, all);
+        while (all) {
+            work *next = all->next;
+            free_work(all);
+            all = next;
+        }
+        pthread_mutex_lock(&j->lock);
+        j->writing = false;
+        pthread_cond_broadcast(&j->changed);
+    }
+    pthread_mutex_unlock(&j->lock);
+    return NULL;
+}
+
+/* ---- the shard's side: reading ---- */
+
+static void await_idle(journal_file *j)
+{
+    pthread_mutex_lock(&j->lock);
+    while (j->queue || j->writing)
+        pthread_cond_wait(&j->changed, &j->lock);
+    pthread_mutex_unlock(&j->lock);
+}
+
+static ps_status file_open(journal *self, const journal_owner *owner, journal_base *bases, uint32_t *count,
+                           ps_error *error)
+{
+    journal_file *j = (journal_file *)self;
+    *count = 0;
+    await_idle(j);
+    journal_folder_fini(&j->segments);
+    j->owner = *owner;
+    ps_status status = journal_folder_open(j->folder, owner, &j->segments, error);
+    const journal_folder *f = &j->segments;
+    for (uint32_t i = f->count; i > 0 && *count < JOURNAL_BASES_MAX; i--) {
+        bases[(*count)++] = f->segments[i - 1].base;
+        if (f->segments[i - 1].base.leap)
+            break;
+    }
+    return status;
+}
+
+/* Hands out the records of one segment; `end`: behind the last of them. */
+static ps_status read_segment(const journal_file *j, uint32_t number, segment_reader *r, const char *path,
+                              journal_take *take, void *context, ps_error *error)
+{
+    ps_error why = {PS_OK, ""};
+    for (;;) {
+        wire_message *message;
+        bool carried;
+        ps_status status = segment_read(r, &message, &carried, &why);
+        if (status != PS_OK)
+            return ps_fail(error, status, "%s: %s", path, why.text);
+        if (!message)
+            break;
+        status = take(context, &message, carried, &why);
+        wire_destroy(&message);
+        if (status != PS_OK)
+            return ps_fail(error, status, "%s: record %llu: %s", path, (unsigned long long)r->sequence,
+                           why.text);
+    }
+    const journal_segment *next = &j->segments.segments[number + 1];
+    if (!r->last && next->sequence != r->sequence + 1)
+        return ps_fail(error, PS_EFORMAT, "%s: the records from %llu to %llu are missing", path,
+                       (unsigned long long)r->sequence + 1, (unsigned long long)next->sequence - 1);
+    return PS_OK;
+}
+
+/* What a crash has left behind the last good record goes. */
+static ps_status cut_torn_end(journal_file *j, const char *path, const segment_reader *r, ps_error *error)
+{
+    ps_status status = open_last(j, error);
+    if (status != PS_OK || r->at == r->count)
+        return status;
+    if (ftruncate(j->fd, (off_t)r->at) != 0 || fsync(j->fd) != 0)
+        return fail_segment(j, "cut", error);
+    log_info("%s ended in %zu bytes that had not become durable", path, r->count - r->at);
+    return PS_OK;
+}
+
+static ps_status file_replay(journal *self, uint32_t number, journal_take *take, void *context,
+                             ps_error *error)
+{
+    journal_file *j = (journal_file *)self;
+    ps_status status = PS_OK;
+    await_idle(j);
+    for (uint32_t i = j->segments.count - 1 - number; i < j->segments.count && status == PS_OK; i++) {
+        char path[JOURNAL_PATH_BYTES];
+        const void *map;
+        segment_reader r = {
+            .at = sizeof(segment_head),
+            .sequence = j->segments.segments[i].sequence,
+            .last = i + 1 == j->segments.count,
+        };
+        status = journal_folder_path(&j->segments, j->segments.segments[i].number, path, error);
+        if (status == PS_OK)
+            status = file_map(path, &map, &r.count, error);
+        if (status != PS_OK)
+            break;
+        r.bytes = map;
+        status = read_segment(j, i, &r, path, take, context, error);
+        file_unmap(map, r.count);
+        if (status == PS_OK && r.last)
+            status = cut_torn_end(j, path, &r, error);
+        j->position = r.sequence;
+        atomic_store(&j->durable, r.sequence);
+    }
+    return status;
+}
+
+/* ---- the shard's side: writing ---- */
+
+static uint64_t enqueue(journal_file *j, work *w)
+{
+    if (!w)
+        return 0;
+    w->sequence = ++j->position;
+    w->head.sequence = w->sequence;
+    pthread_mutex_lock(&j->lock);
+    *j->queue_tail = w;
+    j->queue_tail = &w->next;
+    pthread_cond_broadcast(&j->changed);
+    pthread_mutex_unlock(&j->lock);
+    return j->position;
+}
+
+static uint64_t file_begin(journal *self, const journal_base *base, uint64_t kept)
+{
+    work *w = calloc(1, sizeof *w);
+    if (w) {
+        w->begins = true;
+        w->base = *base;
+        w->kept = kept;
+    }
+    return enqueue((journal_file *)self, w);
+}
+
+static uint64_t file_append(journal *self, const wire_message *message, bool carried)
+{
+    const uint32_t count = message->slice_count;
+    work *w = calloc(1, sizeof *w + count * (sizeof w->slices[0] + sizeof w->payloads[0]));
+    if (!w)
+        return 0;
+    record_head_fill(&w->head, w->slices, message, carried, 0);
+    w->payloads = (buffer **)(void *)(w->slices + count);
+    for (uint32_t i = 0; i < w->head.slice_count; i++)
+        if (message->has_payload)
+            w->payloads[i] = buffer_ref(message->payloads[i]);
+    return enqueue((journal_file *)self, w);
+}
+
+static uint64_t file_durable(const journal *self)
+{
+    return atomic_load(&((const journal_file *)self)->durable);
+}
+
+static void file_destroy(journal *self)
+{
+    journal_file *j = (journal_file *)self;
+    if (j->has_writer) {
+        pthread_mutex_lock(&j->lock);
+        j->ending = true;
+        pthread_cond_broadcast(&j->changed);
+        pthread_mutex_unlock(&j->lock);
+        pthread_join(j->writer, NULL);
+    }
+    if (j->has_lock) {
+        pthread_cond_destroy(&j->changed);
+        pthread_mutex_destroy(&j->lock);
+    }
+    if (j->finished && j->failure.status == PS_OK)
+        journal_folder_drop(&j->segments, j->segments.count);
+    journal_folder_fini(&j->segments);
+    if (j->fd >= 0)
+        close(j->fd);
+    if (j->wake >= 0)
+        close(j->wake);
+    free(j->folder);
+    free(j);
+}
+
+static const journal_ops file_ops = {
+    .open = file_open,
+    .replay = file_replay,
+    .begin = file_begin,
+    .append = file_append,
+    .durable = file_durable,
+    .destroy = file_destroy,
+};
+
+static char *log_folder(const char *checkpoints)
+{
+    static const char name[] = "/log";
+    char *path = malloc(strlen(checkpoints) + sizeof name);
+    if (path) {
+        strcpy(path, checkpoints);
+        strcat(path, name);
+    }
+    return path;
+}
+
+static ps_status start_writer(journal_file *j, ps_error *error)
+{
+    pthread_mutex_init(&j->lock, NULL);
+    pthread_cond_init(&j->changed, NULL);
+    j->has_lock = true;
+    sigset_t all, before;
+    sigfillset(&all); /* signals are for the thread that serves */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&j->writer, NULL, write_all, j);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    j->has_writer = failed == 0;
+    return failed ? ps_fail(error, PS_EIO, "no thread to write a log: %s", strerror(failed)) : PS_OK;
+}
+
+ps_status journal_file_create(const char *checkpoints, journal **out, ps_error *error)
+{
+    *out = NULL;
+    journal_file *j = calloc(1, sizeof *j);
+    if (!j)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    j->base.ops = &file_ops;
+    j->queue_tail = &j->queue;
+    j->fd = -1;
+    j->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    j->folder = log_folder(checkpoints);
+    ps_status status = PS_OK;
+    if (j->wake < 0)
+        status = ps_fail(error, PS_EIO, "no descriptor for a log: %s", strerror(errno));
+    else if (!j->folder)
+        status = ps_fail(error, PS_ENOMEM, "out of memory");
+    if (status == PS_OK)
+        status = start_writer(j, error);
+    if (status != PS_OK) {
+        file_destroy(&j->base);
+        return status;
+    }
+    *out = &j->base;
+    return PS_OK;
+}
+
+int journal_file_descriptor(const journal *j)
+{
+    return ((const journal_file *)j)->wake;
+}
+
+void journal_file_hear(journal *j)
+{
+    uint64_t count;
+    while (read(((journal_file *)j)->wake, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+}
+
+ps_status journal_file_failure(const journal *self, ps_error *error)
+{
+    journal_file *j = (journal_file *)(uintptr_t)self;
+    pthread_mutex_lock(&j->lock);
+    const ps_error failure = j->failure;
+    pthread_mutex_unlock(&j->lock);
+    return failure.status == PS_OK
+               ? PS_OK
+               : ps_fail(error, PS_ELOG, "no update can be acknowledged any more: %.400s", failure.text);
+}
+
+void journal_file_finish(journal *j)
+{
+    ((journal_file *)j)->finished = true;
+}
+
+ps_status journal_file_expect_none(const char *checkpoints, uint32_t server, ps_error *error)
+{
+    char path[JOURNAL_PATH_BYTES], *folder = log_folder(checkpoints);
+    ps_status status = folder ? PS_OK : ps_fail(error, PS_ENOMEM, "out of memory");
+    if (folder && journal_folder_finds(folder, server, path))
+        status = ps_fail(error, PS_ECONFIG,
+                         "%s holds updates that may be in no checkpoint: start with --durability log, or "
+                         "remove it to go on without them",
+                         path);
+    free(folder);
+    return status;
+}

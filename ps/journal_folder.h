@@ -1,0 +1,49 @@
+/* journal_folder.h - which segments of durability logs lie in a folder, by names and heads.
+ *
+ *   DIR/ps-0-of-2/000000000001.log   segments of one shard, in the order of their numbers
+ *
+ * Private to ps/journal_*.c. */
+#ifndef PENSTOCK_PS_JOURNAL_FOLDER_H
+#define PENSTOCK_PS_JOURNAL_FOLDER_H
+
+#include "ps/journal_format.h"
+
+enum {
+    JOURNAL_PATH_BYTES = 4096,
+    JOURNAL_SEGMENTS_MAX = 4096, /* of one shard: so often may images fail to be written in a row */
+};
+
+typedef struct {
+    uint64_t number, sequence; /* of the file, and of its head */
+    journal_base base;
+} journal_segment;
+
+typedef struct {
+    char path[JOURNAL_PATH_BYTES]; /* of the shard's folder */
+    journal_segment *segments;     /* owned, oldest first */
+    uint32_t count, room;
+} journal_folder;
+
+/* What is there of this owner; a missing folder holds nothing. PS_EMISMATCH: logs of another number of ps, or
+ * of another job, lie there; PS_EFORMAT, PS_EIO, PS_ENOMEM. On failure `f` is empty. */
+ps_status journal_folder_open(const char *folder, const journal_owner *owner, journal_folder *f,
+                              ps_error *error);
+
+/* Does nothing on an empty one. */
+void journal_folder_fini(journal_folder *f);
+
+/* Is there a log of a shard of that index, whatever its number of ps? Its folder in `path` then. */
+bool journal_folder_finds(const char *folder, uint32_t server, char path[JOURNAL_PATH_BYTES]);
+
+/* Path of a segment. PS_EIO: it is too long. */
+ps_status journal_folder_path(const journal_folder *f, uint64_t number, char path[JOURNAL_PATH_BYTES],
+                              ps_error *error);
+
+/* Makes the file of a new, last segment, and makes it durable. PS_ELIMIT, PS_EIO, PS_ENOMEM. */
+ps_status journal_folder_add(journal_folder *f, const journal_owner *owner, const journal_base *base,
+                             uint64_t sequence, ps_error *error);
+
+/* Removes the `count` oldest. What cannot be removed stays, and is found again by the next process. */
+void journal_folder_drop(journal_folder *f, uint32_t count);
+
+#endif

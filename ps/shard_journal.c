@@ -1,0 +1,294 @@
+/* shard_journal.c - the durability level `log`: what a shard writes down, and how it comes back by it. The
+ * rules are in journal.h.
+ *
+ * Written down, before the shard acts on it, is every message that changes what a shard is: parts of
+ * gradients that are fresh, a worker's new incarnation, FINISH, RESTORE. A new segment begins with an image;
+ * what the image does not say - who is who, gradients that wait, who has finished - is carried over into it.
+ */
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "ps/shard_state.h"
+
+/* A shard without slices has nothing to lose. */
+static journal *journal_of(const shard *s)
+{
+    return s->slice_count > 0 ? s->config.journal : NULL;
+}
+
+bool shard_journal_has(const shard *s, uint64_t position)
+{
+    journal *j = s->config.journal;
+    return !j || j->ops->durable(j) >= position;
+}
+
+/* ---- writing ---- */
+
+static ps_status note_position(shard *s, uint64_t position, ps_error *error)
+{
+    if (position == 0) {
+        shard_fail_out_of_memory(s);
+        return ps_fail(error, PS_ENOMEM, "ps/%u is out of memory", s->config.index);
+    }
+    s->position = position;
+    return PS_OK;
+}
+
+ps_status shard_journal_append(shard *s, const wire_message *message, ps_error *error)
+{
+    journal *j = journal_of(s);
+    return j && !s->replaying ? note_position(s, j->ops->append(j, message, false), error) : PS_OK;
+}
+
+static void carry(shard *s, wire_message *m)
+{
+    journal *j = journal_of(s);
+    note_position(s, m ? j->ops->append(j, m, true) : 0, NULL);
+    wire_destroy(&m);
+}
+
+static wire_message *make_carried(const shard *s, wire_type type, uint32_t worker, uint32_t slices)
+{
+    wire_message *m = wire_create(type, slices);
+    if (!m)
+        return NULL;
+    m->role = WIRE_WORKER;
+    m->index = worker;
+    m->incarnation = s->workers[worker].incarnation;
+    return m;
+}
+
+static void carry_finish(shard *s, uint32_t worker)
+{
+    wire_message *m = make_carried(s, WIRE_FINISH, worker, 0);
+    if (m)
+        m->after_finish = s->workers[worker].gone;
+    carry(s, m);
+}
+
+/* The slices that have come of a gradient. */
+static void carry_push(shard *s, uint32_t worker)
+{
+    const member_push *push = &s->workers[worker].push;
+    const uint32_t *numbers = s->partition.server_slices + s->partition.server_first[s->config.index];
+    wire_message *m = make_carried(s, WIRE_PUSH, worker, push->received);
+    for (uint32_t i = 0, next = 0; m && i < s->slice_count; i++) {
+        if (!push->named[i])
+            continue;
+        m->slices[next] = numbers[i];
+        m->has_payload |= push->slices[i] != NULL;
+        m->payloads[next++] = push->slices[i] ? buffer_ref(push->slices[i]) : NULL;
+    }
+    if (m) {
+        m->step = push->step;
+        m->examples = push->examples;
+        m->clip_factor = push->clip_factor;
+        m->nonfinite = push->nonfinite;
+    }
+    carry(s, m);
+}
+
+/* With backup workers a step may have been applied without it. */
+static bool waits(const shard *s, const member_push *push)
+{
+    return push->received > 0 && (s->job.mode != CONSISTENCY_SYNC || push->step > s->consistency.applied);
+}
+
+/* First who is who, which makes replaying forget what one has pushed; last who has finished, from whom
+ * nothing more is taken. */
+static void carry_over(shard *s)
+{
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        if (s->workers[w].incarnation != 0)
+            carry(s, make_carried(s, WIRE_HELLO, w, 0));
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        if (waits(s, &s->workers[w].push))
+            carry_push(s, w);
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        if (s->workers[w].finished)
+            carry_finish(s, w);
+}
+
+void shard_journal_begin(shard *s, bool leap)
+{
+    journal *j = journal_of(s);
+    if (!j)
+        return;
+    if (leap)
+        image_destroy(&s->held_image); /* of where the shard is no more */
+    const archive *a = s->config.archive;
+    const journal_base base = {.step = s->consistency.applied, .epoch = s->epoch, .leap = leap};
+    if (note_position(s, j->ops->begin(j, &base, a->ops->newest_kept(a)), NULL) == PS_OK)
+        carry_over(s);
+}
+
+/* ---- images ---- */
+
+/* An image that is kept has its segment: so the newest one is always a base to come back from. */
+void shard_keep_image(shard *s, image **taken)
+{
+    if (!journal_of(s)) {
+        s->config.archive->ops->keep(s->config.archive, taken);
+        return;
+    }
+    if (s->held_image)
+        log_warning("the checkpoint of step %llu is left out: the log has not kept up",
+                    (unsigned long long)s->held_image->state.step);
+    image_destroy(&s->held_image);
+    shard_journal_begin(s, false);
+    s->held_image = *taken;
+    s->held_position = s->position;
+    *taken = NULL;
+}
+
+void shard_journal_look(shard *s)
+{
+    if (s->held_image && shard_journal_has(s, s->held_position))
+        s->config.archive->ops->keep(s->config.archive, &s->held_image);
+}
+
+bool shard_needs_no_journal(const shard *s)
+{
+    const archive *a = s->config.archive;
+    return s->has_job && a && !s->held_image && (s->at_the_end || s->last_image_taken) &&
+           (s->at_the_end || a->ops->newest_kept(a) == s->images.last_step);
+}
+
+/* ---- coming back ---- */
+
+static ps_status take_back_part(shard *s, member *m, const wire_message *part, ps_error *error)
+{
+    arrival verdict = ARRIVAL_FRESH;
+    ps_status status = part->role == WIRE_WORKER ? shard_check_slices(s, part, error) : PS_EFORMAT;
+    if (status == PS_OK)
+        status = shard_take_part(s, m, part, &verdict, error);
+    if (status == PS_OK && verdict != ARRIVAL_FRESH)
+        status = ps_fail(error, PS_EFORMAT, "step %llu of worker %u is there already",
+                         (unsigned long long)part->step, part->index);
+    return status;
+}
+
+/* One record. What is carried over comes together before it is looked at; else the shard had applied what was
+ * ready before the next message came. */
+static ps_status take_back(void *context, wire_message **message, bool carried, ps_error *error)
+{
+    shard *s = context;
+    const wire_message *m = *message;
+    ps_status status = shard_check_is_of_job(&s->job, m, error);
+    if (status != PS_OK)
+        return status;
+    if (!carried)
+        shard_apply_ready(s);
+    member *of = shard_member_of(s, m);
+    if (m->type == WIRE_PUSH)
+        status = take_back_part(s, of, m, error);
+    else if (m->type == WIRE_HELLO)
+        shard_take_incarnation(s, of, m);
+    else if (m->type == WIRE_FINISH)
+        shard_take_finish(s, of, m);
+    else if (m->step == s->consistency.applied)
+        shard_take_restore(s, m->step, m->epoch);
+    else
+        status = ps_fail(error, PS_EFORMAT, "RESTORE to step %llu, at step %llu", (unsigned long long)m->step,
+                         (unsigned long long)s->consistency.applied);
+    if (!carried && status == PS_OK)
+        shard_apply_ready(s);
+    return status == PS_OK ? shard_failure(s, NULL) == PS_ENOMEM ? PS_ENOMEM : PS_OK : status;
+}
+
+static void forget_members(shard *s)
+{
+    for (uint32_t w = 0; w < s->job.workers; w++) {
+        member *m = &s->workers[w];
+        member_drop_push(m, s->slice_count);
+        m->finished = m->gone = false;
+        m->incarnation = 0;
+    }
+}
+
+/* The shard as it is after all that follows a base whose image it is at. */
+static ps_status replay(shard *s, const journal_base *base, uint32_t number, ps_error *error)
+{
+    journal *j = journal_of(s);
+    const uint64_t from = s->consistency.applied;
+    s->epoch = base->epoch;
+    s->replaying = true;
+    ps_status status = j->ops->replay(j, number, take_back, s, error);
+    if (status == PS_OK)
+        shard_apply_ready(s);
+    s->replaying = false;
+    if (status != PS_OK)
+        return status;
+    s->position = j->ops->durable(j);
+    log_info("going on from step %llu: the log brought %llu updates to %s of step %llu",
+             (unsigned long long)s->consistency.applied, (unsigned long long)(s->consistency.applied - from),
+             from ? "the checkpoint" : "the start", (unsigned long long)from);
+    return PS_OK;
+}
+
+static ps_status come_back(shard *s, const journal_base *bases, uint32_t number, bool *loaded,
+                           ps_error *error)
+{
+    forget_members(s);
+    ps_status status = shard_go_to(s, bases[number].step, true, error);
+    *loaded = status == PS_OK;
+    return status == PS_OK ? replay(s, &bases[number], number, error) : status;
+}
+
+/* A synchronous shard that has no version before its current one could not serve a worker that has to compute
+ * the last step once more: one image earlier it has. */
+static bool lacks_previous(const shard *s)
+{
+    return s->job.mode == CONSISTENCY_SYNC && s->consistency.applied > 0 && !store_keeps_previous(s->store);
+}
+
+static ps_status come_back_by_any(shard *s, const journal_base *bases, uint32_t count, ps_error *error)
+{
+    ps_status status = PS_OK;
+    uint32_t usable = count; /* a base from which the shard came, but without a previous version */
+    for (uint32_t i = 0; i < count; i++) {
+        bool loaded;
+        status = come_back(s, bases, i, &loaded, error);
+        if (status == PS_OK && !lacks_previous(s))
+            return PS_OK;
+        if (status == PS_ENOMEM || (status != PS_OK && loaded))
+            return status;
+        if (status == PS_OK && usable == count)
+            usable = i;
+        else if (status != PS_OK)
+            log_warning("the checkpoint of step %llu cannot be used: %s", (unsigned long long)bases[i].step,
+                        error->text);
+    }
+    bool loaded;
+    if (usable < count)
+        return come_back(s, bases, usable, &loaded, error);
+    ps_error why = *error;
+    return ps_fail(error, status, "the log needs a checkpoint that cannot be used: %.400s", why.text);
+}
+
+ps_status shard_journal_resume(shard *s, bool *resumed, ps_error *error)
+{
+    journal *j = journal_of(s);
+    *resumed = false;
+    if (!j)
+        return PS_OK;
+    const journal_owner owner = {.job = s->fingerprint, .server = s->config.index, .servers = s->job.servers};
+    journal_base *bases = calloc(JOURNAL_BASES_MAX, sizeof *bases);
+    if (!bases)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    uint32_t count;
+    ps_status status = j->ops->open(j, &owner, bases, &count, error);
+    if (status == PS_OK && count > 0) {
+        const shard_counters before = s->counters;
+        status = come_back_by_any(s, bases, count, error);
+        const uint64_t examples = s->counters.examples_applied;
+        s->counters = before; /* they are of this process */
+        s->counters.examples_applied = examples;
+        image_timer_start(&s->images, bases[0].step, s->now_ms);
+        *resumed = status == PS_OK;
+    }
+    free(bases);
+    if (*resumed)
+        shard_take_image(s); /* if one was due, or the last one, when the shard ended */
+    return status;
+}
