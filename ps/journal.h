@@ -53,7 +53,8 @@ typedef struct {
     ps_status (*open)(journal *self, const journal_owner *owner, journal_base *bases, uint32_t *count,
                       ps_error *error);
 
-    /* Hands out all records that follow bases[number], oldest first. May be repeated. What a crash left
+    /* Hands out all records that follow bases[number], oldest first, but for those that were carried over for
+     * the bases after it: they have been handed out as what they were. May be repeated. What a crash left
      * unfinished at the end is not handed out. PS_EFORMAT names the place of the damage; PS_EIO, PS_ENOMEM;
      * what `take` returned. */
     ps_status (*replay)(journal *self, uint32_t number, journal_take *take, void *context, ps_error *error);

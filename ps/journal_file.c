@@ -277,9 +277,10 @@ static ps_status file_open(journal *self, const journal_owner *owner, journal_ba
     return status;
 }
 
-/* Hands out the records of one segment; `end`: behind the last of them. */
-static ps_status read_segment(const journal_file *j, uint32_t number, segment_reader *r, const char *path,
-                              journal_take *take, void *context, ps_error *error)
+/* Hands out the records of one segment, of a further one than the first without those carried over; `end`:
+ * behind the last of them. */
+static ps_status read_segment(const journal_file *j, uint32_t number, bool further, segment_reader *r,
+                              const char *path, journal_take *take, void *context, ps_error *error)
 {
     ps_error why = {PS_OK, ""};
     for (;;) {
@@ -290,7 +291,8 @@ static ps_status read_segment(const journal_file *j, uint32_t number, segment_re
             return ps_fail(error, status, "%s: %s", path, why.text);
         if (!message)
             break;
-        status = take(context, &message, carried, &why);
+        if (!further || !carried)
+            status = take(context, &message, carried, &why);
         wire_destroy(&message);
         if (status != PS_OK)
             return ps_fail(error, status, "%s: record %llu: %s", path, (unsigned long long)r->sequence,
@@ -321,7 +323,8 @@ static ps_status file_replay(journal *self, uint32_t number, journal_take *take,
     journal_file *j = (journal_file *)self;
     ps_status status = PS_OK;
     await_idle(j);
-    for (uint32_t i = j->segments.count - 1 - number; i < j->segments.count && status == PS_OK; i++) {
+    const uint32_t first = j->segments.count - 1 - number;
+    for (uint32_t i = first; i < j->segments.count && status == PS_OK; i++) {
         char path[JOURNAL_PATH_BYTES];
         const void *map;
         segment_reader r = {
@@ -335,7 +338,7 @@ static ps_status file_replay(journal *self, uint32_t number, journal_take *take,
         if (status != PS_OK)
             break;
         r.bytes = map;
-        status = read_segment(j, i, &r, path, take, context, error);
+        status = read_segment(j, i, i > first, &r, path, take, context, error);
         file_unmap(map, r.count);
         if (status == PS_OK && r.last)
             status = cut_torn_end(j, path, &r, error);

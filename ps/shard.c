@@ -175,13 +175,12 @@ static ps_status adopt_job(shard *s, const job_config *job, ps_error *error)
         status = create_members(s);
     if (status == PS_OK)
         status = shard_begin(s, error);
-    if (status == PS_EMISMATCH || status == PS_EIO || status == PS_EFORMAT)
-        goto fail;
-    if (status != PS_OK) {
+    if (status == PS_ENOMEM) {
         ps_fail(error, status, "ps/%u has no memory for a shard of %llu MiB", s->config.index,
                 (unsigned long long)(bytes >> 20));
-        goto fail;
     }
+    if (status != PS_OK)
+        goto fail;
     s->has_job = true;
     log_info("job '%s': %s, %s, %u ps, %u workers; this shard holds %u slices, %llu parameters", s->job.name,
              consistency_mode_name(s->job.mode), optimizer_kind_name(s->job.optimizer.kind), s->job.servers,
