@@ -7,7 +7,7 @@
 source "$(dirname "$0")/lib.sh" "$@"
 
 make_data "$scratch/data" 1130
-steps=$(scaled 400)
+steps=$(scaled 600)
 options=(--data-folder "$scratch/data" --optimizer adam --learning-rate 0.001 --steps "$steps" --batch-size 20)
 more=()
 
@@ -85,6 +85,13 @@ expect_exact_count() {
     done
 }
 
+begin "the level needs a folder, and has a name"
+one='{"ps": ["127.0.0.1:1"], "worker": ["w:1"]}'
+run_program folder 2 env "TF_CONFIG=$(task "$one" ps 0)" "$ps" --durability log
+expect_log folder "--durability log needs --checkpoint-dir, where the log is kept"
+run_program name 2 env "TF_CONFIG=$(task "$one" ps 0)" "$ps" --durability raft
+expect_log name "--durability 'raft' is none of: checkpoint, log"
+
 begin "without faults and without a log"
 ps_options=()
 start_all
@@ -134,5 +141,33 @@ for mode in "--mode async" "--mode ssp --staleness 3"; do
     await_all
     expect_exact_count
 done
+
+begin "a ps whose log finds no room says so and ends with 138; with room it goes on, and nothing is lost"
+keep_log 1000000
+ps_options+=(--no-shared-memory) # whose files the limit would be for too
+more=(--mode async)
+printf '#!/bin/bash\nulimit -f 2000\nexec %q "$@"\n' "$ps" >"$case_dir/limited-ps"
+chmod +x "$case_dir/limited-ps"
+unlimited=$ps
+ps=$case_dir/limited-ps
+cluster=$(dense 2 3)
+start_ps 0
+ps=$unlimited
+start_ps 1
+for i in 0 1 2; do start_worker "$i"; done
+await_end ps-0 138
+expect_log ps-0 "no update can be acknowledged any more: cannot write to $case_dir/checkpoints/log/ps-0-of-2/"
+start_ps 0
+await_all
+expect_exact_count
+
+begin "a ps without a log does not pass over one that is there"
+keep_log 1000000
+more=()
+start_all
+await has_logged 0 100000
+kill_hard ps-0
+run_program forgetful 2 env "TF_CONFIG=$(task "$cluster" ps 0)" "$ps" --checkpoint-dir "$case_dir/checkpoints"
+expect_log forgetful "holds updates that may be in no checkpoint: start with --durability log, or remove it"
 
 finish
