@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -150,6 +151,7 @@ static ps_status write_records(journal_file *j, work *first, work **end, ps_erro
 
 /* ---- the writer: segments ---- */
 
+/* A second process that writes the same log is found out by the lock. */
 static ps_status open_last(journal_file *j, ps_error *error)
 {
     char path[JOURNAL_PATH_BYTES];
@@ -157,10 +159,16 @@ static ps_status open_last(journal_file *j, ps_error *error)
     ps_status status = journal_folder_path(&j->segments, last->number, path, error);
     if (status != PS_OK)
         return status;
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd < 0)
+        return fail_segment(j, "open", error);
     if (j->fd >= 0)
         close(j->fd);
-    j->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    return j->fd >= 0 ? PS_OK : fail_segment(j, "open", error);
+    j->fd = fd;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return PS_OK;
+    return errno == EWOULDBLOCK ? ps_fail(error, PS_EIO, "%s is being written by another process", path)
+                                : fail_segment(j, "lock", error);
 }
 
 /* Segments before the last image but one. */

@@ -141,8 +141,20 @@ void shard_keep_image(shard *s, image **taken)
     *taken = NULL;
 }
 
-void shard_journal_look(shard *s)
+static void look_whether_it_keeps_up(shard *s, uint64_t now_ms)
 {
+    const uint64_t durable = s->config.journal ? s->config.journal->ops->durable(s->config.journal) : 0;
+    if (shard_journal_has(s, s->position)) {
+        s->behind_ms = 0;
+    } else if (s->behind_ms == 0 || s->behind_at != durable) {
+        s->behind_ms = now_ms;
+        s->behind_at = durable;
+    }
+}
+
+void shard_journal_look(shard *s, uint64_t now_ms)
+{
+    look_whether_it_keeps_up(s, now_ms);
     if (s->held_image && shard_journal_has(s, s->held_position))
         s->config.archive->ops->keep(s->config.archive, &s->held_image);
 }

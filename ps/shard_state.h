@@ -64,6 +64,9 @@ struct shard {
     bool replaying;         /* what is taken in stands in the journal already */
     image *held_image;      /* goes to the archive once its segment is durable; or NULL */
     uint64_t held_position; /* of that segment */
+    uint64_t
+        behind_ms; /* since when the journal has made nothing durable, though it should; 0: it keeps up */
+    uint64_t behind_at; /* what was durable then */
 };
 
 /* Requests of one member that may wait at a time, and answers to it that may be unsettled. */
@@ -164,8 +167,8 @@ ps_status shard_journal_append(shard *s, const wire_message *message, ps_error *
 /* Gives the image to the archive, with a journal once a segment begins with it. */
 void shard_keep_image(shard *s, image **taken);
 
-/* Has the journal got what an image waited for? */
-void shard_journal_look(shard *s);
+/* Has the journal got what an image waited for? And does it keep up? */
+void shard_journal_look(shard *s, uint64_t now_ms);
 
 /* Is everything durable that was taken in up to this position? */
 bool shard_journal_has(const shard *s, uint64_t position);

@@ -151,14 +151,17 @@ void shard_tick(shard *s, uint64_t now_ms)
     shard_go_on_winding_up(s, false);
     if (s->has_job)
         shard_look_for_the_end(s, now_ms);
-    shard_journal_look(s);
+    shard_journal_look(s, now_ms);
     if (shard_awaits_archive(s))
         shard_answer_all(s);
     if (now_ms - s->said_ms < SHARD_STALL_MS)
         return;
     s->said_ms = now_ms;
     const open_request *r = s->has_job ? oldest_request(s) : NULL;
-    if (r && now_ms - r->since_ms >= SHARD_STALL_MS) {
+    if (s->behind_ms != 0 && now_ms - s->behind_ms >= SHARD_STALL_MS) {
+        log_warning("answers wait for the log, which has not reached the disk for %llu s",
+                    (unsigned long long)(now_ms - s->behind_ms) / 1000);
+    } else if (r && now_ms - r->since_ms >= SHARD_STALL_MS) {
         char text[WIRE_TEXT_MAX + 1];
         shard_describe_wait(s, r->message, text, sizeof text);
         log_warning("%s (%llu s)", text, (unsigned long long)(now_ms - r->since_ms) / 1000);

@@ -452,6 +452,26 @@ static void an_earlier_segment_has_no_torn_end(void **state)
     assert_string_equal(error.text, "./" FIRST ": record 2 at offset 64: its head is damaged");
 }
 
+static void two_processes_do_not_write_the_same_log(void **state)
+{
+    (void)state;
+    write_sample();
+    journal_base bases[JOURNAL_BASES_MAX];
+    taken out = {0};
+    ps_error error;
+    journal *first = create(), *second = create();
+    open_all(first, bases);
+    open_all(second, bases);
+    assert_int_equal(first->ops->replay(first, 0, take, &out, &error), PS_OK);
+    assert_int_equal(second->ops->replay(second, 0, take, &out, &error), PS_EIO);
+    assert_string_equal(error.text, "./" FIRST " is being written by another process");
+    drop(&out);
+    destroy(&first);
+    assert_int_equal(second->ops->replay(second, 0, take, &out, &error), PS_OK);
+    drop(&out);
+    destroy(&second);
+}
+
 static void limit_files(rlim_t bytes)
 {
     struct rlimit limit;
@@ -562,6 +582,7 @@ int main(void)
         FOLDER_TEST(segments_before_the_last_kept_image_but_one_are_dropped),
         FOLDER_TEST(a_segment_that_is_missing_is_named),
         FOLDER_TEST(an_earlier_segment_has_no_torn_end),
+        FOLDER_TEST(two_processes_do_not_write_the_same_log),
         FOLDER_TEST(where_the_disk_is_full_nothing_more_becomes_durable),
         FOLDER_TEST(a_segment_that_cannot_be_made_ends_it_too),
         FOLDER_TEST(the_stored_sample_is_written_and_read),

@@ -7,6 +7,7 @@
 #include "ps/shard_state.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/journal_fake.h"
+#include "tests/unit/log_capture.h"
 #include "tests/unit/shard_bench.h"
 
 /* ---- a shard that logs ---- */
@@ -75,7 +76,7 @@ static void restart(logging *l)
     l->journal = cut;
 }
 
-static uint64_t send(shard_bench *b, wire_message *m)
+static uint64_t request_of(shard_bench *b, wire_message *m)
 {
     uint64_t request = m->request;
     bench_send(b, m);
@@ -102,7 +103,7 @@ static void a_push_is_answered_once_it_is_durable(void **state)
     logging l;
     open_logging(&l, 1, CONSISTENCY_ASYNC);
     hold(&l);
-    uint64_t request = send(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
+    uint64_t request = request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
     bench_expect_nothing(&l.bench);
     let_go(&l);
     bench_expect_weights(&l.bench, request, 1, -2);
@@ -115,8 +116,8 @@ static void a_pull_that_would_show_an_update_waits_for_it(void **state)
     logging l;
     open_logging(&l, 2, CONSISTENCY_ASYNC);
     hold(&l);
-    uint64_t push = send(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 1, 1, 2));
-    uint64_t pull = send(&l.bench, bench_pull(&l.bench, WIRE_WORKER, 1, 0));
+    uint64_t push = request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 1, 1, 2));
+    uint64_t pull = request_of(&l.bench, bench_pull(&l.bench, WIRE_WORKER, 1, 0));
     bench_expect_nothing(&l.bench);
     let_go(&l);
     bench_expect(&l.bench, WIRE_ACK, push);
@@ -130,9 +131,9 @@ static void an_answer_waits_for_what_came_before_it_and_no_longer(void **state)
     logging l;
     open_logging(&l, 2, CONSISTENCY_ASYNC);
     hold(&l);
-    uint64_t first = send(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 1, 1, 2));
+    uint64_t first = request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 1, 1, 2));
     let_go(&l);
-    uint64_t second = send(&l.bench, bench_push(&l.bench, WIRE_PUSH, 1, 1, 1, 2));
+    uint64_t second = request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH, 1, 1, 1, 2));
     bench_expect(&l.bench, WIRE_ACK, first);
     bench_expect_nothing(&l.bench);
     let_go(&l);
@@ -145,12 +146,12 @@ static void a_synchronous_push_that_is_acknowledged_survives_before_its_step_is_
     (void)state;
     logging l;
     open_logging(&l, 2, CONSISTENCY_SYNC);
-    uint64_t request = send(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 1, 1, 2));
+    uint64_t request = request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 1, 1, 2));
     bench_expect(&l.bench, WIRE_ACK, request);
     restart(&l);
     bench_join(&l.bench, WIRE_WORKER, 0);
     bench_join(&l.bench, WIRE_WORKER, 1);
-    request = send(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 1, 1, 1, 4));
+    request = request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 1, 1, 1, 4));
     bench_expect_weights(&l.bench, request, 1, -3);
     close_logging(&l);
 }
@@ -161,11 +162,11 @@ static void an_update_that_was_not_acknowledged_is_pushed_again(void **state)
     logging l;
     open_logging(&l, 1, CONSISTENCY_ASYNC);
     hold(&l);
-    send(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
+    request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
     bench_expect_nothing(&l.bench);
     restart(&l);
     bench_join(&l.bench, WIRE_WORKER, 0);
-    uint64_t request = send(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
+    uint64_t request = request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
     bench_expect_weights(&l.bench, request, 1, -2);
     close_logging(&l);
 }
@@ -175,11 +176,11 @@ static void a_repeat_after_a_restart_is_answered_and_not_applied_again(void **st
     (void)state;
     logging l;
     open_logging(&l, 1, CONSISTENCY_ASYNC);
-    uint64_t request = send(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
+    uint64_t request = request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
     bench_expect_weights(&l.bench, request, 1, -2);
     restart(&l);
     bench_join(&l.bench, WIRE_WORKER, 0);
-    request = send(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
+    request = request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
     bench_expect_weights(&l.bench, request, 1, -2);
     assert_int_equal(shard_count(l.bench.shard)->repeats, 1);
     assert_int_equal(shard_count(l.bench.shard)->steps_applied, 0);
@@ -196,10 +197,10 @@ static void half_a_gradient_is_still_there_after_a_restart(void **state)
     l.bench.job.mode = CONSISTENCY_ASYNC;
     open_shard(&l, 1000);
     bench_join(&l.bench, WIRE_WORKER, 0);
-    send(&l.bench, bench_part(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2, 0, 1));
+    request_of(&l.bench, bench_part(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2, 0, 1));
     restart(&l);
     bench_join(&l.bench, WIRE_WORKER, 0);
-    uint64_t request = send(&l.bench, bench_part(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2, 1, 1));
+    uint64_t request = request_of(&l.bench, bench_part(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2, 1, 1));
     bench_expect_weights(&l.bench, request, 1, -2);
     close_logging(&l);
 }
@@ -212,13 +213,13 @@ static void a_worker_that_restarts_with_its_ps_begins_its_gradient_anew(void **s
     l.bench.job.mode = CONSISTENCY_ASYNC;
     open_shard(&l, 1000);
     bench_join(&l.bench, WIRE_WORKER, 0);
-    send(&l.bench, bench_part(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2, 0, 1));
+    request_of(&l.bench, bench_part(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2, 0, 1));
     restart(&l);
     bench_send(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 2));
     bench_expect(&l.bench, WIRE_WELCOME, 0);
     wire_message *m = bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 3, 5);
     m->incarnation = 2;
-    bench_expect_weights(&l.bench, send(&l.bench, m), 1, -5);
+    bench_expect_weights(&l.bench, request_of(&l.bench, m), 1, -5);
     close_logging(&l);
 }
 
@@ -245,7 +246,7 @@ static void an_image_is_kept_only_when_its_segment_is_durable(void **state)
     open_shard(&l, 1);
     bench_join(&l.bench, WIRE_WORKER, 0);
     hold(&l);
-    send(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
+    request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
     shard_tick(l.bench.shard, l.bench.now_ms);
     assert_non_null(l.bench.shard->held_image);
     assert_true(l.archive->ops->is_idle(l.archive));
@@ -258,6 +259,26 @@ static void an_image_is_kept_only_when_its_segment_is_durable(void **state)
     close_logging(&l);
 }
 
+static void a_log_that_does_not_keep_up_is_spoken_of(void **state)
+{
+    (void)state;
+    logging l;
+    log_capture c;
+    open_logging(&l, 1, CONSISTENCY_ASYNC);
+    log_setup("ps/0", LOG_INFO);
+    log_capture_begin(&c);
+    shard_tick(l.bench.shard, l.bench.now_ms);
+    hold(&l);
+    request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 1, 1, 2));
+    shard_tick(l.bench.shard, l.bench.now_ms + 1);
+    shard_tick(l.bench.shard, l.bench.now_ms + 1 + SHARD_STALL_MS);
+    log_capture_pause(&c);
+    log_setup("test", LOG_OFF);
+    assert_true(log_capture_has(&c, "answers wait for the log, which has not reached the disk for 5 s"));
+    log_capture_end(&c);
+    close_logging(&l);
+}
+
 static void a_shard_does_not_end_before_its_last_answer_may_leave(void **state)
 {
     (void)state;
@@ -265,12 +286,12 @@ static void a_shard_does_not_end_before_its_last_answer_may_leave(void **state)
     open_job(&l, 1, 100);
     open_shard(&l, 1000);
     bench_join(&l.bench, WIRE_WORKER, 0);
-    uint64_t finish = send(&l.bench, bench_request(&l.bench, WIRE_FINISH, WIRE_WORKER, 0, 0, 0));
+    uint64_t finish = request_of(&l.bench, bench_request(&l.bench, WIRE_FINISH, WIRE_WORKER, 0, 0, 0));
     bench_expect(&l.bench, WIRE_ACK, finish);
     hold(&l);
     wire_message *last = bench_request(&l.bench, WIRE_FINISH, WIRE_WORKER, 0, 0, 0);
     last->after_finish = true;
-    finish = send(&l.bench, last);
+    finish = request_of(&l.bench, last);
     assert_false(shard_finished(l.bench.shard));
     bench_expect_nothing(&l.bench);
     let_go(&l);
@@ -563,7 +584,7 @@ static void push_steps(logging *l, uint64_t from, uint64_t to)
 {
     for (uint64_t step = from; step <= to; step++) {
         bench_expect(&l->bench, WIRE_WEIGHTS,
-                     send(&l->bench, bench_push(&l->bench, WIRE_PUSH_PULL, 0, step, 1, 1)));
+                     request_of(&l->bench, bench_push(&l->bench, WIRE_PUSH_PULL, 0, step, 1, 1)));
         shard_tick(l->bench.shard, l->bench.now_ms);
         while (!l->archive->ops->is_idle(l->archive))
             ;
@@ -600,7 +621,7 @@ static void a_damaged_image_loses_nothing_with_the_one_before(void **state)
     restart(&l);
     bench_join(&l.bench, WIRE_WORKER, 0);
     assert_int_equal(shard_version(l.bench.shard), 5);
-    bench_expect_weights(&l.bench, send(&l.bench, bench_pull(&l.bench, WIRE_WORKER, 0, 0)), 5, -5);
+    bench_expect_weights(&l.bench, request_of(&l.bench, bench_pull(&l.bench, WIRE_WORKER, 0, 0)), 5, -5);
     close_logging(&l);
 }
 
@@ -643,8 +664,8 @@ static void a_record_that_does_not_fit_the_shard_is_refused_as_damage(void **sta
     (void)state;
     logging l;
     open_logging(&l, 1, CONSISTENCY_ASYNC);
-    bench_expect(&l.bench, WIRE_ACK, send(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 1, 1, 1)));
-    bench_expect(&l.bench, WIRE_ACK, send(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 2, 1, 1)));
+    bench_expect(&l.bench, WIRE_ACK, request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 1, 1, 1)));
+    bench_expect(&l.bench, WIRE_ACK, request_of(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 2, 1, 1)));
     l.journal->records[l.journal->count - 1].message->step = 1;
     restart(&l);
     bench_refused(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 1), PS_EFORMAT,
@@ -666,6 +687,7 @@ int main(void)
         FOLDER_TEST(a_worker_that_restarts_with_its_ps_begins_its_gradient_anew),
         FOLDER_TEST(who_was_replaced_before_a_restart_is_refused_after_it),
         FOLDER_TEST(an_image_is_kept_only_when_its_segment_is_durable),
+        FOLDER_TEST(a_log_that_does_not_keep_up_is_spoken_of),
         FOLDER_TEST(a_shard_does_not_end_before_its_last_answer_may_leave),
         FOLDER_TEST(it_comes_back_as_it_was_in_every_mode),
         FOLDER_TEST(it_comes_back_as_it_was_with_every_optimizer),
