@@ -5,6 +5,9 @@
  * The shard appends each such message before it acts on it (ps/shard_journal.c); the journal keeps it where
  * it outlives the process, and tells up to which record everything is durable.
  *
+ * Whether there is one is each ps's own choice, not the job's: it changes no bit and no message, and disks
+ * belong to hosts. Where some ps have none, those may be at an earlier step after a fault, as without it.
+ *
  * The rule that makes an acknowledgement a promise: no answer of any kind leaves the shard before everything
  * that the shard had taken in when the answer was made is durable. So nobody, by push or pull, ever hears of
  * an update that a crash could undo.
