@@ -37,9 +37,10 @@ typedef struct {
 
 /* What a segment begins with. */
 typedef struct {
-    uint64_t step;  /* of the image; 0: the initial values */
-    uint64_t epoch; /* of the shard from there on */
-    bool leap;      /* does not follow from the records before it: they are of no use any more */
+    uint64_t step;    /* of the image; 0: the initial values */
+    uint64_t epoch;   /* of the shard from there on */
+    bool leap;        /* does not follow from the records before it: they are of no use any more */
+    uint32_t carried; /* records to come that belong to it: without all of them it is no base to begin from */
 } journal_base;
 
 /* One record is taken back. A `carried` one stood before the base already (journal_ops.append). Anything but

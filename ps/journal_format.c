@@ -36,6 +36,7 @@ void segment_head_fill(segment_head *h, const journal_owner *owner, const journa
         .flags = base->leap ? BASE_LEAPS : 0,
         .step = base->step,
         .epoch = base->epoch,
+        .carried = base->carried,
     };
     memcpy(h->magic, segment_magic, sizeof h->magic);
     h->crc = segment_crc(h);
@@ -59,7 +60,8 @@ ps_status segment_head_judge(const segment_head *h, const journal_owner *owner, 
 
 journal_base segment_head_base(const segment_head *h)
 {
-    return (journal_base){.step = h->step, .epoch = h->epoch, .leap = h->flags & BASE_LEAPS};
+    return (journal_base){
+        .step = h->step, .epoch = h->epoch, .leap = h->flags & BASE_LEAPS, .carried = h->carried};
 }
 
 /* ---- writing ---- */

@@ -33,8 +33,9 @@ typedef struct {
     uint64_t job;
     uint16_t server, servers;
     uint32_t flags;
-    uint64_t step, epoch; /* of the base */
-    uint64_t reserved;
+    uint64_t step, epoch; /* of the base, */
+    uint32_t carried;     /* as is this */
+    uint32_t reserved;
 } segment_head;
 
 typedef struct {

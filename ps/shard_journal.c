@@ -94,6 +94,18 @@ static bool waits(const shard *s, const member_push *push)
     return push->received > 0 && (s->job.mode != CONSISTENCY_SYNC || push->step > s->consistency.applied);
 }
 
+static uint32_t count_carried(const shard *s)
+{
+    uint32_t count = 0;
+    for (uint32_t w = 0; w < s->job.workers; w++) {
+        const member *m = &s->workers[w];
+        count += m->incarnation != 0 ? 1 : 0;
+        count += waits(s, &m->push) ? 1 : 0;
+        count += m->finished ? 1 : 0;
+    }
+    return count;
+}
+
 /* First who is who, which makes replaying forget what one has pushed; last who has finished, from whom
  * nothing more is taken. */
 static void carry_over(shard *s)
@@ -117,7 +129,12 @@ void shard_journal_begin(shard *s, bool leap)
     if (leap)
         image_destroy(&s->held_image); /* of where the shard is no more */
     const archive *a = s->config.archive;
-    const journal_base base = {.step = s->consistency.applied, .epoch = s->epoch, .leap = leap};
+    const journal_base base = {
+        .step = s->consistency.applied,
+        .epoch = s->epoch,
+        .leap = leap,
+        .carried = count_carried(s),
+    };
     if (note_position(s, j->ops->begin(j, &base, a->ops->newest_kept(a)), NULL) == PS_OK)
         carry_over(s);
 }
@@ -189,7 +206,9 @@ static ps_status take_back(void *context, wire_message **message, bool carried, 
     ps_status status = shard_check_is_of_job(&s->job, m, error);
     if (status != PS_OK)
         return status;
-    if (!carried)
+    if (carried)
+        s->taken_over++;
+    else
         shard_apply_ready(s);
     member *of = shard_member_of(s, m);
     if (m->type == WIRE_PUSH)
@@ -218,33 +237,35 @@ static void forget_members(shard *s)
     }
 }
 
-/* The shard as it is after all that follows a base whose image it is at. */
-static ps_status replay(shard *s, const journal_base *base, uint32_t number, ps_error *error)
+static ps_status replay(shard *s, uint32_t number, ps_error *error)
 {
     journal *j = journal_of(s);
-    const uint64_t from = s->consistency.applied;
-    s->epoch = base->epoch;
     s->replaying = true;
+    s->taken_over = 0;
     ps_status status = j->ops->replay(j, number, take_back, s, error);
     if (status == PS_OK)
         shard_apply_ready(s);
     s->replaying = false;
-    if (status != PS_OK)
-        return status;
     s->position = j->ops->durable(j);
-    log_info("going on from step %llu: the log brought %llu updates to %s of step %llu",
-             (unsigned long long)s->consistency.applied, (unsigned long long)(s->consistency.applied - from),
-             from ? "the checkpoint" : "the start", (unsigned long long)from);
-    return PS_OK;
+    return status;
 }
 
-static ps_status come_back(shard *s, const journal_base *bases, uint32_t number, bool *loaded,
+/* The shard as it is after all that follows a base. `unusable`: it cannot begin there, for want of the image,
+ * or because a crash came in between the base and what was carried over into it. (A leap carries over only
+ * who is who.) */
+static ps_status come_back(shard *s, const journal_base *bases, uint32_t number, bool *unusable,
                            ps_error *error)
 {
+    const journal_base *base = &bases[number];
     forget_members(s);
-    ps_status status = shard_go_to(s, bases[number].step, true, error);
-    *loaded = status == PS_OK;
-    return status == PS_OK ? replay(s, &bases[number], number, error) : status;
+    ps_status status = shard_go_to(s, base->step, true, error);
+    *unusable = status != PS_OK;
+    if (status != PS_OK)
+        return status;
+    s->epoch = base->epoch;
+    status = replay(s, number, error);
+    *unusable = status == PS_OK && !base->leap && s->taken_over < base->carried;
+    return *unusable ? ps_fail(error, PS_ENOENT, "its log is incomplete") : status;
 }
 
 /* A synchronous shard that has no version before its current one could not serve a worker that has to compute
@@ -257,25 +278,32 @@ static bool lacks_previous(const shard *s)
 static ps_status come_back_by_any(shard *s, const journal_base *bases, uint32_t count, ps_error *error)
 {
     ps_status status = PS_OK;
-    uint32_t usable = count; /* a base from which the shard came, but without a previous version */
+    uint32_t found = count; /* a base from which the shard came, if need be without a previous version */
+    bool unusable;
     for (uint32_t i = 0; i < count; i++) {
-        bool loaded;
-        status = come_back(s, bases, i, &loaded, error);
-        if (status == PS_OK && !lacks_previous(s))
-            return PS_OK;
-        if (status == PS_ENOMEM || (status != PS_OK && loaded))
+        status = come_back(s, bases, i, &unusable, error);
+        if (status == PS_ENOMEM || (status != PS_OK && !unusable))
             return status;
-        if (status == PS_OK && usable == count)
-            usable = i;
-        else if (status != PS_OK)
+        if (status != PS_OK)
             log_warning("the checkpoint of step %llu cannot be used: %s", (unsigned long long)bases[i].step,
                         error->text);
+        else if (found == count || !lacks_previous(s))
+            found = i;
+        if (status == PS_OK && !lacks_previous(s))
+            break;
     }
-    bool loaded;
-    if (usable < count)
-        return come_back(s, bases, usable, &loaded, error);
-    ps_error why = *error;
-    return ps_fail(error, status, "the log needs a checkpoint that cannot be used: %.400s", why.text);
+    if (found == count) {
+        const ps_error why = *error;
+        return ps_fail(error, status, "the log needs a checkpoint that cannot be used: %.400s", why.text);
+    }
+    if (lacks_previous(s) || status != PS_OK)
+        status = come_back(s, bases, found, &unusable, error);
+    if (status == PS_OK)
+        log_info("going on from step %llu: the log brought %llu updates to step %llu",
+                 (unsigned long long)s->consistency.applied,
+                 (unsigned long long)(s->consistency.applied - bases[found].step),
+                 (unsigned long long)bases[found].step);
+    return status;
 }
 
 ps_status shard_journal_resume(shard *s, bool *resumed, ps_error *error)

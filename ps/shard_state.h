@@ -62,6 +62,7 @@ struct shard {
     /* With a journal. */
     uint64_t position;      /* of the last record appended */
     bool replaying;         /* what is taken in stands in the journal already */
+    uint32_t taken_over;    /* carried records taken in so far */
     image *held_image;      /* goes to the archive once its segment is durable; or NULL */
     uint64_t held_position; /* of that segment */
     uint64_t

@@ -131,7 +131,7 @@ static void write_sample(void)
     journal_base bases[JOURNAL_BASES_MAX];
     journal *j = create();
     assert_int_equal(open_all(j, bases), 0);
-    await(j, j->ops->begin(j, &(journal_base){.step = 7, .epoch = 3, .leap = true}, 0));
+    await(j, j->ops->begin(j, &(journal_base){.step = 7, .epoch = 3, .leap = true, .carried = 1}, 0));
     await(j, append(j, make(WIRE_HELLO, 2, 0, 0, 0), true));
     await(j, append(j, make(WIRE_PUSH, 2, 8, 2, 11), false));
     wire_message *restore = make(WIRE_RESTORE, 0, 8, 0, 0);
