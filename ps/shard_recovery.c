@@ -151,13 +151,17 @@ bool shard_finish_waits(const shard *s)
     return !complete || !shard_has_kept_images(s);
 }
 
-/* Those who have not come since may be gone for good; those who have, have said that they are done. */
+/* Those who have not come since may be gone for good; those who have, have said that they are done. Who has
+ * said its last word knows that all are. */
 static bool is_left_over(const shard *s)
 {
-    for (uint32_t w = 0; w < s->job.workers; w++)
+    bool over = s->at_the_end || s->last_image_taken;
+    for (uint32_t w = 0; w < s->job.workers; w++) {
         if (s->workers[w].joined && !s->workers[w].finished)
             return false;
-    return s->at_the_end || s->last_image_taken;
+        over |= s->workers[w].gone;
+    }
+    return over;
 }
 
 void shard_look_for_the_end(shard *s, uint64_t now_ms)
@@ -168,13 +172,13 @@ void shard_look_for_the_end(shard *s, uint64_t now_ms)
 }
 
 /* As long as another ps may still come back without knowing that a worker has finished, that worker may be
- * sent back, and with it all. */
+ * sent back, and with it all: to join, it needs this shard too, even if that has no slices. */
 bool shard_all_gone(const shard *s)
 {
     bool gone = true;
     for (uint32_t w = 0; w < s->job.workers; w++)
         gone &= s->workers[w].gone;
-    return gone || s->abandoned || !archive_of(s);
+    return gone || s->abandoned || !s->config.archive;
 }
 
 bool shard_is_over(const shard *s)
