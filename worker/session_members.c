@@ -50,10 +50,10 @@ static bool is_chief(const session *s)
 
 /* ---- asking ---- */
 
-/* In a new round, whose answers are known by its number. */
+/* In a new round, whose answers are known by its number: one that no other request has had. */
 static void ask_all(session *s)
 {
-    s->round = s->round % (SESSION_OPERATIONS_MAX - 1) + 1;
+    s->round = s->next_serial++ * SESSION_OPERATIONS_MAX;
     for (uint32_t i = 0; i < s->config.job->servers; i++)
         s->peers[i].welcomed = false;
     s->unwelcomed = s->config.job->servers;

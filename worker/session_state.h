@@ -114,13 +114,12 @@ struct session {
     bool unfit;           /* all had said WELCOME, but do not fit together */
     bool doubtful;        /* ... in the round before this one */
     uint64_t oldest_seen; /* the highest `oldest` of that round */
-    uint32_t
-        round; /* of HELLOs, 1 to SESSION_OPERATIONS_MAX - 1: the request number of what is no operation's */
-    bool has_joined; /* ever */
-    bool has_place;  /* it has joined before: `step` and what is acknowledged mean something */
-    bool has_pushed; /* since it joined */
-    uint64_t pushed; /* the last step pushed, or where it joined */
-    uint64_t step;   /* where it joined */
+    uint64_t round;       /* of HELLOs: the request number of what is no operation's */
+    bool has_joined;      /* ever */
+    bool has_place;       /* it has joined before: `step` and what is acknowledged mean something */
+    bool has_pushed;      /* since it joined */
+    uint64_t pushed;      /* the last step pushed, or where it joined */
+    uint64_t step;        /* where it joined */
     struct {
         uint64_t request; /* 0: nothing is being restored */
         uint64_t epoch, step;

@@ -1,0 +1,44 @@
+/* A session whose ps restart: how it finds out, joins again and goes back. */
+#include "worker/session.h"
+
+#include "common/log.h"
+#include "tests/unit/session_bench.h"
+
+/* Else an answer to a HELLO of long ago could pass for one to the last. */
+static void each_round_of_hellos_has_a_number_of_its_own(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b, ELEMENTS, SERVERS);
+    uint64_t last = 0;
+    for (int round = 0; round < 3 * SESSION_OPERATIONS_MAX; round++) {
+        uint64_t hellos[SERVERS];
+        for (uint32_t server = 0; server < SERVERS; server++)
+            hellos[server] = take_request(&b, server, 0, WIRE_HELLO);
+        assert_true(hellos[0] > last);
+        assert_true(hellos[1] == hellos[0]);
+        last = hellos[0];
+        for (uint32_t server = 0; server < SERVERS; server++)
+            give_plain(&b, server, WIRE_WELCOME, last);
+        uint64_t step;
+        assert_true(session_joined(b.session, &step));
+        give_text(&b, 0, WIRE_ERROR, 0, PS_EREJOIN, "join again");
+        assert_false(session_joined(b.session, &step));
+    }
+    close_bench(&b);
+}
+
+static int silence(void **state)
+{
+    (void)state;
+    log_setup("test", LOG_OFF);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_round_of_hellos_has_a_number_of_its_own),
+    };
+    return cmocka_run_group_tests(tests, silence, NULL);
+}
