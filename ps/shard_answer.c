@@ -144,13 +144,17 @@ wire_message *shard_next(shard *s, wire_route *to)
 
 /* ---- when may a request be answered? ---- */
 
-/* The workers whose end a request for the final weights waits for: all but the one that asks. */
+/* The workers whose end a request for the final weights waits for: all but the one that asks. Where the shard
+ * has come back after the end, who has not come since had finished, and may be gone. */
 void shard_others_at_work(const shard *s, const wire_message *request, worker_set *others)
 {
     others->count = 0;
-    for (uint32_t w = 0; w < s->job.workers; w++)
-        if (!s->workers[w].finished && !(request->role == WIRE_WORKER && request->index == w))
+    for (uint32_t w = 0; w < s->job.workers; w++) {
+        const bool asks = request->role == WIRE_WORKER && request->index == w;
+        const bool was_done = s->at_the_end && !s->workers[w].joined;
+        if (!s->workers[w].finished && !asks && !was_done)
             others->workers[others->count++] = (uint16_t)w;
+    }
 }
 
 static bool others_finished(const shard *s, const wire_message *request)

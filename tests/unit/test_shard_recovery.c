@@ -4,38 +4,60 @@
 #include "common/log.h"
 #include "tests/unit/shard_bench.h"
 
-/* An archive that holds nothing and takes everything. */
+/* An archive that takes everything and holds one image at most, of weights of 3. */
 typedef struct {
     archive base;
     uint32_t kept;
-} sink;
+    uint64_t step; /* of the image; 0: there is none */
+    bool final;
+} cellar;
 
-static void sink_keep(archive *self, image **taken)
+static void cellar_keep(archive *self, image **taken)
 {
-    ((sink *)self)->kept++;
+    ((cellar *)self)->kept++;
     image_destroy(taken);
 }
 
-static bool sink_is_idle(const archive *self)
+static bool cellar_is_idle(const archive *self)
 {
     (void)self;
     return true;
 }
 
-static ps_status sink_newest(archive *self, const job_config *job, uint64_t below, uint64_t *step,
-                             ps_error *error)
+static ps_status cellar_newest(archive *self, const job_config *job, uint64_t below, uint64_t *step,
+                               ps_error *error)
 {
-    (void)self, (void)job, (void)below, (void)error;
-    *step = 0;
+    const cellar *c = (const cellar *)self;
+    (void)job, (void)error;
+    *step = c->step < below ? c->step : 0;
     return PS_OK;
 }
 
-static const archive_ops sink_ops = {.keep = sink_keep, .is_idle = sink_is_idle, .newest = sink_newest};
+static ps_status cellar_load(archive *self, uint64_t step, const job_config *job, const partition *p,
+                             uint32_t server, store *into, checkpoint_state *state, ps_error *error)
+{
+    const cellar *c = (const cellar *)self;
+    (void)job, (void)error;
+    for (uint32_t i = 0; i < partition_server_count(p, server); i++) {
+        float *weights = store_array(into, i, 0);
+        for (uint32_t k = 0; k < p->slices[p->server_slices[p->server_first[server] + i]].count; k++)
+            weights[k] = 3;
+    }
+    *state = (checkpoint_state){.step = step, .updates = step, .final = c->final};
+    return PS_OK;
+}
+
+static const archive_ops cellar_ops = {
+    .keep = cellar_keep,
+    .is_idle = cellar_is_idle,
+    .newest = cellar_newest,
+    .load = cellar_load,
+};
 
 /* ps/`index` of two, of which ps/0 holds the one slice there is. Of two workers none has joined. */
-static void open_with_archive(shard_bench *b, sink *into, uint32_t index)
+static void open_with_archive(shard_bench *b, cellar *into, uint32_t index)
 {
-    *into = (sink){.base.ops = &sink_ops};
+    *into = (cellar){.base.ops = &cellar_ops};
     bench_open(b, 2, 2, 100);
     b->config.index = index;
     b->config.archive = &into->base;
@@ -60,8 +82,8 @@ static void shard_without_slices_waits_for_the_last_word_of_all(void **state)
 {
     (void)state;
     shard_bench b;
-    sink s;
-    open_with_archive(&b, &s, 1);
+    cellar c;
+    open_with_archive(&b, &c, 1);
     bench_join(&b, WIRE_WORKER, 0);
     bench_join(&b, WIRE_WORKER, 1);
     for (uint32_t w = 0; w < 2; w++) {
@@ -75,7 +97,7 @@ static void shard_without_slices_waits_for_the_last_word_of_all(void **state)
     say_finished(&b, 1, true);
     expect_acknowledged(&b);
     assert_true(shard_finished(b.shard));
-    assert_int_equal(s.kept, 0);
+    assert_int_equal(c.kept, 0);
     bench_close(&b);
 }
 
@@ -84,8 +106,8 @@ static void shard_without_slices_ends_when_one_has_said_its_last_word_and_nobody
 {
     (void)state;
     shard_bench b;
-    sink s;
-    open_with_archive(&b, &s, 1);
+    cellar c;
+    open_with_archive(&b, &c, 1);
     bench_join(&b, WIRE_WORKER, 1);
     say_finished(&b, 1, false);
     expect_acknowledged(&b);
@@ -102,6 +124,33 @@ static void shard_without_slices_ends_when_one_has_said_its_last_word_and_nobody
     bench_close(&b);
 }
 
+/* A worker that has gone before does not come back to say again that it has finished. */
+static void final_weights_after_the_end_wait_only_for_workers_that_have_come_back(void **state)
+{
+    (void)state;
+    shard_bench b;
+    cellar c;
+    open_with_archive(&b, &c, 0);
+    c.step = 7;
+    c.final = true;
+    bench_join(&b, WIRE_WORKER, 0);
+    wire_message *m = bench_pull(&b, WIRE_WORKER, 0, 0);
+    m->after_finish = true;
+    bench_send(&b, m);
+    bench_expect_weights(&b, b.request, 7, 3);
+
+    bench_join(&b, WIRE_WORKER, 1);
+    m = bench_pull(&b, WIRE_WORKER, 0, 0);
+    m->after_finish = true;
+    const uint64_t pull = m->request;
+    bench_send(&b, m);
+    bench_expect_nothing(&b);
+    say_finished(&b, 1, false);
+    bench_expect_weights(&b, pull, 7, 3);
+    expect_acknowledged(&b);
+    bench_close(&b);
+}
+
 static int silence(void **state)
 {
     (void)state;
@@ -114,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shard_without_slices_waits_for_the_last_word_of_all),
         cmocka_unit_test(shard_without_slices_ends_when_one_has_said_its_last_word_and_nobody_else_comes),
+        cmocka_unit_test(final_weights_after_the_end_wait_only_for_workers_that_have_come_back),
     };
     return cmocka_run_group_tests(tests, silence, NULL);
 }
