@@ -165,19 +165,26 @@ static void say_what_is_missing(const session *s, uint64_t now_ms)
     }
 }
 
+/* What is waited for may be for a ps that this session has all answers of, but that has restarted since: only
+ * who speaks to it is told. */
 static void ask_about_what_is_late(session *s, uint64_t now_ms)
 {
+    bool late = false;
     s->query_at_ms = UINT64_MAX;
     part *p;
     TAILQ_FOREACH(p, &s->open, open)
     {
         if (p->state != PART_SENT)
             continue;
-        if (now_ms >= p->query_at_ms)
+        if (now_ms >= p->query_at_ms) {
             session_make_due(s, p, PART_TO_QUERY);
-        else if (p->query_at_ms < s->query_at_ms)
+            late = true;
+        } else if (p->query_at_ms < s->query_at_ms) {
             s->query_at_ms = p->query_at_ms;
+        }
     }
+    for (uint32_t i = 0; late && i < s->config.job->servers; i++)
+        s->peers[i].to_be_reminded = s->peers[i].open_parts == 0;
 }
 
 static bool owes_answer(const session *s, const peer *p)

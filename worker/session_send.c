@@ -198,15 +198,18 @@ static wire_message *send_part(session *s, part *p, uint64_t now_ms)
 }
 
 /* A shard stops answering when too much of what it has sent may still be on its way. So it is told that it
- * has been taken, if no request does that anyway. */
+ * has been taken, if no request does that anyway. One that has restarted says so to whoever speaks to it. */
 static wire_message *settle(const session *s, uint32_t server)
 {
     peer *to = &s->peers[server];
-    if (to->open_parts == 0 || to->taken_bytes < SESSION_SETTLE_BYTES)
+    const bool holds_up = to->open_parts > 0 && to->taken_bytes >= SESSION_SETTLE_BYTES;
+    if (!holds_up && !to->to_be_reminded)
         return NULL;
     wire_message *m = session_stamp(s, server, wire_create(WIRE_SETTLE, 0), s->round);
-    if (m)
+    if (m) {
         to->taken_bytes = 0;
+        to->to_be_reminded = false;
+    }
     return m;
 }
 

@@ -92,6 +92,7 @@ typedef struct {
     uint64_t heard_ms;           /* at which tick it was known that something had come */
     bool reads_ours, read_by_us; /* it can map our memory, we its */
     uint32_t open_parts;
+    bool to_be_reminded;               /* of this member, though it waits for nothing from it */
     uint64_t taken;                    /* highest number of the WEIGHTS that came from it */
     uint64_t taken_bytes;              /* of weights, since a message last told it what has been taken */
     part_list due;                     /* by request number */
