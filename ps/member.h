@@ -38,6 +38,7 @@ typedef struct {
 
 typedef struct {
     bool joined, finished;
+    bool back;         /* a new process has come since, and has not said so itself */
     bool gone;         /* it has the word of all ps that they know, and will not come again */
     bool lost;         /* not heard of for the lease's time */
     uint64_t heard_ms; /* when it last gave a sign of life; 0: not since it joined */

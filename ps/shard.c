@@ -240,6 +240,7 @@ static ps_status replace_incarnation(shard *s, member *m, const wire_message *he
     member_drop_requests(m);
     if (works && !known)
         shard_take_incarnation(s, m, hello);
+    m->back = m->finished;
     m->joined = true;
     shard_note_progress(s);
     m->incarnation = hello->incarnation;
@@ -457,6 +458,7 @@ static ps_status handle_finish(shard *s, member *m, wire_message **message, cons
     if (news && shard_journal_append(s, finish, error) != PS_OK)
         return PS_ENOMEM;
     shard_take_finish(s, m, finish);
+    m->back = false;
     if (first)
         shard_note_progress(s);
     if (first && works) {
@@ -591,9 +593,12 @@ bool shard_finished(const shard *s)
 {
     if (!s->has_job || !shard_is_over(s))
         return false;
-    for (uint32_t i = 0; i < s->job.evaluators; i++)
-        if (!s->evaluators[i].finished && (s->evaluators[i].joined || !s->abandoned))
+    for (uint32_t i = 0; i < s->job.evaluators; i++) {
+        const member *m = &s->evaluators[i];
+        const bool done = s->config.archive ? m->gone : m->finished; /* once all ps know, or at once */
+        if (!done && (m->joined || !s->abandoned))
             return false;
+    }
     return !shard_finish_waits(s) && shard_all_gone(s) && (!s->config.journal || !s->outbox);
 }
 

@@ -40,6 +40,9 @@ enum {
     SHARD_TICK_MAX_MS = 1000,       /* between two ticks; whoever ticks later has been asleep */
     SHARD_WIND_UP_MS = 2000,        /* for the gradients of the step under way */
     SHARD_HEARTBEATS_PER_LEASE = 4, /* so that the loss of some does no harm */
+    /* And so long for one that has said that it is done, but not that it knows all ps to know. It waits half
+     * as long itself (worker/setup.c). */
+    SHARD_FORSAKEN_MS = 60000,
 };
 
 typedef struct {

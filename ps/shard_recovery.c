@@ -151,24 +151,28 @@ bool shard_finish_waits(const shard *s)
     return !complete || !shard_has_kept_images(s);
 }
 
-/* Those who have not come since may be gone for good; those who have, have said that they are done. Who has
- * said its last word knows that all are. */
-static bool is_left_over(const shard *s)
+/* Of a job whose end is near: how long is this shard's silence to last before it may end? Those who have not
+ * come since it came back may be gone for good. Who has come is waited for until its last word, for which it
+ * may have to be started again; but if it has said that it is done, not for ever. */
+static uint64_t patience_ms(const shard *s)
 {
-    bool over = s->at_the_end || s->last_image_taken;
+    bool over = s->at_the_end, awaited = false, at_work = false;
     for (uint32_t w = 0; w < s->job.workers; w++) {
-        if (s->workers[w].joined && !s->workers[w].finished)
-            return false;
-        over |= s->workers[w].gone;
+        const member *m = &s->workers[w];
+        over |= m->gone; /* all ps know that it is */
+        awaited |= m->joined && !m->gone;
+        at_work |= m->joined && (!m->finished || m->back);
     }
-    return over;
+    if (at_work || !(over || s->last_image_taken))
+        return UINT64_MAX;
+    return over && !awaited ? SHARD_ABANDONED_MS : SHARD_FORSAKEN_MS;
 }
 
 void shard_look_for_the_end(shard *s, uint64_t now_ms)
 {
     if (s->heard_ms == 0)
         s->heard_ms = now_ms;
-    s->abandoned = is_left_over(s) && now_ms - s->heard_ms >= SHARD_ABANDONED_MS;
+    s->abandoned = now_ms - s->heard_ms >= patience_ms(s);
 }
 
 /* As long as another ps may still come back without knowing that a worker has finished, that worker may be
@@ -264,13 +268,13 @@ static void forget_requests(shard *s)
     for (uint32_t w = 0; w < s->job.workers; w++) {
         member_drop_requests(&s->workers[w]);
         member_drop_push(&s->workers[w], s->slice_count);
-        s->workers[w].finished = s->workers[w].gone = false;
+        s->workers[w].finished = s->workers[w].gone = s->workers[w].back = false;
         s->workers[w].late_step = 0;
         consistency_forget(&s->consistency, w);
     }
     for (uint32_t i = 0; i < s->job.evaluators; i++) {
         member_drop_requests(&s->evaluators[i]);
-        s->evaluators[i].finished = false;
+        s->evaluators[i].finished = s->evaluators[i].gone = false;
     }
 }
 

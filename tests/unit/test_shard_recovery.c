@@ -77,6 +77,24 @@ static void expect_acknowledged(shard_bench *b)
     bench_expect_nothing(b);
 }
 
+static void wait(shard_bench *b, uint64_t ms)
+{
+    b->now_ms += ms;
+    shard_tick(b->shard, b->now_ms);
+}
+
+/* The first waits for the second, and then for the last image. */
+static void finish_both(shard_bench *b)
+{
+    say_finished(b, 0, false);
+    bench_expect_nothing(b);
+    say_finished(b, 1, false);
+    expect_acknowledged(b);
+    wait(b, 0);
+    bench_expect(b, WIRE_ACK, b->request - 1);
+    bench_expect_nothing(b);
+}
+
 /* Another ps may come back without its last image, and then all are needed again. */
 static void shard_without_slices_waits_for_the_last_word_of_all(void **state)
 {
@@ -111,15 +129,13 @@ static void shard_without_slices_ends_when_one_has_said_its_last_word_and_nobody
     bench_join(&b, WIRE_WORKER, 1);
     say_finished(&b, 1, false);
     expect_acknowledged(&b);
-    b.now_ms += SHARD_ABANDONED_MS;
-    shard_tick(b.shard, b.now_ms);
+    wait(&b, SHARD_ABANDONED_MS);
     assert_false(shard_finished(b.shard)); /* the other may still be on its way */
     say_finished(&b, 1, true);
     expect_acknowledged(&b);
     shard_tick(b.shard, b.now_ms);
     assert_false(shard_finished(b.shard));
-    b.now_ms += SHARD_ABANDONED_MS;
-    shard_tick(b.shard, b.now_ms);
+    wait(&b, SHARD_ABANDONED_MS);
     assert_true(shard_finished(b.shard));
     bench_close(&b);
 }
@@ -151,6 +167,92 @@ static void final_weights_after_the_end_wait_only_for_workers_that_have_come_bac
     bench_close(&b);
 }
 
+/* It may have to wait for another ps that is down, and then needs this one too. */
+static void worker_that_comes_back_after_the_end_is_waited_for_however_silent(void **state)
+{
+    (void)state;
+    shard_bench b;
+    cellar c;
+    open_with_archive(&b, &c, 0);
+    bench_join(&b, WIRE_WORKER, 0);
+    bench_join(&b, WIRE_WORKER, 1);
+    finish_both(&b);
+    bench_send(&b, bench_hello(&b, WIRE_WORKER, 0, 2));
+    bench_expect(&b, WIRE_WELCOME, 0);
+    wait(&b, SHARD_FORSAKEN_MS);
+    assert_false(shard_finished(b.shard));
+    bench_close(&b);
+}
+
+/* One that is killed after its first word comes back to say the last. */
+static void last_word_of_one_worker_does_not_make_the_shard_leave_another(void **state)
+{
+    (void)state;
+    shard_bench b;
+    cellar c;
+    open_with_archive(&b, &c, 0);
+    bench_join(&b, WIRE_WORKER, 0);
+    bench_join(&b, WIRE_WORKER, 1);
+    finish_both(&b);
+    say_finished(&b, 1, true);
+    expect_acknowledged(&b);
+    wait(&b, SHARD_FORSAKEN_MS - 1);
+    assert_false(shard_finished(b.shard));
+    say_finished(&b, 0, true);
+    expect_acknowledged(&b);
+    assert_true(shard_finished(b.shard));
+    bench_close(&b);
+}
+
+/* Those that are gone for good have given up before. */
+static void shard_whose_workers_all_fall_silent_after_their_first_word_ends_at_last(void **state)
+{
+    (void)state;
+    shard_bench b;
+    cellar c;
+    open_with_archive(&b, &c, 0);
+    for (uint32_t w = 0; w < 2; w++)
+        bench_join(&b, WIRE_WORKER, w);
+    finish_both(&b);
+    wait(&b, SHARD_FORSAKEN_MS - 1);
+    assert_false(shard_finished(b.shard));
+    wait(&b, 1);
+    assert_true(shard_finished(b.shard));
+    bench_close(&b);
+}
+
+static void say_evaluated(shard_bench *b, bool last_word)
+{
+    wire_message *m = bench_request(b, WIRE_FINISH, WIRE_EVALUATOR, 0, 0, 0);
+    m->after_finish = last_word;
+    bench_send(b, m);
+}
+
+/* Else one that is killed in between would find some ps gone, and never be able to tell the others. */
+static void evaluators_last_word_is_waited_for_too(void **state)
+{
+    (void)state;
+    shard_bench b;
+    cellar c;
+    open_with_archive(&b, &c, 0);
+    b.job.evaluators = 1;
+    bench_join(&b, WIRE_WORKER, 0);
+    bench_join(&b, WIRE_WORKER, 1);
+    bench_join(&b, WIRE_EVALUATOR, 0);
+    finish_both(&b);
+    for (uint32_t w = 0; w < 2; w++) {
+        say_finished(&b, w, true);
+        expect_acknowledged(&b);
+    }
+    say_evaluated(&b, false);
+    expect_acknowledged(&b);
+    assert_false(shard_finished(b.shard));
+    say_evaluated(&b, true);
+    expect_acknowledged(&b);
+    assert_true(shard_finished(b.shard));
+    bench_close(&b);
+}
+
 static int silence(void **state)
 {
     (void)state;
@@ -164,6 +266,10 @@ int main(void)
         cmocka_unit_test(shard_without_slices_waits_for_the_last_word_of_all),
         cmocka_unit_test(shard_without_slices_ends_when_one_has_said_its_last_word_and_nobody_else_comes),
         cmocka_unit_test(final_weights_after_the_end_wait_only_for_workers_that_have_come_back),
+        cmocka_unit_test(worker_that_comes_back_after_the_end_is_waited_for_however_silent),
+        cmocka_unit_test(last_word_of_one_worker_does_not_make_the_shard_leave_another),
+        cmocka_unit_test(shard_whose_workers_all_fall_silent_after_their_first_word_ends_at_last),
+        cmocka_unit_test(evaluators_last_word_is_waited_for_too),
     };
     return cmocka_run_group_tests(tests, silence, NULL);
 }
