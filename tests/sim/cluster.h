@@ -9,33 +9,58 @@
  *   refusal        no request of a process that is current is refused                           (trainee.h)
  *   sync           without backups, every worker sees at every step the weights of a run without a network,
  *                  bit for bit                                                                  (replica.h)
+ *   ledger         whatever has crashed: what a shard holds, sends and keeps are the steps that it says, once
+ *                  each; it comes back at the newest image that all have; nothing that it was sent is held
+ *                  without limit                                                                (ledger.h)
+ *   the last word  no worker is told that its end is known before the last image is safe
+ *   bounds         messages and bytes under way, and messages that one event gives rise to, are limited
+ *   memory         nothing is written to while a message lends it (network.h); all that a session lent is
+ *                  given back, else it never finishes a push; leaks are for AddressSanitizer to see
+ *
+ * and, once everybody has finished:
+ *
  *   sum            where updates add up: the final weights are the initial ones less rate times all gradients
- *   bounds         messages under way, and messages that one event gives rise to, are limited
- *   liveness       once the weather has calmed down, all members finish within CLUSTER_PATIENCE_MS
- *   *   memory         nothing is written to while a message lends it (network.h); all that a session lent is
- * given back, else it never finishes a push; leaks are for AddressSanitizer to see
- */
+ *   end            every shard that still has its job has all steps, and the weights after them
+ *
+ * In liveness mode the faults stop at some time, and then
+ *
+ *   liveness       all members finish within CLUSTER_PATIENCE_MS
+ *
+ * In safety mode they never do; the cluster is watched for CLUSTER_SAFETY_MS at most.
+ *
+ * What the protocol does not promise, and so is not tried:
+ *
+ *   - A ps that keeps no images is not killed once a member has begun to finish, nor are its images of the
+ *     last step lost: who could replay what is lost with it may be gone.
+ *   - In a job with backup workers nobody is killed unless images are kept: its ps may be any number of steps
+ *     apart, so that all have to go back, and a worker that had finished may be gone.
+ *   - A member that is done does not come back. One that dies amid its last word may find that the ps that it
+ *     has told are gone, and no other can tell it more. */
 #ifndef PENSTOCK_TESTS_SIM_CLUSTER_H
 #define PENSTOCK_TESTS_SIM_CLUSTER_H
 
 #include "tests/sim/network.h"
 #include "tests/sim/plant.h"
+#include "tests/sim/scenario.h"
 
 enum {
     CLUSTER_TICK_MS = 5,
     CLUSTER_BURST_MAX = 1024, /* messages that one event may give rise to */
     CLUSTER_PATIENCE_MS = 60000,
+    CLUSTER_SAFETY_MS = 4000,
 };
 
 typedef struct {
     network_counters network;
     uint64_t virtual_ms;
-    uint64_t restarts;
+    uint64_t crashes, pauses, jumps;
+    uint64_t images_kept, images_failed, images_lost;
+    bool ended; /* everybody was done */
 } cluster_summary;
 
 /* PS_OK if the scenario of `seed` passed; else which invariant broke, and how, in `error`. `summary` is set
  * either way. */
-ps_status cluster_run(uint64_t seed, plant_kind planted, const trace *t, cluster_summary *summary,
-                      ps_error *error);
+ps_status cluster_run(uint64_t seed, scenario_mode mode, plant_kind planted, const trace *t,
+                      cluster_summary *summary, ps_error *error);
 
 #endif

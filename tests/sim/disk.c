@@ -7,15 +7,21 @@
 #include "ps/optimizer.h"
 #include "tests/sim/dice.h"
 
-enum { CUTS_MAX = 64, KEPT = 3 };
+enum {
+    IMAGES_MAX = 128, /* of one shard */
+    KEPT = 3,         /* whole cuts; older images are removed */
+};
 
 /* A shard at one step; copies, as on a disk. */
 typedef struct {
     uint64_t step; /* 0: free */
-    uint64_t durable_ms;
+    uint64_t
+        order; /* in which they were written: of two of one step the later one counts, once it is durable */
+    uint64_t renaming_ms, durable_ms; /* all of it is there, and then the manifest too */
     bool damaged;
     checkpoint_state state;
-    float *values; /* arrays of all slices, one after the other */
+    uint64_t elements;
+    float *values; /* (elements) arrays of all slices, one after the other */
 } kept_image;
 
 typedef struct {
@@ -24,13 +30,14 @@ typedef struct {
     uint32_t server;
     uint64_t damaged_below; /* 0: no damage has been seen */
     dice dice;
-    kept_image images[CUTS_MAX];
+    kept_image images[IMAGES_MAX];
 } sim_archive;
 
 struct disk {
-    const scenario *scenario;
-    const uint64_t *now_ms;
-    partition partition;
+    disk_config config;
+    uint64_t now_ms, written;
+    ps_error failure;
+    disk_counters counters;
     sim_archive archives[SCENARIO_SERVERS_MAX];
 };
 
@@ -41,48 +48,102 @@ static void forget(kept_image *i)
     memset(i, 0, sizeof *i);
 }
 
-static kept_image *find(sim_archive *a, uint64_t step)
+static bool is_durable(const disk *d, const kept_image *i)
 {
-    for (int i = 0; i < CUTS_MAX; i++)
-        if (a->images[i].step == step && step > 0)
-            return &a->images[i];
-    return NULL;
+    return i->step > 0 && i->durable_ms <= d->now_ms;
 }
 
-static bool is_durable(const sim_archive *a, const kept_image *i)
+/* The image of that step that can be read, or NULL. */
+static const kept_image *find(const sim_archive *a, uint64_t step)
 {
-    return i && i->step > 0 && i->durable_ms <= *a->disk->now_ms;
+    const kept_image *found = NULL;
+    for (int i = 0; i < IMAGES_MAX; i++) {
+        const kept_image *there = &a->images[i];
+        if (there->step == step && is_durable(a->disk, there) && (!found || there->order > found->order))
+            found = there;
+    }
+    return found;
 }
 
-static bool is_whole(disk *d, uint64_t step)
+static bool is_whole(const disk *d, uint64_t step)
 {
-    for (uint32_t i = 0; i < d->scenario->job.servers; i++)
-        if (partition_server_count(&d->partition, i) > 0 &&
-            !is_durable(&d->archives[i], find(&d->archives[i], step)))
+    for (uint32_t i = 0; i < d->config.scenario->job.servers; i++)
+        if (partition_server_count(d->config.partition, i) > 0 && !find(&d->archives[i], step))
             return false;
     return true;
 }
 
-static uint64_t newest_whole(disk *d, uint64_t below)
+static uint64_t newest_of(const sim_archive *a, uint64_t below, bool whole)
 {
     uint64_t newest = 0;
-    for (int s = 0; s < SCENARIO_SERVERS_MAX; s++)
-        for (int i = 0; i < CUTS_MAX; i++) {
-            uint64_t step = d->archives[s].images[i].step;
-            if (step > newest && step < below && is_whole(d, step))
-                newest = step;
-        }
+    for (int i = 0; i < IMAGES_MAX; i++) {
+        const kept_image *there = &a->images[i];
+        if (there->step > newest && there->step < below && is_durable(a->disk, there) &&
+            (!whole || is_whole(a->disk, there->step)))
+            newest = there->step;
+    }
     return newest;
+}
+
+/* ---- keeping ---- */
+
+static bool is_replaced(const sim_archive *a, const kept_image *i)
+{
+    return is_durable(a->disk, i) && find(a, i->step) != i;
 }
 
 static void prune(sim_archive *a)
 {
     uint64_t oldest = UINT64_MAX;
     for (int i = 0; i < KEPT && oldest > 0; i++)
-        oldest = newest_whole(a->disk, oldest);
-    for (int i = 0; i < CUTS_MAX; i++)
-        if (a->images[i].step < oldest)
+        oldest = newest_of(a, oldest, true);
+    for (int i = 0; i < IMAGES_MAX; i++)
+        if (a->images[i].step > 0 && (a->images[i].step < oldest || is_replaced(a, &a->images[i])))
             forget(&a->images[i]);
+}
+
+/* The last one is kept in any case: who could replay what it holds may be gone. */
+static bool fails(sim_archive *a, const image *i)
+{
+    const disk_weather *w = &a->disk->config.scenario->disk;
+    bool full = a->disk->now_ms >= w->full_from_ms && a->disk->now_ms < w->full_until_ms;
+    bool error = dice_chance(&a->dice, w->error_per_mille);
+    return (full || error) && !i->state.final;
+}
+
+static void copy_values(const sim_archive *a, const image *from, kept_image *to)
+{
+    char *next = (char *)to->values;
+    for (uint32_t k = 0; k < from->slices * (1 + from->slots); k++) {
+        memcpy(next, buffer_bytes(from->arrays[k]), buffer_size(from->arrays[k]));
+        next += buffer_size(from->arrays[k]);
+    }
+    const uint64_t before = newest_of(a, to->step, false);
+    if (before > 0 && plant_is(a->disk->config.plant, PLANT_MIXED_IMAGE)) /* half of another step */
+        memcpy(to->values, find(a, before)->values, to->elements / 2 * sizeof *to->values);
+}
+
+static void write_image(sim_archive *a, image *i, kept_image *kept)
+{
+    disk *d = a->disk;
+    const disk_weather *w = &d->config.scenario->disk;
+    kept->step = i->state.step;
+    kept->order = ++d->written;
+    kept->state = i->state;
+    i->state = (checkpoint_state){0};
+    uint64_t takes_ms = dice_between(&a->dice, 0, w->durable_max_ms);
+    kept->durable_ms = d->now_ms + takes_ms;
+    kept->renaming_ms = kept->durable_ms - takes_ms / 3;
+    kept->damaged = dice_chance(&a->dice, w->damage_per_mille) && !kept->state.final;
+    if (a->damaged_below >= kept->step)
+        a->damaged_below = 0;
+    copy_values(a, i, kept);
+    d->counters.kept++;
+    trace_line(d->config.trace, d->now_ms, "ps %u writes its image of step %llu%s, durable at %llu ms%s",
+               a->server, (unsigned long long)kept->step, kept->state.final ? ", the last" : "",
+               (unsigned long long)kept->durable_ms, kept->damaged ? ", damaged" : "");
+    if (d->failure.status == PS_OK)
+        ledger_check_image(d->config.ledger, a->server, &kept->state, kept->values, &d->failure);
 }
 
 static void sim_keep(archive *self, image **taken)
@@ -90,40 +151,40 @@ static void sim_keep(archive *self, image **taken)
     sim_archive *a = (sim_archive *)self;
     image *i = *taken;
     prune(a);
-    kept_image *kept = find(a, i->state.step);
-    if (kept)
-        forget(kept);
-    for (int k = 0; !kept && k < CUTS_MAX; k++)
+    kept_image *kept = NULL;
+    for (int k = 0; !kept && k < IMAGES_MAX; k++)
         if (a->images[k].step == 0)
             kept = &a->images[k];
-    size_t bytes = 0, done = 0;
+    size_t bytes = 0;
     for (uint32_t k = 0; k < i->slices * (1 + i->slots); k++)
         bytes += buffer_size(i->arrays[k]);
-    if (kept && (kept->values = malloc(bytes + 1))) {
-        kept->step = i->state.step;
-        kept->state = i->state;
-        i->state = (checkpoint_state){0};
-        kept->durable_ms = *a->disk->now_ms + dice_between(&a->dice, 0, a->disk->scenario->disk_max_ms);
-        /* Who could replay what the last one holds may be gone. */
-        kept->damaged = !kept->state.final && dice_chance(&a->dice, a->disk->scenario->damage_per_mille);
-        if (a->damaged_below >= kept->step)
-            a->damaged_below = 0;
-        for (uint32_t k = 0; k < i->slices * (1 + i->slots); k++) {
-            memcpy((char *)kept->values + done, buffer_bytes(i->arrays[k]), buffer_size(i->arrays[k]));
-            done += buffer_size(i->arrays[k]);
-        }
+    const bool failed = fails(a, i);
+    if (kept && !failed && (kept->values = malloc(bytes + 1))) {
+        kept->elements = bytes / sizeof *kept->values;
+        write_image(a, i, kept);
+    } else {
+        a->disk->counters.failed++;
+        trace_line(a->disk->config.trace, a->disk->now_ms, "ps %u cannot keep its image of step %llu",
+                   a->server, (unsigned long long)i->state.step);
     }
     image_destroy(taken);
+}
+
+static bool is_idle(const sim_archive *a)
+{
+    for (int i = 0; i < IMAGES_MAX; i++)
+        if (a->images[i].step > 0 && !is_durable(a->disk, &a->images[i]))
+            return false;
+    return true;
 }
 
 static bool sim_is_idle(const archive *self)
 {
     const sim_archive *a = (const sim_archive *)self;
-    for (int i = 0; i < CUTS_MAX; i++)
-        if (a->images[i].step > 0 && !is_durable(a, &a->images[i]))
-            return false;
-    return true;
+    return is_idle(a) || plant_is(a->disk->config.plant, PLANT_HASTY_END);
 }
+
+/* ---- going back ---- */
 
 static ps_status sim_newest(archive *self, const job_config *job, uint64_t below, uint64_t *step,
                             ps_error *error)
@@ -132,7 +193,7 @@ static ps_status sim_newest(archive *self, const job_config *job, uint64_t below
     (void)job, (void)error;
     if (a->damaged_below > 0 && a->damaged_below < below)
         below = a->damaged_below;
-    *step = newest_whole(a->disk, below);
+    *step = newest_of(a, below, !plant_is(a->disk->config.plant, PLANT_PARTIAL_CUT));
     return PS_OK;
 }
 
@@ -150,8 +211,14 @@ static ps_status sim_load(archive *self, uint64_t step, const job_config *job, c
                           uint32_t server, store *into, checkpoint_state *state, ps_error *error)
 {
     sim_archive *a = (sim_archive *)self;
+    const disk *d = a->disk;
     const kept_image *kept = find(a, step);
-    if (!is_durable(a, kept) || kept->damaged) {
+    trace_line(d->config.trace, d->now_ms, "ps %u loads the image of step %llu%s", server,
+               (unsigned long long)step,
+               !kept           ? ": missing"
+               : kept->damaged ? ": damaged"
+                               : "");
+    if (!kept || kept->damaged) {
         a->damaged_below = step;
         return ps_fail(error, kept ? PS_EFORMAT : PS_ENOENT, "the image of step %llu is damaged or missing",
                        (unsigned long long)step);
@@ -162,7 +229,11 @@ static ps_status sim_load(archive *self, uint64_t step, const job_config *job, c
         for (uint32_t k = 0; k <= optimizer_slots(&job->optimizer); k++, next += count)
             memcpy(store_array(into, i, k), next, count * sizeof *next);
     }
-    return copy_state(&kept->state, state);
+    ps_status status = copy_state(&kept->state, state);
+    for (uint32_t i = 0; status == PS_OK && i < state->clock_count; i++)
+        if (plant_is(d->config.plant, PLANT_LOST_CLOCKS))
+            state->clocks[i].pushed = 0;
+    return status;
 }
 
 static const archive_ops sim_ops = {
@@ -172,18 +243,23 @@ static const archive_ops sim_ops = {
     .load = sim_load,
 };
 
-ps_status disk_create(const scenario *s, const uint64_t *now_ms, disk **out)
+/* ---- life ---- */
+
+ps_status disk_create(const disk_config *config, disk **out)
 {
     disk *d = calloc(1, sizeof *d);
     *out = d;
     if (!d)
         return PS_ENOMEM;
-    d->scenario = s;
-    d->now_ms = now_ms;
-    for (uint32_t i = 0; i < s->job.servers; i++)
-        d->archives[i] =
-            (sim_archive){.base.ops = &sim_ops, .disk = d, .server = i, .dice = dice_for(s->seed, "disk", i)};
-    return partition_init(&d->partition, &s->job, NULL);
+    d->config = *config;
+    for (uint32_t i = 0; i < config->scenario->job.servers; i++)
+        d->archives[i] = (sim_archive){
+            .base.ops = &sim_ops,
+            .disk = d,
+            .server = i,
+            .dice = dice_for(config->scenario->seed, "disk", i),
+        };
+    return PS_OK;
 }
 
 void disk_destroy(disk **handle)
@@ -193,10 +269,14 @@ void disk_destroy(disk **handle)
     if (!d)
         return;
     for (int s = 0; s < SCENARIO_SERVERS_MAX; s++)
-        for (int i = 0; i < CUTS_MAX; i++)
+        for (int i = 0; i < IMAGES_MAX; i++)
             forget(&d->archives[s].images[i]);
-    partition_fini(&d->partition);
     free(d);
+}
+
+void disk_set_time(disk *d, uint64_t now_ms)
+{
+    d->now_ms = now_ms;
 }
 
 archive *disk_archive(disk *d, uint32_t server)
@@ -204,11 +284,71 @@ archive *disk_archive(disk *d, uint32_t server)
     return &d->archives[server].base;
 }
 
+/* Of a disk that damages images some are there all the same, torn. */
 void disk_crash(disk *d, uint32_t server)
 {
     sim_archive *a = &d->archives[server];
     a->damaged_below = 0;
-    for (int i = 0; i < CUTS_MAX; i++)
-        if (!is_durable(a, &a->images[i]))
-            forget(&a->images[i]);
+    for (int i = 0; i < IMAGES_MAX; i++) {
+        kept_image *there = &a->images[i];
+        if (there->step == 0 || is_durable(d, there))
+            continue;
+        bool torn = d->config.scenario->disk.damage_per_mille > 0 && dice_chance(&a->dice, 500);
+        trace_line(d->config.trace, d->now_ms, "ps %u has not finished its image of step %llu, which is %s",
+                   server, (unsigned long long)there->step, torn ? "torn" : "lost");
+        d->counters.lost++;
+        if (torn) {
+            there->damaged = true;
+            there->durable_ms = d->now_ms;
+        } else {
+            forget(there);
+        }
+    }
+}
+
+/* ---- what there is ---- */
+
+bool disk_is_writing(const disk *d, uint32_t server)
+{
+    return !is_idle(&d->archives[server]);
+}
+
+bool disk_is_renaming(const disk *d, uint32_t server)
+{
+    for (int i = 0; i < IMAGES_MAX; i++) {
+        const kept_image *there = &d->archives[server].images[i];
+        if (there->step > 0 && !is_durable(d, there) && there->renaming_ms <= d->now_ms)
+            return true;
+    }
+    return false;
+}
+
+const checkpoint_state *disk_expected(disk *d, uint32_t server)
+{
+    const sim_archive *a = &d->archives[server];
+    uint64_t step = UINT64_MAX;
+    while ((step = newest_of(a, step, true)) > 0) {
+        const kept_image *there = find(a, step);
+        if (!there->damaged)
+            return &there->state;
+    }
+    return NULL;
+}
+
+bool disk_has_final(const disk *d, uint32_t server, uint64_t step)
+{
+    const kept_image *last = find(&d->archives[server], step);
+    return last && last->state.final;
+}
+
+ps_status disk_failure(const disk *d, ps_error *error)
+{
+    if (d->failure.status != PS_OK)
+        *error = d->failure;
+    return d->failure.status;
+}
+
+const disk_counters *disk_count(const disk *d)
+{
+    return &d->counters;
 }

@@ -1,21 +1,57 @@
-/* disk.h - the folder that all simulated ps share: images get durable after a while, some turn out damaged,
- * and what is not durable when a ps crashes is lost. */
+/* disk.h - the folder that all simulated ps share: an image is durable after a while, or never, for the disk
+ * is full or broken; some turn out damaged; and what is not durable when a ps crashes is lost or torn.
+ *
+ * Checks every image that it is given against the ledger (ledger.h), and knows to which a ps must go back. */
 #ifndef PENSTOCK_TESTS_SIM_DISK_H
 #define PENSTOCK_TESTS_SIM_DISK_H
 
 #include "ps/archive.h"
-#include "tests/sim/scenario.h"
+#include "tests/sim/ledger.h"
+#include "tests/sim/plant.h"
+#include "tests/sim/trace.h"
 
 typedef struct disk disk;
 
-/* `s` and the time, in virtual ms, are borrowed. PS_ENOMEM. */
-ps_status disk_create(const scenario *s, const uint64_t *now_ms, disk **out);
+/* All borrowed. */
+typedef struct {
+    const scenario *scenario;
+    const partition *partition;
+    const ledger *ledger;
+    plant *plant;
+    const trace *trace;
+} disk_config;
+
+/* PS_ENOMEM. */
+ps_status disk_create(const disk_config *config, disk **out);
 void disk_destroy(disk **d);
+
+/* Virtual time; never goes back. */
+void disk_set_time(disk *d, uint64_t now_ms);
 
 /* Where the ps of that index keeps its images; the disk's own. */
 archive *disk_archive(disk *d, uint32_t server);
 
 /* That ps dies. What it remembered of damage is gone too. */
 void disk_crash(disk *d, uint32_t server);
+
+/* Is an image of that ps being written? And if so, is all of it there but its manifest? */
+bool disk_is_writing(const disk *d, uint32_t server);
+bool disk_is_renaming(const disk *d, uint32_t server);
+
+/* What that ps must begin as if it comes back now, borrowed: the newest whole cut of which its own image is
+ * sound. NULL: at the start. */
+const checkpoint_state *disk_expected(disk *d, uint32_t server);
+
+/* Is the last image of that ps, after `step`, durable? */
+bool disk_has_final(const disk *d, uint32_t server, uint64_t step);
+
+/* PS_OK, or what was wrong with an image. */
+ps_status disk_failure(const disk *d, ps_error *error);
+
+typedef struct {
+    uint64_t kept, failed, lost; /* lost: in a crash */
+} disk_counters;
+
+const disk_counters *disk_count(const disk *d);
 
 #endif

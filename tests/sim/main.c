@@ -2,6 +2,7 @@
 #include <argp.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/fpmode.h"
@@ -14,10 +15,16 @@ const char *argp_program_version = "penstock-sim " PENSTOCK_VERSION;
 typedef struct {
     uint64_t first_seed, seeds;
     bool trace;
+    bool modes[MODE_COUNT];
     plant_kind plant;
 } sim_options;
 
-enum { KEY_SEEDS = 256, KEY_FIRST_SEED, KEY_SEED, KEY_TRACE, KEY_PLANT };
+enum { KEY_SEEDS = 256, KEY_FIRST_SEED, KEY_SEED, KEY_TRACE, KEY_MODE, KEY_PLANT };
+
+static const char *const mode_names[MODE_COUNT] = {
+    [MODE_LIVENESS] = "liveness",
+    [MODE_SAFETY] = "safety",
+};
 
 #define PLANT_HELP(name, text, what) "\n" text ": " what
 static const struct argp_option options[] = {
@@ -25,10 +32,26 @@ static const struct argp_option options[] = {
     {"first-seed", KEY_FIRST_SEED, "S", 0, "The first has seed S, the others those after it (default: 1)", 0},
     {"seed", KEY_SEED, "S", 0, "Run the one schedule of seed S", 0},
     {"trace", KEY_TRACE, 0, 0, "Print every event", 0},
+    {"mode", KEY_MODE, "MODE", 0,
+     "liveness: the faults stop, and then the job must come to its end in time; safety: they never do, and "
+     "nothing wrong may happen; both (default)",
+     0},
     {"plant", KEY_PLANT, "FAULT", 0,
      "Make the shards misbehave, to test the simulator. FAULT is one of" PLANT_LIST(PLANT_HELP), 0},
     {0},
 };
+
+static void parse_mode(const char *text, sim_options *o, ps_error *error)
+{
+    const bool both = strcmp(text, "both") == 0;
+    bool known = both;
+    for (int mode = 0; mode < MODE_COUNT; mode++) {
+        o->modes[mode] = both || strcmp(text, mode_names[mode]) == 0;
+        known |= o->modes[mode];
+    }
+    if (!known)
+        ps_fail(error, PS_EINVAL, "--mode: '%s' is none of liveness safety both", text);
+}
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
@@ -48,6 +71,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_TRACE:
         o->trace = true;
         break;
+    case KEY_MODE:
+        parse_mode(argument, o, &error);
+        break;
     case KEY_PLANT:
         plant_kind_parse(argument, &o->plant, &error);
         break;
@@ -66,11 +92,12 @@ static const struct argp argp = {
     .options = options,
     .parser = parse_option,
     .doc =
-        "Train toy models on simulated clusters whose network delays, repeats, reorders and loses messages, "
-        "and "
-        "check after every event that nothing is applied twice, early or differently, and that everybody "
-        "finishes.\vA schedule is a pure function of its seed. Exit code 1 if one breaks an invariant; the "
-        "command that replays it is printed.",
+        "Train toy models on simulated clusters whose network delays, repeats, reorders, loses and cuts off "
+        "messages, whose processes die, stop and have odd clocks, and whose disks are slow, full and "
+        "damaged, "
+        "and check after every event that nothing is applied twice, early or differently, and that everybody "
+        "finishes.\vA schedule is a pure function of its seed and mode. Exit code 1 if one breaks an "
+        "invariant; the command that replays it is printed.",
 };
 
 static void add_summary(cluster_summary *sum, const cluster_summary *one)
@@ -80,43 +107,62 @@ static void add_summary(cluster_summary *sum, const cluster_summary *one)
     sum->network.repeated += one->network.repeated;
     sum->network.overtaken += one->network.overtaken;
     sum->virtual_ms += one->virtual_ms;
-    sum->restarts += one->restarts;
+    sum->crashes += one->crashes;
+    sum->pauses += one->pauses;
+    sum->jumps += one->jumps;
+    sum->images_kept += one->images_kept;
+    sum->images_failed += one->images_failed;
+    sum->images_lost += one->images_lost;
 }
 
-static void print_summary(uint64_t schedules, const cluster_summary *sum, double seconds)
+static void print_summary(const sim_options *o, const cluster_summary *sum, double seconds)
 {
     printf("%" PRIu64 " schedules passed: %" PRIu64 " messages delivered, %" PRIu64 " lost, %" PRIu64
-           " repeated, %" PRIu64 " overtaken; %" PRIu64 " restarts; %.1f virtual hours; %.0f seeds/s\n",
-           schedules, sum->network.delivered, sum->network.lost, sum->network.repeated,
-           sum->network.overtaken, sum->restarts, (double)sum->virtual_ms / 3.6e6,
-           (double)schedules / seconds);
+           " repeated, %" PRIu64 " overtaken; %" PRIu64 " crashes, %" PRIu64 " pauses, %" PRIu64
+           " clock jumps; %" PRIu64 " images kept, %" PRIu64 " failed, %" PRIu64
+           " lost; %.1f virtual hours; %.0f seeds/s\n",
+           o->seeds, sum->network.delivered, sum->network.lost, sum->network.repeated, sum->network.overtaken,
+           sum->crashes, sum->pauses, sum->jumps, sum->images_kept, sum->images_failed, sum->images_lost,
+           (double)sum->virtual_ms / 3.6e6, (double)o->seeds / seconds);
 }
 
-static void print_failure(const sim_options *o, uint64_t seed, const ps_error *why)
+static void print_failure(const sim_options *o, uint64_t seed, scenario_mode mode, const ps_error *why)
 {
     bool planted = o->plant != PLANT_NONE;
-    printf("seed %" PRIu64 ": %s\nreplay: penstock-sim --seed %" PRIu64 " --trace%s%s\n", seed, why->text,
-           seed, planted ? " --plant " : "", planted ? plant_kind_name(o->plant) : "");
+    printf("seed %" PRIu64 ": %s\nreplay: penstock-sim --seed %" PRIu64 " --mode %s --trace%s%s\n", seed,
+           why->text, seed, mode_names[mode], planted ? " --plant " : "",
+           planted ? plant_kind_name(o->plant) : "");
+}
+
+/* False: an invariant broke, which has been said. */
+static bool run_seed(const sim_options *o, uint64_t seed, cluster_summary *sum)
+{
+    const trace t = {.file = o->trace ? stdout : NULL};
+    for (int mode = 0; mode < MODE_COUNT; mode++) {
+        cluster_summary one;
+        ps_error why = {PS_OK, ""};
+        if (!o->modes[mode])
+            continue;
+        if (cluster_run(seed, (scenario_mode)mode, o->plant, &t, &one, &why) != PS_OK) {
+            print_failure(o, seed, (scenario_mode)mode, &why);
+            return false;
+        }
+        add_summary(sum, &one);
+    }
+    return true;
 }
 
 int main(int argc, char **argv)
 {
-    sim_options o = {.first_seed = 1, .seeds = 1000};
+    sim_options o = {.first_seed = 1, .seeds = 1000, .modes = {true, true}};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     log_setup("sim", LOG_OFF);
     fpmode_flush_denormals();
-    trace t = {.file = o.trace ? stdout : NULL};
     cluster_summary sum = {0};
     double started = clock_monotonic_seconds();
-    for (uint64_t i = 0; i < o.seeds; i++) {
-        cluster_summary one;
-        ps_error why = {PS_OK, ""};
-        if (cluster_run(o.first_seed + i, o.plant, &t, &one, &why) != PS_OK) {
-            print_failure(&o, o.first_seed + i, &why);
+    for (uint64_t i = 0; i < o.seeds; i++)
+        if (!run_seed(&o, o.first_seed + i, &sum))
             return PS_EXIT_FAILURE;
-        }
-        add_summary(&sum, &one);
-    }
-    print_summary(o.seeds, &sum, clock_monotonic_seconds() - started);
+    print_summary(&o, &sum, clock_monotonic_seconds() - started);
     return PS_EXIT_DONE;
 }

@@ -15,6 +15,7 @@ typedef struct {
     uint64_t step, request;
     buffer *header;
     uint64_t checksum; /* of the payloads, when they were sent */
+    uint64_t bytes;    /* of payloads */
     uint32_t count;
     buffer *payloads[]; /* lent by the sender until the departure, then the network's own */
 } parcel;
@@ -35,7 +36,10 @@ struct network {
     uint64_t now_ms, events_made, parcels_made;
     uint32_t event_count, under_way;
     event *heap; /* (NETWORK_EVENTS_MAX) */
+    uint64_t bytes_under_way;
     bool closed[NETWORK_ADDRESSES_MAX];
+    uint32_t hosts[NETWORK_ADDRESSES_MAX];
+    uint64_t paused_until_ms[NETWORK_HOSTS_MAX];
     char names[NETWORK_ADDRESSES_MAX][TRACE_NAME_BYTES];
     uint64_t newest[NETWORK_ADDRESSES_MAX][NETWORK_ADDRESSES_MAX]; /* [from][to]: highest number delivered */
     network_counters counters;
@@ -80,8 +84,9 @@ void network_destroy(network **handle)
     free(n);
 }
 
-void network_name(network *n, uint32_t address, const char *name)
+void network_open(network *n, uint32_t address, uint32_t host, const char *name)
 {
+    n->hosts[address] = host;
     snprintf(n->names[address], TRACE_NAME_BYTES, "%s", name);
 }
 
@@ -147,17 +152,23 @@ static void trace_parcel(const network *n, const parcel *p, const char *what)
                (unsigned long long)p->request, what);
 }
 
-/* Of 32-bit words; any change of a single one changes it. */
+/* Of 32-bit words, in lanes that a processor can do side by side; any change of a single one changes it. */
 static uint64_t checksum(const parcel *p)
 {
-    uint64_t sum = 0;
+    enum { LANES = 8 };
+    uint64_t sums[LANES] = {0};
     for (uint32_t i = 0; i < p->count; i++) {
         const uint32_t *words = buffer_bytes(p->payloads[i]);
-        size_t count = buffer_size(p->payloads[i]) / sizeof *words;
-        for (size_t k = 0; k < count; k++)
-            sum = sum * 31 + words[k];
+        size_t count = buffer_size(p->payloads[i]) / sizeof *words, k = 0;
+        for (; k + LANES <= count; k += LANES)
+            for (size_t lane = 0; lane < LANES; lane++)
+                sums[lane] = sums[lane] * 31 + words[k + lane];
+        for (; k < count; k++)
+            sums[0] = sums[0] * 31 + words[k];
     }
-    return sum;
+    for (size_t lane = 1; lane < LANES; lane++)
+        sums[0] = sums[0] * 37 + sums[lane];
+    return sums[0];
 }
 
 static parcel *make_parcel(network *n, uint32_t from, uint32_t to, const wire_message *m)
@@ -177,8 +188,10 @@ static parcel *make_parcel(network *n, uint32_t from, uint32_t to, const wire_me
     p->step = m->step;
     p->request = m->request;
     p->count = count;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         p->payloads[i] = buffer_ref(m->payloads[i]);
+        p->bytes += buffer_size(p->payloads[i]);
+    }
     p->checksum = checksum(p);
     return p;
 }
@@ -190,13 +203,16 @@ ps_status network_send(network *n, uint32_t from, uint32_t to, wire_message **me
     if (!p)
         return PS_ENOMEM;
     uint64_t wait_ms = dice_between(&n->dice, 0, n->weather.departure_max_ms);
-    ps_status status = add_event(n, n->now_ms + wait_ms, EVENT_DEPARTURE, 0, p);
+    ps_status status = n->bytes_under_way + p->bytes > NETWORK_BYTES_MAX
+                           ? PS_ELIMIT
+                           : add_event(n, n->now_ms + wait_ms, EVENT_DEPARTURE, 0, p);
     if (status != PS_OK) {
         parcel_destroy(p);
         return status;
     }
     n->counters.sent++;
     n->under_way++;
+    n->bytes_under_way += p->bytes;
     return PS_OK;
 }
 
@@ -207,13 +223,13 @@ ps_status network_wake(network *n, uint32_t address, uint64_t at_ms)
 
 static void end_parcel(network *n, parcel *p)
 {
-    parcel_destroy(p);
     n->under_way--;
+    n->bytes_under_way -= p->bytes;
+    parcel_destroy(p);
 }
 
-void network_close(network *n, uint32_t address)
+void network_drop_unsent(network *n, uint32_t address)
 {
-    n->closed[address] = true;
     for (uint32_t i = 0; i < n->event_count; i++) {
         event *e = &n->heap[i];
         if (e->kind == EVENT_DEPARTURE && e->parcel && e->parcel->from == address) {
@@ -223,6 +239,17 @@ void network_close(network *n, uint32_t address)
     }
 }
 
+void network_close(network *n, uint32_t address)
+{
+    n->closed[address] = true;
+    network_drop_unsent(n, address);
+}
+
+void network_pause(network *n, uint32_t host, uint64_t until_ms)
+{
+    n->paused_until_ms[host] = until_ms;
+}
+
 /* ---- on the way ---- */
 
 static bool is_calm(const network *n)
@@ -230,13 +257,20 @@ static bool is_calm(const network *n)
     return n->now_ms >= n->weather.calm_at_ms;
 }
 
+static bool contains(uint32_t hosts, uint32_t host)
+{
+    return hosts >> host & 1;
+}
+
 static bool is_cut(const network *n, const parcel *p)
 {
+    const uint32_t from = n->hosts[p->from], to = n->hosts[p->to];
+    const uint64_t now_ms = n->weather.cut_every_ms ? n->now_ms % n->weather.cut_every_ms : n->now_ms;
     for (uint32_t i = 0; i < n->weather.cut_count; i++) {
         const network_cut *cut = &n->weather.cuts[i];
-        bool between =
-            (p->from == cut->one && p->to == cut->other) || (p->from == cut->other && p->to == cut->one);
-        if (between && n->now_ms >= cut->from_ms && n->now_ms < cut->until_ms)
+        bool between = (contains(cut->from, from) && contains(cut->to, to)) ||
+                       (!cut->one_way && contains(cut->from, to) && contains(cut->to, from));
+        if (between && now_ms >= cut->from_ms && now_ms < cut->until_ms)
             return true;
     }
     return false;
@@ -309,6 +343,7 @@ static ps_status depart(network *n, parcel *p)
         }
         n->counters.repeated++;
         n->under_way++;
+        n->bytes_under_way += repeat->bytes;
         trace_parcel(n, p, "is repeated");
         ps_status status = travel(n, repeat);
         if (status != PS_OK) {
@@ -343,12 +378,25 @@ static ps_status arrive(network *n, parcel *p, wire_message **message, ps_error 
     return status;
 }
 
+/* When the host that the event is of goes on. */
+static uint64_t paused_until(const network *n, const event *e)
+{
+    uint32_t address = e->kind == EVENT_WAKE ? e->address : 0;
+    if (e->parcel)
+        address = e->kind == EVENT_DEPARTURE ? e->parcel->from : e->parcel->to;
+    return n->paused_until_ms[n->hosts[address]];
+}
+
 ps_status network_next(network *n, network_event *out, ps_error *error)
 {
     *out = (network_event){.kind = NETWORK_SILENCE};
     while (n->event_count > 0) {
         event e = take_event(n);
         n->now_ms = e.at_ms;
+        if (paused_until(n, &e) > n->now_ms) { /* there is room: it has just been taken */
+            add_event(n, paused_until(n, &e), e.kind, e.address, e.parcel);
+            continue;
+        }
         if (e.kind == EVENT_WAKE) {
             if (n->closed[e.address])
                 continue;

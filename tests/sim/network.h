@@ -3,12 +3,13 @@
  *
  * A message leaves in three acts, as it does with ZeroMQ. network_send encodes its header and keeps
  * references to its payloads; at its departure, a little later, the payload bytes are read and the references
- * dropped; * at its arrival the header is decoded and the receiver gets bytes of its own. So whatever the
+ * dropped; at its arrival the header is decoded and the receiver gets bytes of its own. So whatever the
  * encoding loses shows; and a sender that writes to what it has lent, before the departure, is found out by a
  * checksum.
  *
- * Addresses are small numbers that the caller gives out; a process that restarts gets a new one, as it would
- * get a new connection. What nodes are and say is the cluster's matter. */
+ * Addresses are small numbers that the caller gives out; a worker that restarts gets a new one, as it would
+ * get a new connection. Each is on a host: that is what can be cut off, and paused. What nodes are and say is
+ * the cluster's matter. */
 #ifndef PENSTOCK_TESTS_SIM_NETWORK_H
 #define PENSTOCK_TESTS_SIM_NETWORK_H
 
@@ -20,14 +21,17 @@
 #include "tests/sim/trace.h"
 
 enum {
-    NETWORK_ADDRESSES_MAX = 64,
+    NETWORK_ADDRESSES_MAX = 256,
+    NETWORK_HOSTS_MAX = 32, /* a set of hosts is a word */
     NETWORK_CUTS_MAX = 8,
-    NETWORK_EVENTS_MAX = 1 << 16, /* messages under way and wake-ups due */
+    NETWORK_EVENTS_MAX = 1 << 16,  /* messages under way and wake-ups due */
+    NETWORK_BYTES_MAX = 256 << 20, /* of payloads under way */
 };
 
-/* No message gets through between two addresses for a time. */
+/* No message of these hosts gets through to those for a time; nor the other way, unless it is one way. */
 typedef struct {
-    uint32_t one, other;
+    uint32_t from, to; /* sets of hosts */
+    bool one_way;
     uint64_t from_ms, until_ms;
 } network_cut;
 
@@ -38,7 +42,8 @@ typedef struct {
     uint32_t loss_per_mille, repeat_per_mille;
     uint32_t cut_count;
     network_cut cuts[NETWORK_CUTS_MAX];
-    uint64_t calm_at_ms; /* from here on nothing strays, is lost, repeated or cut */
+    uint64_t calm_at_ms;   /* from here on nothing strays, is lost, repeated or cut */
+    uint64_t cut_every_ms; /* cuts come again after so long; 0: they do not */
 } network_weather;
 
 typedef struct {
@@ -61,8 +66,8 @@ typedef struct network network;
 ps_status network_create(uint64_t seed, const network_weather *weather, const trace *t, network **out);
 void network_destroy(network **n);
 
-/* For the trace; copied. */
-void network_name(network *n, uint32_t address, const char *name);
+/* `address` is on `host` from now on. The name is for the trace, and copied. */
+void network_open(network *n, uint32_t address, uint32_t host, const char *name);
 const char *network_name_of(const network *n, uint32_t address);
 
 /* Consumes the message and nulls the pointer. PS_ELIMIT if NETWORK_EVENTS_MAX are under way; PS_ENOMEM. */
@@ -73,6 +78,12 @@ ps_status network_wake(network *n, uint32_t address, uint64_t at_ms);
 
 /* The process at `address` is gone: what it had not sent yet and what is for it vanishes. */
 void network_close(network *n, uint32_t address);
+
+/* What `address` has sent, but what has not departed yet, vanishes. */
+void network_drop_unsent(network *n, uint32_t address);
+
+/* Until then nothing happens to that host, and nothing that it has sent departs: all that waits. */
+void network_pause(network *n, uint32_t host, uint64_t until_ms);
 
 /* Moves the time to the next event and takes it. PS_ESTATE if a sender has written to payloads that it had
  * lent; PS_EPROTOCOL if a message that was encoded cannot be decoded; PS_ENOMEM. */

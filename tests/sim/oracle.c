@@ -18,7 +18,8 @@ static_assert(SCENARIO_TENSORS_MAX * (SCENARIO_TENSOR_MAX / (JOB_SLICE_BYTES_MIN
 /* A worker as a shard must see it. */
 typedef struct {
     uint64_t incarnation; /* 0: not joined */
-    uint64_t pushed;      /* last step that arrived whole */
+    uint64_t pushed;      /* last step that arrived whole, */
+    uint64_t before;      /* and the one before it */
     bool waiting;         /* it is not applied yet */
     bool finished;
     uint64_t partial;  /* step of which some slices have arrived; 0: none */
@@ -30,7 +31,7 @@ typedef struct {
 typedef struct {
     wire_type type; /* 0: no such request */
     uint64_t request;
-    bool open; /* it has reached the shard and waits for an answer */
+    uint32_t open; /* answers that it may still have */
     uint64_t step;
     bool after_finish, exact;
     uint32_t worker; /* UINT32_MAX: an evaluator */
@@ -207,6 +208,7 @@ static void take_push(oracle *o, uint32_t server, const wire_message *push)
         return;
     worker->partial = 0;
     worker->received = 0;
+    worker->before = worker->pushed;
     worker->pushed = push->step;
     worker->waiting = true;
     m->nonfinite += worker->flagged;
@@ -223,7 +225,7 @@ static void take_hello(oracle *o, uint32_t server, const wire_message *hello)
     worker->received = 0;
     if (worker->waiting && !worker->finished) {
         worker->waiting = false;
-        worker->pushed--;
+        worker->pushed = worker->before;
     }
 }
 
@@ -236,10 +238,13 @@ static void remember(oracle *o, uint32_t server, uint32_t address, const wire_me
         o->out_of_memory = true;
         return;
     }
-    (*of_address)[session_serial(m->request) % REQUESTS_KEPT] = (asked){
+    asked *place = &(*of_address)[session_serial(m->request) % REQUESTS_KEPT];
+    /* A farewell that waits for the archive may be answered when it comes again, and that answered too. */
+    const bool again = m->type == WIRE_FINISH && place->type == m->type && place->request == m->request;
+    *place = (asked){
         .type = m->type,
         .request = m->request,
-        .open = true,
+        .open = again ? place->open + 1 : 1,
         .step = m->step,
         .after_finish = m->after_finish,
         .exact = m->exact,
@@ -376,7 +381,7 @@ static ps_status check_is_open(const oracle *o, uint32_t server, const asked *re
     if (!request || request->type == 0 || request->request != answer->request)
         return ps_fail(error, PS_EINTERNAL, "ps/%u answers request %llu, which has never reached it", server,
                        number);
-    if (!request->open)
+    if (request->open == 0)
         return ps_fail(error, PS_EINTERNAL, "ps/%u answers request %llu twice", server, number);
     const clock_model *worker =
         request->worker == UINT32_MAX ? NULL : &o->shards[server].workers[request->worker];
@@ -453,7 +458,7 @@ ps_status oracle_check_answer(oracle *o, uint32_t server, uint32_t address, cons
     if (status != PS_OK || answer->type == WIRE_ERROR)
         return status;
     if (settles)
-        request->open = false;
+        request->open--;
     if (answer->type == WIRE_WELCOME)
         return check_welcome(o, server, request, answer, error);
     status = check_version(o, server, request, answer, error);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ps/shard_state.h"
 #include "tests/sim/scenario.h"
 #include "worker/session.h"
 
@@ -21,7 +22,9 @@ struct plant {
     uint32_t joined;                     /* workers that ps 0 has met, */
     uint32_t rank[SCENARIO_WORKERS_MAX]; /* and in which order: 1, 2, ...; 0: not yet */
     bool seen[SCENARIO_SERVERS_MAX][SCENARIO_WORKERS_MAX][REQUESTS_SEEN];
+    bool crashed[SCENARIO_SERVERS_MAX];
     buffer *answered[SLICES_MAX]; /* weights that were sent last */
+    buffer *lent;                 /* by the last answer of all */
 };
 
 const char *plant_kind_name(plant_kind kind)
@@ -63,6 +66,8 @@ void plant_destroy(plant **handle)
     *handle = NULL;
     for (int i = 0; p && i < SLICES_MAX; i++)
         buffer_unref(&p->answered[i]);
+    if (p)
+        buffer_unref(&p->lent);
     free(p);
 }
 
@@ -84,7 +89,7 @@ static void renew_repeat(plant *p, uint32_t server, wire_message *m)
 
 static void rename_worker(plant *p, uint32_t server, wire_message *m)
 {
-    if (server != 0 || m->role != WIRE_WORKER)
+    if (server != 0 || m->role != WIRE_WORKER || m->type == WIRE_RESTORE)
         return;
     if (p->rank[m->index] == 0)
         p->rank[m->index] = ++p->joined;
@@ -117,8 +122,43 @@ static void forget_finish(uint32_t server, wire_message *m)
         m->type = WIRE_PULL;
 }
 
-bool plant_request(plant *p, uint32_t server, wire_message *m)
+static void pass_for_successor(const shard *s, wire_message *m)
 {
+    if (m->type == WIRE_HELLO || !s->has_job)
+        return;
+    const member *now = shard_member_of(s, m);
+    if (now->joined && m->incarnation < now->incarnation)
+        m->incarnation = now->incarnation;
+}
+
+static void stay(const shard *s, wire_message *m)
+{
+    if (m->type == WIRE_RESTORE && s->config.index > 0)
+        m->step = s->consistency.applied;
+}
+
+static void take_for_new(const plant *p, const shard *s, wire_message *m)
+{
+    if (!is_push(m) || !p->crashed[s->config.index] || !s->has_job)
+        return;
+    const uint64_t pushed = s->consistency.clocks[m->index].pushed;
+    if (m->step <= pushed)
+        m->step = pushed + 1;
+}
+
+bool plant_is(const plant *p, plant_kind kind)
+{
+    return p->kind == kind;
+}
+
+void plant_crashed(plant *p, uint32_t server)
+{
+    p->crashed[server] = true;
+}
+
+bool plant_request(plant *p, const shard *s, wire_message *m)
+{
+    const uint32_t server = s->config.index;
     switch (p->kind) {
     case PLANT_APPLY_REPEATS:
         renew_repeat(p, server, m);
@@ -137,17 +177,26 @@ bool plant_request(plant *p, uint32_t server, wire_message *m)
         break;
     case PLANT_DEAF_TO_QUERIES:
         return m->type != WIRE_QUERY;
-    case PLANT_NONE:
-    case PLANT_STALE_WEIGHTS:
+    case PLANT_NO_PREVIOUS:
+        m->exact = false;
+        break;
+    case PLANT_NO_FENCE:
+        pass_for_successor(s, m);
+        break;
+    case PLANT_LONE_RESTORE:
+        stay(s, m);
+        break;
+    case PLANT_FORGOTTEN_REPEATS:
+        take_for_new(p, s, m);
+        break;
+    default: /* it is in the answers, or in the disk */
         break;
     }
     return true;
 }
 
-void plant_answer(plant *p, wire_message *m)
+static void swap_for_stale(plant *p, wire_message *m)
 {
-    if (p->kind != PLANT_STALE_WEIGHTS || !m->has_payload)
-        return;
     for (uint32_t i = 0; i < m->slice_count; i++) {
         assert(m->slices[i] < SLICES_MAX);
         buffer **before = &p->answered[m->slices[i]];
@@ -155,4 +204,23 @@ void plant_answer(plant *p, wire_message *m)
         m->payloads[i] = *before ? *before : buffer_ref(fresh);
         *before = fresh;
     }
+}
+
+/* What the answer before this one lends gets the first bytes of this one. */
+static void reuse(plant *p, const wire_message *m)
+{
+    if (p->lent)
+        memcpy(buffer_data(p->lent), buffer_bytes(m->payloads[0]), sizeof(float));
+    buffer_unref(&p->lent);
+    p->lent = buffer_ref(m->payloads[0]);
+}
+
+void plant_answer(plant *p, wire_message *m)
+{
+    if (!m->has_payload)
+        return;
+    if (p->kind == PLANT_STALE_WEIGHTS)
+        swap_for_stale(p, m);
+    if (p->kind == PLANT_REUSED_BUFFER)
+        reuse(p, m);
 }

@@ -94,7 +94,7 @@ static ps_status choose_model(scenario *s, dice *d, ps_error *error)
 static void choose_workers(scenario *s, dice *d)
 {
     uint32_t straggler = dice_chance(d, 400) ? (uint32_t)dice_between(d, 0, s->job.workers - 1) : UINT32_MAX;
-    bool restarts = dice_chance(d, 300), uneven = dice_chance(d, 200);
+    bool uneven = dice_chance(d, 200);
     for (uint32_t w = 0; w < s->job.workers; w++) {
         scenario_worker *worker = &s->workers[w];
         worker->style =
@@ -104,29 +104,43 @@ static void choose_workers(scenario *s, dice *d)
         worker->step_ms = (uint32_t)dice_between(d, 1, 30);
         if (w == straggler)
             worker->step_ms *= 15;
-        worker->restarts = restarts && dice_chance(d, 500);
-        worker->restart_from_ms = dice_between(d, 1, dice_chance(d, 500) ? 100 : 2000);
-        worker->restart_from_step =
-            dice_chance(d, 300) ? worker->steps : (uint32_t)dice_between(d, 0, worker->steps);
     }
     s->slices_per_message = dice_chance(d, 400) ? 0 : (uint32_t)dice_between(d, 1, 3);
     s->query_first_ms = (uint32_t)dice_between(d, 10, 200);
     s->query_max_ms = s->query_first_ms * (uint32_t)dice_between(d, 1, 8);
 }
 
+/* Between one ps and one other; between two parts of the cluster; or around one host. */
+static void choose_sides(network_cut *cut, dice *d, uint32_t servers, uint32_t others)
+{
+    const uint32_t all = (1U << (servers + others)) - 1;
+    if (dice_chance(d, 600)) {
+        cut->from = 1U << dice_between(d, 0, servers - 1);
+        cut->to = 1U << (servers + dice_between(d, 0, others - 1));
+    } else if (dice_chance(d, 500)) {
+        cut->from = (uint32_t)dice_between(d, 1, all);
+        cut->to = all & ~cut->from;
+    } else {
+        cut->from = 1U << dice_between(d, 0, servers + others - 1);
+        cut->to = all & ~cut->from;
+    }
+    cut->one_way = dice_chance(d, 400);
+    if (cut->one_way && dice_chance(d, 500)) {
+        uint32_t from = cut->from;
+        cut->from = cut->to;
+        cut->to = from;
+    }
+}
+
 static void choose_cuts(scenario *s, dice *d)
 {
     network_weather *w = &s->weather;
-    uint32_t others = s->job.workers + s->job.evaluators;
     w->cut_count = (uint32_t)dice_between(d, 0, NETWORK_CUTS_MAX);
     for (uint32_t i = 0; i < w->cut_count; i++) {
-        uint64_t from_ms = dice_between(d, 0, 3000);
-        w->cuts[i] = (network_cut){
-            .one = (uint32_t)dice_between(d, 0, s->job.servers - 1),
-            .other = s->job.servers + (uint32_t)dice_between(d, 0, others - 1),
-            .from_ms = from_ms,
-            .until_ms = from_ms + dice_between(d, 10, 1500),
-        };
+        network_cut *cut = &w->cuts[i];
+        choose_sides(cut, d, s->job.servers, s->job.workers + s->job.evaluators);
+        cut->from_ms = dice_between(d, 0, 3000);
+        cut->until_ms = cut->from_ms + dice_between(d, 10, dice_chance(d, 800) ? 1500 : 6000);
     }
 }
 
@@ -148,28 +162,42 @@ static void choose_weather(scenario *s, dice *d)
         choose_cuts(s, d);
 }
 
-static void choose_crashes(scenario *s, dice *d)
+static void choose_disk(scenario *s, dice *d)
 {
-    if (!dice_chance(d, 400))
-        return;
-    s->crash_count = (uint32_t)dice_between(d, 1, SCENARIO_CRASHES_MAX);
+    disk_weather *w = &s->disk;
+    s->keeps_images = dice_chance(d, 930);
     s->image_steps = dice_chance(d, 100) ? 0 : (uint32_t)dice_between(d, 1, 5);
-    s->disk_max_ms = (uint32_t)(dice_chance(d, 500) ? dice_between(d, 0, 20) : dice_between(d, 20, 500));
-    s->damage_per_mille = dice_chance(d, 300) ? 300 : 0;
-    uint64_t latest_ms = dice_chance(d, 500) ? 300 : 3000;
-    for (uint32_t i = 0; i < s->crash_count; i++)
-        s->crashes[i] = (scenario_crash){
-            .server = (uint32_t)dice_between(d, 0, s->job.servers - 1),
-            .from_ms = dice_between(d, 1, latest_ms),
-            .before_reply = dice_chance(d, 500),
-            .down_ms = (uint32_t)dice_between(d, 0, 300),
-        };
+    w->durable_max_ms = (uint32_t)(dice_chance(d, 500) ? dice_between(d, 0, 20) : dice_between(d, 20, 500));
+    if (dice_chance(d, 100))
+        w->durable_max_ms = (uint32_t)dice_between(d, 500, 5000);
+    w->damage_per_mille = dice_chance(d, 300) ? 300 : 0;
+    w->error_per_mille = dice_chance(d, 200) ? (uint32_t)dice_between(d, 50, 700) : 0;
+    if (dice_chance(d, 200)) {
+        w->full_from_ms = dice_between(d, 1, 1000);
+        w->full_until_ms = w->full_from_ms + dice_between(d, 10, 2000);
+    }
 }
 
-ps_status scenario_init(scenario *s, uint64_t seed, ps_error *error)
+/* Faults that never stop come as often as those of the other mode do before it is calm. */
+static void choose_faults(scenario *s)
+{
+    dice d = dice_for(s->seed, "faults", 0);
+    fault_choose(&s->faults, &d, s->job.servers, s->job.workers + s->job.evaluators, s->weather.calm_at_ms);
+    s->servers_crash = fault_kills(&s->faults, (1U << s->job.servers) - 1);
+    choose_disk(s, &d);
+    const bool needs_images = s->job.backup_workers > 0 && fault_kills(&s->faults, UINT32_MAX);
+    s->keeps_images = (s->keeps_images && s->servers_crash) || needs_images;
+    if (s->mode == MODE_SAFETY) {
+        s->weather.calm_at_ms = UINT64_MAX;
+        s->weather.cut_every_ms = SCENARIO_CUT_EVERY_MS;
+    }
+}
+
+ps_status scenario_init(scenario *s, uint64_t seed, scenario_mode mode, ps_error *error)
 {
     memset(s, 0, sizeof *s);
     s->seed = seed;
+    s->mode = mode;
     job_init(&s->job);
     snprintf(s->job.name, sizeof s->job.name, "sim-%llu", (unsigned long long)seed);
     s->job.seed = seed;
@@ -180,8 +208,7 @@ ps_status scenario_init(scenario *s, uint64_t seed, ps_error *error)
     ps_status status = choose_model(s, &d, error);
     choose_workers(s, &d);
     choose_weather(s, &d);
-    dice of_crashes = dice_for(seed, "crashes", 0);
-    choose_crashes(s, &of_crashes);
+    choose_faults(s);
     if (status == PS_OK)
         status = job_check(&s->job, error);
     if (status != PS_OK)
@@ -198,14 +225,18 @@ void scenario_describe(const scenario *s, char *text, size_t bytes)
 {
     const job_config *job = &s->job;
     const network_weather *w = &s->weather;
-    snprintf(
+    char calm[32] = "never calm";
+    if (s->mode == MODE_LIVENESS)
+        snprintf(calm, sizeof calm, "calm at %llu ms", (unsigned long long)w->calm_at_ms);
+    int used = snprintf(
         text, bytes,
-        "%s (backups %u, staleness %u), %s, %u ps, %u workers, %u evaluators, %u steps of %llu parameters, "
-        "%u slices a message; %u/1000 lost, %u/1000 repeated, %u/1000 stray up to %u ms, %u cuts, "
-        "calm at %llu ms, %u crashes of ps with images every %u steps",
+        "%s (backups %u, staleness %u), %s, %u ps, %u workers, %u evaluators, %u steps of %llu "
+        "parameters, %u slices a message; %u/1000 lost, %u/1000 repeated, %u/1000 stray up to %u ms, "
+        "%u cuts, %u faults, %s",
         consistency_mode_name(job->mode), job->backup_workers, job->staleness,
         optimizer_kind_name(job->optimizer.kind), job->servers, job->workers, job->evaluators, s->steps,
         (unsigned long long)tensor_table_elements(&job->tensors), s->slices_per_message, w->loss_per_mille,
-        w->repeat_per_mille, w->stray_per_mille, w->stray_max_ms, w->cut_count,
-        (unsigned long long)w->calm_at_ms, s->crash_count, s->image_steps);
+        w->repeat_per_mille, w->stray_per_mille, w->stray_max_ms, w->cut_count, s->faults.count, calm);
+    if (s->keeps_images)
+        snprintf(text + used, bytes - (size_t)used, ", images every %u steps", s->image_steps);
 }

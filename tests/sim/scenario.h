@@ -1,10 +1,11 @@
-/* scenario.h - what a seed stands for: a job, a model, workers of some speed, and a network's weather.
+/* scenario.h - what a seed stands for: a job, a model, workers of some speed, weather and faults.
  *
  * A pure function of the seed. */
 #ifndef PENSTOCK_TESTS_SIM_SCENARIO_H
 #define PENSTOCK_TESTS_SIM_SCENARIO_H
 
 #include "common/job.h"
+#include "tests/sim/fault.h"
 #include "tests/sim/network.h"
 
 enum {
@@ -13,8 +14,8 @@ enum {
     SCENARIO_EVALUATORS_MAX = 1,
     SCENARIO_STEPS_MAX = 12,
     SCENARIO_TENSORS_MAX = 5,
-    SCENARIO_TENSOR_MAX = 5000, /* elements */
-    SCENARIO_CRASHES_MAX = 4,
+    SCENARIO_TENSOR_MAX = 5000,   /* elements */
+    SCENARIO_CUT_EVERY_MS = 9000, /* where faults never stop */
 };
 
 /* How a worker has its gradient applied and gets the next weights. */
@@ -30,18 +31,22 @@ typedef struct {
     uint32_t steps;    /* it has data for; worker 0 for all */
     bool leaves_early; /* having pushed its last gradient, it does not wait for the weights after it */
     uint32_t step_ms;  /* what computing a gradient takes at most */
-    bool restarts;     /* once, at its first chance (trainee.h) after both of these */
-    uint64_t restart_from_ms;
-    uint32_t restart_from_step;
 } scenario_worker;
 
-/* A ps dies, and is started again. */
+/* When do the faults stop? */
+typedef enum {
+    MODE_LIVENESS, /* at calm_at_ms; then the job has so long to come to its end (cluster.h) */
+    MODE_SAFETY,   /* never: nothing has to happen, but nothing wrong may */
+    MODE_COUNT
+} scenario_mode;
+
+/* What becomes of the images of ps. */
 typedef struct {
-    uint32_t server;
-    uint64_t from_ms;  /* at the first message that reaches it after this */
-    bool before_reply; /* having taken that message in; else before */
-    uint32_t down_ms;
-} scenario_crash;
+    uint32_t durable_max_ms;              /* until one is durable: 0 to this */
+    uint32_t damage_per_mille;            /* of images turn out damaged when they are read */
+    uint32_t error_per_mille;             /* are not kept: an I/O error */
+    uint64_t full_from_ms, full_until_ms; /* nor are any then: the disk is full */
+} disk_weather;
 
 typedef struct {
     uint64_t seed;
@@ -53,14 +58,17 @@ typedef struct {
     uint32_t nonfinite_per_mille; /* gradients with NaN or Inf */
     bool additive; /* gradients do not depend on the weights and updates add them up, in whatever order */
     scenario_worker workers[SCENARIO_WORKERS_MAX];
-    uint32_t crash_count; /* 0: no ps keeps images */
-    scenario_crash crashes[SCENARIO_CRASHES_MAX];
-    uint32_t image_steps, disk_max_ms, damage_per_mille; /* disk: until an image is durable */
-    network_weather weather; /* addresses: ps first, then workers, then evaluators */
+    scenario_mode mode;
+    fault_plan faults;
+    bool servers_crash; /* some do */
+    bool keeps_images;
+    uint32_t image_steps;
+    disk_weather disk;
+    network_weather weather;
 } scenario;
 
 /* PS_ENOMEM, or why the seed makes no valid job. scenario_fini is due only after success. */
-ps_status scenario_init(scenario *s, uint64_t seed, ps_error *error);
+ps_status scenario_init(scenario *s, uint64_t seed, scenario_mode mode, ps_error *error);
 void scenario_fini(scenario *s);
 
 /* One line for a person. */

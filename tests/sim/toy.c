@@ -56,17 +56,39 @@ static void judge(const job_config *job, const float *gradient, toy_batch *batch
         batch->clip_factor = (float)(most / sqrt(squares));
 }
 
+typedef struct {
+    uint32_t examples;
+    bool nonfinite;
+    dice dice; /* for what else is decided by chance */
+} rolled_batch;
+
+static rolled_batch roll_batch(const scenario *s, uint32_t worker, uint64_t step)
+{
+    rolled_batch b = {.dice = dice_for(s->seed, "batch", (uint64_t)worker << 32 | step)};
+    if (step > s->workers[worker].steps || dice_chance(&b.dice, s->empty_per_mille))
+        return b;
+    b.examples = (uint32_t)dice_between(&b.dice, 1, 100);
+    b.nonfinite = dice_chance(&b.dice, s->nonfinite_per_mille);
+    return b;
+}
+
+uint32_t toy_contribution(const scenario *s, uint32_t worker, uint64_t step)
+{
+    const rolled_batch rolled = roll_batch(s, worker, step);
+    return rolled.nonfinite ? 0 : rolled.examples;
+}
+
 void toy_gradient(const scenario *s, uint32_t worker, uint64_t step, const float *weights, float *gradient,
                   toy_batch *batch)
 {
     uint64_t elements = tensor_table_elements(&s->job.tensors);
-    dice d = dice_for(s->seed, "batch", (uint64_t)worker << 32 | step);
-    *batch = (toy_batch){.clip_factor = 1.0f};
-    if (step > s->workers[worker].steps || dice_chance(&d, s->empty_per_mille))
+    rolled_batch rolled = roll_batch(s, worker, step);
+    *batch = (toy_batch){.examples = rolled.examples, .clip_factor = 1.0f};
+    if (rolled.examples == 0)
         return;
-    batch->examples = (uint32_t)dice_between(&d, 1, 100);
     quadratic(s, elements, random_key(s->seed, "noise", (uint64_t)worker << 32 | step), weights, gradient);
-    if (dice_chance(&d, s->nonfinite_per_mille))
-        gradient[dice_between(&d, 0, elements - 1)] = dice_chance(&d, 500) ? NAN : INFINITY;
+    if (rolled.nonfinite)
+        gradient[dice_between(&rolled.dice, 0, elements - 1)] =
+            dice_chance(&rolled.dice, 500) ? NAN : INFINITY;
     judge(&s->job, gradient, batch);
 }

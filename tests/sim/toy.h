@@ -30,6 +30,9 @@ uint64_t toy_offset(const job_config *job, uint32_t number);
 /* weights: (elements) f32, as every shard makes them for itself */
 void toy_initial_weights(const job_config *job, float *weights);
 
+/* Rows of that batch that count: 0 if there are none, or if their gradient is not finite. */
+uint32_t toy_contribution(const scenario *s, uint32_t worker, uint64_t step);
+
 /* weights, gradient: (elements) f32; weights are not read in an additive scenario. There are no examples
  * after the worker's last step. Norm and
  * finiteness are judged as the client does. */

@@ -41,9 +41,12 @@ struct trainee {
     uint64_t step;     /* done last */
     uint64_t ready_ms; /* when computing or pausing ends */
     session_ticket push, pull;
-    toy_batch batch;               /* of the gradient that is pushed */
-    uint32_t unready;              /* tensors of it; the last ones are ready first */
-    bool pushing, pulling;         /* `push`, `pull` are open */
+    toy_batch batch;       /* of the gradient that is pushed */
+    uint32_t unready;      /* tensors of it; the last ones are ready first */
+    bool pushing, pulling; /* `push`, `pull` are open */
+    bool heard, gave_up;   /* heard: anything since the last tick */
+    uint64_t heard_ms;     /* or when it began to finish */
+    uint64_t computed;
     float *weights, *gradient;     /* (elements) */
     float **tensor_weights;        /* (tensors) into weights */
     const float **tensor_gradient; /* (tensors) into gradient */
@@ -130,10 +133,11 @@ static ps_status check_weights(const trainee *t, const float *expected, const ch
 }
 
 /* In a synchronous run without backups the weights are those of the worker's own step, and known. Once a
- * worker has finished, the others go on without it. */
+ * worker has finished, the others go on without it, also where it has to come back for its last steps. */
 static ps_status check_version(const trainee *t, uint64_t version, ps_error *error)
 {
-    if (!t->config.trajectory || (t->phase == PHASE_STARTING && t->step >= of_worker(t)->steps))
+    const bool has_all_steps = t->step >= of_worker(t)->steps;
+    if (!t->config.trajectory || (has_all_steps && (t->phase == PHASE_STARTING || version > t->step)))
         return PS_OK;
     if (version != t->step)
         return ps_fail(error, PS_EINTERNAL, "sync: worker %u is at step %llu and was given version %llu",
@@ -189,6 +193,7 @@ static ps_status submit_push(trainee *t, ps_error *error)
     uint64_t step = t->step + 1;
     toy_batch batch;
     toy_gradient(t->config.scenario, t->config.index, step, t->weights, t->gradient, &batch);
+    t->computed = step;
     if (t->config.oracle)
         oracle_computed(t->config.oracle, t->config.index, step, t->gradient, &batch);
     bool by_tensor = batch.examples > 0 && dice_chance(&t->dice, 400);
@@ -390,6 +395,19 @@ static ps_status move(trainee *t, uint64_t now_ms, ps_error *error)
     }
 }
 
+/* As ps_finish. */
+static void give_up_at_last(trainee *t, uint64_t now_ms)
+{
+    bool finishing = t->phase == PHASE_FINISHING || t->phase == PHASE_LEAVING;
+    if (t->heard || !finishing)
+        t->heard_ms = now_ms;
+    t->heard = false;
+    if (now_ms - t->heard_ms < TRAINEE_FINISH_MS)
+        return;
+    t->phase = PHASE_DONE;
+    t->gave_up = true;
+}
+
 ps_status trainee_tick(trainee *t, uint64_t now_ms, ps_error *error)
 {
     session_tick(t->session, now_ms);
@@ -400,6 +418,7 @@ ps_status trainee_tick(trainee *t, uint64_t now_ms, ps_error *error)
         if (status == PS_OK)
             status = move(t, now_ms, error);
     } while (status == PS_OK && t->phase != before);
+    give_up_at_last(t, now_ms);
     return status;
 }
 
@@ -410,6 +429,7 @@ void trainee_dismiss_oracle(trainee *t)
 
 void trainee_receive(trainee *t, uint32_t server, wire_message **message)
 {
+    t->heard = true;
     session_receive(t->session, server, message);
 }
 
@@ -419,14 +439,24 @@ wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms)
     return t->phase == PHASE_DONE ? NULL : session_next(t->session, server, now_ms);
 }
 
-bool trainee_may_restart(const trainee *t)
+uint64_t trainee_computed(const trainee *t)
 {
-    return t->phase != PHASE_DONE;
+    return t->computed;
 }
 
-uint64_t trainee_step(const trainee *t)
+bool trainee_has_finished(const trainee *t)
 {
-    return t->step;
+    return t->phase == PHASE_FINISHING || t->phase == PHASE_LEAVING || t->phase == PHASE_DONE;
+}
+
+bool trainee_said_all(const trainee *t, bool images)
+{
+    return t->phase == PHASE_LEAVING || (t->phase == PHASE_FINISHING && !images);
+}
+
+bool trainee_gave_up(const trainee *t)
+{
+    return t->gave_up;
 }
 
 bool trainee_done(const trainee *t)

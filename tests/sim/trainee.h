@@ -8,6 +8,9 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/replica.h"
 
+/* As worker/setup.c: so long a member that has finished waits for a ps that says nothing. */
+enum { TRAINEE_FINISH_MS = 30000 };
+
 typedef struct {
     const scenario *scenario;
     const partition *partition;
@@ -36,15 +39,19 @@ void trainee_dismiss_oracle(trainee *t);
 void trainee_receive(trainee *t, uint32_t server, wire_message **message);
 wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms);
 
-/* May it end here and come back? A worker that ends in the middle of a push may have left its gradient on
- * some of several ps only, which a new process could not know. */
-bool trainee_may_restart(const trainee *t);
+/* The last step whose gradient it has computed. */
+uint64_t trainee_computed(const trainee *t);
 
-/* The step that it has done last. */
-uint64_t trainee_step(const trainee *t);
+/* It has said goodbye: to the first ps at least, whether or not all have heard it. */
+bool trainee_has_finished(const trainee *t);
 
-/* It has finished, and every ps knows. */
+/* It has said the last that it has to say: what it does not know is only whether that was heard. `images`: ps
+ * keep some, and so want to hear it twice. */
+bool trainee_said_all(const trainee *t, bool images);
+
+/* It has finished, and every ps knows; or it has heard nothing for so long that it has given up waiting. */
 bool trainee_done(const trainee *t);
+bool trainee_gave_up(const trainee *t);
 
 /* "computing step 4", for the trace and for whoever wonders what it hangs on. */
 void trainee_describe(const trainee *t, char *text, size_t bytes);

@@ -1,0 +1,329 @@
+/* cluster_nodes.c - the processes of a simulated cluster. See cluster_state.h. */
+#include <string.h>
+
+#include "tests/sim/cluster_state.h"
+
+/* As ps/server.c. */
+enum { SERVER_TICK_MS = 500, SERVER_RETRY_MS = 5, SERVER_FAREWELL_MS = 1000 };
+
+static uint64_t clock_of(const cluster *c, const node *n)
+{
+    return network_now(c->network) + n->clock_ms;
+}
+
+node *cluster_node_at(cluster *c, uint32_t address)
+{
+    for (uint32_t i = 0; i < c->node_count; i++)
+        if (c->nodes[i].address == address)
+            return &c->nodes[i];
+    return NULL;
+}
+
+/* ---- life ---- */
+
+ps_status cluster_take_address(cluster *c, node *n)
+{
+    if (c->addresses == NETWORK_ADDRESSES_MAX)
+        return PS_ELIMIT;
+    n->address = c->addresses++;
+    return PS_OK;
+}
+
+static ps_status start_server(cluster *c, node *n)
+{
+    shard_config config = {
+        .index = n->index,
+        .incarnation = n->incarnation,
+        .archive = c->disk ? disk_archive(c->disk, n->index) : NULL,
+        .image_steps = c->scenario.image_steps,
+        .servers = c->scenario.job.servers,
+        .workers = c->scenario.job.workers,
+    };
+    return shard_create(&config, &n->shard);
+}
+
+static ps_status start_member(cluster *c, node *n)
+{
+    const job_config *job = &c->scenario.job;
+    bool exact = n->role == WIRE_WORKER && job->mode == CONSISTENCY_SYNC && job->backup_workers == 0;
+    trainee_config config = {
+        .scenario = &c->scenario,
+        .partition = &c->partition,
+        .role = n->role,
+        .index = n->index,
+        .incarnation = n->incarnation * INCARNATIONS,
+        .oracle = c->oracle,
+        .trajectory = exact ? &c->trajectory : NULL,
+    };
+    return trainee_create(&config, &n->trainee);
+}
+
+ps_status cluster_start(cluster *c, node *n)
+{
+    char name[TRACE_NAME_BYTES];
+    n->incarnation++;
+    int used = snprintf(name, sizeof name, "%s %u", wire_role_name(n->role), n->index);
+    if (n->incarnation > 1)
+        snprintf(name + used, sizeof name - (size_t)used, " #%u", (unsigned)n->incarnation);
+    network_open(c->network, n->address, n->host, name);
+    n->wake_at_ms = network_now(c->network);
+    if (n->incarnation > 1)
+        trace_line(c->trace, network_now(c->network), "%s starts", name);
+    ps_status status = cluster_is_server(n) ? start_server(c, n) : start_member(c, n);
+    if (status == PS_OK)
+        status = network_wake(c->network, n->address, 0);
+    return status == PS_OK ? PS_OK : ps_fail(c->error, status, "%s: %s", name, ps_status_text(status));
+}
+
+void cluster_dismiss_oracle(cluster *c)
+{
+    oracle_destroy(&c->oracle);
+    for (uint32_t i = 0; i < c->node_count; i++)
+        if (c->nodes[i].trainee)
+            trainee_dismiss_oracle(c->nodes[i].trainee);
+}
+
+/* ---- messages ---- */
+
+static ps_status send(cluster *c, uint32_t from, uint32_t to, wire_message **message, uint32_t *burst)
+{
+    if (++*burst > CLUSTER_BURST_MAX) {
+        wire_destroy(message);
+        return ps_fail(c->error, PS_ELIMIT, "bounds: one event makes %s send more than %d messages",
+                       network_name_of(c->network, from), CLUSTER_BURST_MAX);
+    }
+    ps_status status = network_send(c->network, from, to, message);
+    if (status != PS_OK)
+        return ps_fail(c->error, status, "bounds: %u messages are under way, and %s sends one more: %s",
+                       network_under_way(c->network), network_name_of(c->network, from),
+                       ps_status_text(status));
+    return PS_OK;
+}
+
+/* A route is the address that a request came from. */
+static wire_route route_to(uint32_t address)
+{
+    wire_route route = {.bytes = sizeof address};
+    memcpy(route.id, &address, sizeof address);
+    return route;
+}
+
+static uint32_t address_of(const wire_route *route)
+{
+    uint32_t address;
+    memcpy(&address, route->id, sizeof address);
+    return address;
+}
+
+/* A worker that is told that its end is known may go, and never come back to replay what is lost. */
+static ps_status check_last_word(cluster *c, const node *n, const node *to, const wire_message *m)
+{
+    bool last = m->type == WIRE_ACK && m->after_finish && to && to->role == WIRE_WORKER;
+    if (!last || !c->disk || disk_has_final(c->disk, n->index, m->step))
+        return PS_OK;
+    return ps_fail(
+        c->error, PS_EINTERNAL,
+        "the last word: ps/%u has told worker %u that its end is known, but the image of step %llu, "
+        "the last, is not safe",
+        n->index, to->index, (unsigned long long)m->step);
+}
+
+static ps_status check_answer(cluster *c, const node *n, uint32_t to, const wire_message *m)
+{
+    bool unasked = m->type == WIRE_WELCOME && m->request == 0; /* only a hint to ask */
+    ps_status status = PS_OK;
+    if (c->oracle && !unasked)
+        status = oracle_check_answer(c->oracle, n->index, to, m, c->error);
+    if (status == PS_OK)
+        status = ledger_check_answer(c->ledger, n->index, m, c->error);
+    return status == PS_OK ? check_last_word(c, n, cluster_node_at(c, to), m) : status;
+}
+
+static ps_status send_answers(cluster *c, node *n)
+{
+    wire_route route;
+    wire_message *m;
+    uint32_t burst = 0;
+    ps_status status = PS_OK;
+    while (status == PS_OK && (m = shard_next(n->shard, &route))) {
+        plant_answer(c->plant, m);
+        status = check_answer(c, n, address_of(&route), m);
+        if (status == PS_OK)
+            status = send(c, n->address, address_of(&route), &m, &burst);
+        wire_destroy(&m);
+    }
+    return status;
+}
+
+static ps_status send_requests(cluster *c, const node *n)
+{
+    uint32_t burst = 0;
+    ps_status status = PS_OK;
+    for (uint32_t server = 0; server < c->scenario.job.servers && status == PS_OK; server++) {
+        wire_message *m;
+        while (status == PS_OK && (m = trainee_next(n->trainee, server, clock_of(c, n))))
+            status = send(c, n->address, server, &m, &burst);
+    }
+    return status;
+}
+
+/* ---- ps ---- */
+
+/* After whatever has happened to it. */
+static ps_status check_shard(cluster *c, const node *n)
+{
+    ps_status status = PS_OK;
+    if (c->oracle)
+        status = oracle_check_shard(c->oracle, n->index, shard_count(n->shard), c->error);
+    if (status == PS_OK)
+        status = ledger_check_shard(c->ledger, n->index, n->shard, c->error);
+    return status == PS_OK ? shard_failure(n->shard, c->error) : status;
+}
+
+/* The chief may order a way back without any ps having crashed: if it was replaced during the very first
+ * step, it cannot tell a ps that waits for that from one that has forgotten it. */
+static void follow_message(cluster *c, const node *n, const network_event *event)
+{
+    if (event->message->type == WIRE_RESTORE)
+        cluster_dismiss_oracle(c);
+    if (c->oracle)
+        oracle_delivered(c->oracle, n->index, event->from, event->message);
+}
+
+/* The shard has the message; where it must have begun, if that made it begin, was `expected`. */
+static ps_status take_in(cluster *c, node *n, const network_event *event, wire_message **m)
+{
+    const bool had_job = shard_has_job(n->shard);
+    const checkpoint_state *expected = c->disk && !had_job ? disk_expected(c->disk, n->index) : NULL;
+    const wire_route route = route_to(event->from);
+    shard_receive(n->shard, m, &route, clock_of(c, n));
+    ps_status status = PS_OK;
+    if (!had_job && shard_has_job(n->shard))
+        status = ledger_check_recovered(c->ledger, n->index, n->shard, expected, c->error);
+    return status == PS_OK ? check_shard(c, n) : status;
+}
+
+static ps_status deliver_to_server(cluster *c, node *n, network_event *event)
+{
+    bool crashed;
+    ps_status status = cluster_crash_at(c, n, MOMENT_BEFORE_MESSAGE, &crashed);
+    if (status != PS_OK || crashed)
+        return status;
+    follow_message(c, n, event);
+    if (!plant_request(c->plant, n->shard, event->message))
+        return PS_OK;
+    status = take_in(c, n, event, &event->message);
+    if (status == PS_OK)
+        status = cluster_crash_at(c, n, MOMENT_BEFORE_REPLY, &crashed);
+    if (status != PS_OK || crashed)
+        return status;
+    status = send_answers(c, n);
+    if (status == PS_OK)
+        status = cluster_crash_at(c, n, MOMENT_AFTER_REPLY, &crashed);
+    return status == PS_OK && !crashed ? cluster_crash_at(c, n, MOMENT_WRITING, &crashed) : status;
+}
+
+/* Its job is over: it still answers for a moment, and ends. */
+static ps_status end_server(cluster *c, node *n)
+{
+    const uint64_t now_ms = network_now(c->network);
+    if (!shard_finished(n->shard))
+        return PS_OK;
+    if (n->end_at_ms == 0)
+        n->end_at_ms = now_ms + SERVER_FAREWELL_MS;
+    if (now_ms < n->end_at_ms)
+        return PS_OK;
+    ps_status status = ledger_check_end(c->ledger, n->index, n->shard, c->error);
+    trace_line(c->trace, now_ms, "%s has done its job and ends", network_name_of(c->network, n->address));
+    shard_destroy(&n->shard);
+    n->ended = true;
+    return status;
+}
+
+static ps_status wake_server(cluster *c, node *n)
+{
+    shard_tick(n->shard, clock_of(c, n));
+    ps_status status = check_shard(c, n);
+    if (status == PS_OK)
+        status = send_answers(c, n);
+    if (status == PS_OK)
+        status = end_server(c, n);
+    if (status != PS_OK || !n->shard)
+        return status;
+    n->wake_at_ms =
+        network_now(c->network) + (shard_awaits_archive(n->shard) ? SERVER_RETRY_MS : SERVER_TICK_MS);
+    return network_wake(c->network, n->address, n->wake_at_ms);
+}
+
+/* ---- workers and evaluators ---- */
+
+/* Only a ps that has ended may leave a farewell unanswered. */
+static ps_status check_patience(const cluster *c, const node *n)
+{
+    for (uint32_t i = 0; i < c->scenario.job.servers; i++)
+        if (c->nodes[i].ended)
+            return PS_OK;
+    return ps_fail(c->error, PS_ETIMEDOUT,
+                   "liveness: %s %u has given up waiting for an answer to its farewell, but no ps has ended",
+                   wire_role_name(n->role), n->index);
+}
+
+static ps_status move(cluster *c, const node *n)
+{
+    char before[128], after[128];
+    const bool was_done = trainee_done(n->trainee);
+    if (c->trace->file)
+        trainee_describe(n->trainee, before, sizeof before);
+    ps_status status = trainee_tick(n->trainee, clock_of(c, n), c->error);
+    if (n->role == WIRE_WORKER)
+        ledger_computed(c->ledger, n->index, trainee_computed(n->trainee));
+    if (c->trace->file) {
+        trainee_describe(n->trainee, after, sizeof after);
+        if (strcmp(before, after) != 0)
+            trace_line(c->trace, network_now(c->network), "%s", after);
+    }
+    if (status == PS_OK && !was_done && trainee_gave_up(n->trainee) && c->scenario.mode == MODE_LIVENESS)
+        status = check_patience(c, n);
+    return status == PS_OK ? send_requests(c, n) : status;
+}
+
+static ps_status deliver_to_member(cluster *c, node *n, network_event *event)
+{
+    bool crashed;
+    ps_status status = cluster_crash_at(c, n, MOMENT_BEFORE_MESSAGE, &crashed);
+    if (status != PS_OK || crashed)
+        return status;
+    trainee_receive(n->trainee, event->from, &event->message);
+    status = cluster_crash_at(c, n, MOMENT_BEFORE_REPLY, &crashed);
+    if (status != PS_OK || crashed)
+        return status;
+    status = move(c, n);
+    return status == PS_OK ? cluster_crash_at(c, n, MOMENT_AFTER_REPLY, &crashed) : status;
+}
+
+static ps_status wake_member(cluster *c, node *n)
+{
+    n->wake_at_ms = network_now(c->network) + CLUSTER_TICK_MS;
+    ps_status status = move(c, n);
+    return status == PS_OK ? network_wake(c->network, n->address, n->wake_at_ms) : status;
+}
+
+/* ---- events ---- */
+
+/* What woke it in a life before this one is no matter. */
+ps_status cluster_wake(cluster *c, node *n)
+{
+    if (n->ended || network_now(c->network) < n->wake_at_ms)
+        return PS_OK;
+    if (!cluster_is_up(n))
+        return cluster_start(c, n);
+    return cluster_is_server(n) ? wake_server(c, n) : wake_member(c, n);
+}
+
+/* What comes to a process that is down is lost. */
+ps_status cluster_deliver(cluster *c, node *n, network_event *event)
+{
+    if (!cluster_is_up(n))
+        return PS_OK;
+    return cluster_is_server(n) ? deliver_to_server(c, n, event) : deliver_to_member(c, n, event);
+}

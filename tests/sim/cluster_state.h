@@ -1,0 +1,116 @@
+/* cluster_state.h - a simulated cluster's state, and what its sources share. Private to tests/sim/cluster*.c:
+ *
+ *   cluster.c         builds it, runs it to the end, and takes it down
+ *   cluster_nodes.c   the processes: carries messages and time to them, and checks what they make of it
+ *   cluster_faults.c  kills, stops and misleads them
+ *   cluster_end.c     what must hold in the end
+ */
+#ifndef PENSTOCK_TESTS_SIM_CLUSTER_STATE_H
+#define PENSTOCK_TESTS_SIM_CLUSTER_STATE_H
+
+#include <assert.h>
+
+#include "ps/shard.h"
+#include "tests/sim/cluster.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/ledger.h"
+#include "tests/sim/trainee.h"
+
+enum {
+    NODES_MAX = SCENARIO_SERVERS_MAX + SCENARIO_WORKERS_MAX + SCENARIO_EVALUATORS_MAX,
+    INCARNATIONS = 1000000, /* a member that goes back takes further ones itself */
+};
+static_assert(NODES_MAX < (int)NETWORK_HOSTS_MAX, "each is on a host of its own");
+
+/* A process, or the place where it was and will be again. Its number is its host's. */
+typedef struct {
+    wire_role role;
+    uint32_t index, host, address;
+    uint64_t incarnation;
+    shard *shard; /* both NULL: it is down, or its job has come to its end */
+    trainee *trainee;
+    bool ended;           /* its ps saw the end of the job */
+    bool said_all;        /* so had its member, when it died */
+    uint64_t clock_ms;    /* how far its clock is ahead */
+    uint64_t wake_at_ms;  /* before that, what wakes it is of a life before */
+    uint64_t end_at_ms;   /* when a ps that has seen the end of the job goes; 0: not yet */
+    uint32_t again;       /* crashes that are still to follow the last one, */
+    uint64_t crash_at_ms; /* the next of them; 0: none */
+} node;
+
+/* What is left of a fault of the plan. */
+typedef struct {
+    bool due, over;
+} fault_state;
+
+typedef struct {
+    scenario scenario;
+    bool has_scenario;
+    partition partition;
+    trajectory trajectory;
+    network *network;
+    oracle *oracle; /* NULL where ps crash or go back: it does not know what they forget */
+    ledger *ledger;
+    disk *disk; /* NULL where no ps keeps images */
+    plant *plant;
+    dice dice; /* of faults */
+    const trace *trace;
+    uint32_t node_count;
+    node nodes[NODES_MAX]; /* ps, workers, evaluators */
+    fault_state faults[FAULTS_MAX];
+    uint32_t addresses; /* given out so far */
+    cluster_summary *summary;
+    ps_error *error;
+} cluster;
+
+/* ---- cluster_nodes.c ---- */
+
+/* Starts the process of a node, and gives a member an address of its own. */
+ps_status cluster_start(cluster *c, node *n);
+
+/* An event of a process that is not down. */
+ps_status cluster_wake(cluster *c, node *n);
+ps_status cluster_deliver(cluster *c, node *n, network_event *event);
+
+/* From now on nobody follows each message. */
+void cluster_dismiss_oracle(cluster *c);
+
+/* The node that has this address now, or NULL. */
+node *cluster_node_at(cluster *c, uint32_t address);
+
+/* Takes an address for a member. */
+ps_status cluster_take_address(cluster *c, node *n);
+
+/* ---- cluster_faults.c ---- */
+
+/* Has each fault of the plan happen in its time. The fault of number i is woken at cluster_fault_address. */
+ps_status cluster_plan_faults(cluster *c);
+uint32_t cluster_fault_address(const cluster *c, uint32_t number);
+ps_status cluster_fault_wakes(cluster *c, uint32_t number);
+
+/* Does a crash come now, at this moment in the life of that node? Then it has happened. */
+ps_status cluster_crash_at(cluster *c, const node *n, fault_moment moment, bool *crashed);
+
+/* One that follows the last one soon. */
+ps_status cluster_crash_again(cluster *c, node *n, bool *crashed);
+
+/* ---- cluster_end.c ---- */
+
+ps_status cluster_check_end(const cluster *c);
+
+static inline bool cluster_is_server(const node *n)
+{
+    return n->role == WIRE_PS;
+}
+
+static inline bool cluster_is_up(const node *n)
+{
+    return n->shard || n->trainee;
+}
+
+static inline bool cluster_is_calm(const cluster *c)
+{
+    return network_now(c->network) >= c->scenario.weather.calm_at_ms;
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* fault.h - what goes wrong with the processes of a simulated cluster, and when.
+ *
+ * A pure function of the seed, as is the weather of the network (network.h) and that of the disk (disk.h).
+ * Carried out by cluster_faults.c. Hosts are numbered: ps first, then workers, then evaluators. */
+#ifndef PENSTOCK_TESTS_SIM_FAULT_H
+#define PENSTOCK_TESTS_SIM_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/sim/dice.h"
+
+enum { FAULTS_MAX = 8 };
+
+typedef enum {
+    FAULT_CRASH, /* the process dies, whatever it is doing, and is started again */
+    FAULT_PAUSE, /* it is stopped and goes on later: what comes waits */
+    FAULT_JUMP,  /* its clock goes forward */
+} fault_kind;
+
+/* When a crash happens, once it is due. */
+#define FAULT_MOMENT_LIST(X)                                                 \
+    X(MOMENT_ANY, "")                                                        \
+    X(MOMENT_BEFORE_MESSAGE, ", before it takes a message in")               \
+    X(MOMENT_BEFORE_REPLY, ", having taken a message in, before it replies") \
+    X(MOMENT_AFTER_REPLY, ", having replied to a message")                   \
+    X(MOMENT_WRITING, ", while it writes an image")                          \
+    X(MOMENT_RENAMING, ", when an image is there but for its manifest")
+
+typedef enum {
+#define FAULT_MOMENT_ENUM(name, text) name,
+    FAULT_MOMENT_LIST(FAULT_MOMENT_ENUM)
+#undef FAULT_MOMENT_ENUM
+} fault_moment;
+
+typedef struct {
+    fault_kind kind;
+    fault_moment moment;
+    uint32_t hosts;    /* the set of those that it befalls, all at once */
+    uint64_t from_ms;  /* when it is due */
+    uint32_t lasts_ms; /* down, or paused; by how much the clock jumps */
+    uint32_t again;    /* crashes that follow soon after it has come back */
+} fault;
+
+typedef struct {
+    uint32_t count;
+    fault list[FAULTS_MAX];
+} fault_plan;
+
+/* Of so many hosts, all of whose faults are due before `calm_at_ms`. */
+void fault_choose(fault_plan *plan, dice *d, uint32_t servers, uint32_t others, uint64_t calm_at_ms);
+
+/* Does one of these hosts crash? */
+bool fault_kills(const fault_plan *plan, uint32_t hosts);
+
+#endif
