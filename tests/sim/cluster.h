@@ -55,7 +55,7 @@ typedef struct {
     uint64_t virtual_ms;
     uint64_t crashes, pauses, jumps;
     uint64_t images_kept, images_failed, images_lost;
-    bool ended; /* everybody was done */
+    uint64_t ended; /* 1: everybody was done */
 } cluster_summary;
 
 /* PS_OK if the scenario of `seed` passed; else which invariant broke, and how, in `error`. `summary` is set

@@ -260,8 +260,15 @@ static ps_status check_weights(const ledger *l, const account *a, const slice *c
 
 ps_status ledger_check_answer(const ledger *l, uint32_t server, const wire_message *answer, ps_error *error)
 {
-    if (!is_exact(l) || answer->type != WIRE_WEIGHTS)
+    if (!is_exact(l) || answer->type != WIRE_WEIGHTS || answer->slice_count == 0)
         return PS_OK;
+    const account now = {.what = "an answer",
+                         .server = server,
+                         .applied = answer->step + answer->exact, /* exact: of the version before */
+                         .examples = answer->examples_total};
+    ps_status status = check_account(l, &now, error);
+    if (status != PS_OK)
+        return status;
     for (uint32_t i = 0; i < answer->slice_count; i++)
         if (!is_version(l, &l->partition->slices[answer->slices[i]], answer->step,
                         buffer_bytes(answer->payloads[i])))

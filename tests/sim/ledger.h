@@ -29,7 +29,7 @@ ps_status ledger_check_shard(const ledger *l, uint32_t server, const shard *s, p
 ps_status ledger_check_recovered(const ledger *l, uint32_t server, const shard *s,
                                  const checkpoint_state *expected, ps_error *error);
 
-/* Weights that a shard sends are those of the version that it names. */
+/* Weights that a shard sends, and the examples that it counts, are those of the version that it names. */
 ps_status ledger_check_answer(const ledger *l, uint32_t server, const wire_message *answer, ps_error *error);
 
 /* Weights and numbers of an image are those of its step. values: (slices, 1 + slots, elements) f32 */

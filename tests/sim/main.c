@@ -113,17 +113,18 @@ static void add_summary(cluster_summary *sum, const cluster_summary *one)
     sum->images_kept += one->images_kept;
     sum->images_failed += one->images_failed;
     sum->images_lost += one->images_lost;
+    sum->ended += one->ended;
 }
 
 static void print_summary(const sim_options *o, const cluster_summary *sum, double seconds)
 {
-    printf("%" PRIu64 " schedules passed: %" PRIu64 " messages delivered, %" PRIu64 " lost, %" PRIu64
-           " repeated, %" PRIu64 " overtaken; %" PRIu64 " crashes, %" PRIu64 " pauses, %" PRIu64
-           " clock jumps; %" PRIu64 " images kept, %" PRIu64 " failed, %" PRIu64
-           " lost; %.1f virtual hours; %.0f seeds/s\n",
-           o->seeds, sum->network.delivered, sum->network.lost, sum->network.repeated, sum->network.overtaken,
-           sum->crashes, sum->pauses, sum->jumps, sum->images_kept, sum->images_failed, sum->images_lost,
-           (double)sum->virtual_ms / 3.6e6, (double)o->seeds / seconds);
+    printf("%" PRIu64 " schedules passed, %" PRIu64 " jobs came to their end: %" PRIu64
+           " messages delivered, %" PRIu64 " lost, %" PRIu64 " repeated, %" PRIu64 " overtaken; %" PRIu64
+           " crashes, %" PRIu64 " pauses, %" PRIu64 " clock jumps; %" PRIu64 " images kept, %" PRIu64
+           " failed, %" PRIu64 " lost; %.1f virtual hours; %.0f seeds/s\n",
+           o->seeds, sum->ended, sum->network.delivered, sum->network.lost, sum->network.repeated,
+           sum->network.overtaken, sum->crashes, sum->pauses, sum->jumps, sum->images_kept,
+           sum->images_failed, sum->images_lost, (double)sum->virtual_ms / 3.6e6, (double)o->seeds / seconds);
 }
 
 static void print_failure(const sim_options *o, uint64_t seed, scenario_mode mode, const ps_error *why)
