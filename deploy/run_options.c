@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/options.h"
+#include "deploy/restarts.h"
 
 enum {
     DEFAULT_SERVERS = 2,
@@ -23,6 +24,10 @@ enum {
     KEY_BIN_DIR,
     KEY_GRACE,
     KEY_PIN,
+    KEY_RESTARTS,
+    KEY_CHECKPOINT_STEPS,
+    KEY_CHECKPOINT_KEEP,
+    KEY_PS_OPTION,
     KEY_LOG_LEVEL,
 };
 
@@ -35,25 +40,40 @@ static const struct argp_option option_list[] = {
      "Add a chief: a worker that also evaluates and saves. Without it, worker 0 does", 1},
     {"evaluator", KEY_EVALUATOR, NULL, 0, "Add an evaluator, which tests the model while the others train",
      1},
-    {NULL, 0, NULL, 0, "Run", 2},
+    {"ps-option", KEY_PS_OPTION, "OPTION", 0,
+     "Goes to every ps; may be repeated, also for the value of an option", 1},
+    {NULL, 0, NULL, 0, "Faults", 2},
+    {"restarts", KEY_RESTARTS, "N", 0,
+     "How often in all a process is started again that dies by a signal or ends with a code of 128 or above "
+     "(0: "
+     "the first one ends the run)",
+     2},
+    {"checkpoint-steps", KEY_CHECKPOINT_STEPS, "N", 0,
+     "Keep checkpoints in DIR/checkpoints, and so many steps between them (200 if there are --restarts, else "
+     "none)",
+     2},
+    {"checkpoint-keep", KEY_CHECKPOINT_KEEP, "N", 0, "Checkpoints to keep, the newest ones (3)", 2},
+    {NULL, 0, NULL, 0, "Run", 3},
     {"run-dir", KEY_RUN_DIR, "DIR", 0,
-     "Where logs, configuration and outputs go (a new folder runs/YYYYMMDD-HHMMSS)", 2},
+     "Where logs, configuration and outputs go (a new folder runs/YYYYMMDD-HHMMSS)", 3},
     {"bin-dir", KEY_BIN_DIR, "DIR", 0,
-     "Where penstock-ps and penstock-worker lie (beside this program, or in PATH)", 2},
-    {"grace", KEY_GRACE, "SECONDS", 0, "Time to end after a signal before processes are killed (10)", 2},
+     "Where penstock-ps and penstock-worker lie (beside this program, or in PATH)", 3},
+    {"grace", KEY_GRACE, "SECONDS", 0, "Time to end after a signal before processes are killed (10)", 3},
     {"pin", KEY_PIN, "WHEN", 0,
      "Keep each process on one processor: auto (where processors are too few and can have the same number of "
      "workers each), yes or no",
-     2},
-    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "Of all processes: debug, info, warning, error or off", 2},
-    {"quiet", 'q', NULL, 0, "Show no progress, only the result and errors", 2},
+     3},
+    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "Of all processes: debug, info, warning, error or off", 3},
+    {"quiet", 'q', NULL, 0, "Show no progress, only the result and errors", 3},
     {0},
 };
 
 static const char documentation[] =
     "Train on this machine: start parameter servers and workers, show their progress, end them all."
     "\vEverything after -- goes to every worker; see penstock-worker --help. DIR holds logs/, outputs/ and "
-    "tf_config/, the TF_CONFIG of each process, to start one by hand.\n\n"
+    "tf_config/, the TF_CONFIG of each process, to start one by hand. A run in a DIR with checkpoints/ goes "
+    "on "
+    "from the newest one.\n\n"
     "Exit code: 0 if every process ended well; that of the process that failed first; 128 + the number of "
     "the signal that ended the run or the process; 2 for a mistake on the command line.\n\n"
     "Example:\n"
@@ -108,6 +128,22 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
             argp_error(state, "%s", error.text);
         return 0;
     }
+    case KEY_RESTARTS:
+        options->restarts = parse_count(state, "restarts", argument, RESTARTS_MAX);
+        return 0;
+    case KEY_CHECKPOINT_STEPS:
+        options->checkpoint_steps = parse_count(state, "checkpoint-steps", argument, INT32_MAX);
+        options->keeps_checkpoints = true;
+        return 0;
+    case KEY_CHECKPOINT_KEEP:
+        options->checkpoint_keep = parse_count(state, "checkpoint-keep", argument, INT32_MAX);
+        options->keeps_checkpoints = true;
+        return 0;
+    case KEY_PS_OPTION:
+        if (options->server_option_count == RUN_SERVER_OPTIONS_MAX)
+            argp_error(state, "--ps-option: more than %d", RUN_SERVER_OPTIONS_MAX);
+        options->server_options[options->server_option_count++] = argument;
+        return 0;
     case KEY_LOG_LEVEL: {
         log_level level;
         ps_error error;
@@ -136,8 +172,10 @@ void run_options_parse(int argc, char **argv, run_options *options)
                                        .parser = parse_one,
                                        .args_doc = "[-- TRAINING OPTIONS]",
                                        .doc = documentation};
-    *options =
-        (run_options){.servers = DEFAULT_SERVERS, .workers = DEFAULT_WORKERS, .grace_s = DEFAULT_GRACE_S};
+    *options = (run_options){.servers = DEFAULT_SERVERS,
+                             .workers = DEFAULT_WORKERS,
+                             .grace_s = DEFAULT_GRACE_S,
+                             .checkpoint_steps = RUN_CHECKPOINT_STEPS};
     /* Cut at the first "--" here: argp could not tell what stood before it from what stood after. */
     int own = 1;
     while (own < argc && strcmp(argv[own], "--") != 0)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "deploy/placement.h"
 
@@ -11,6 +12,8 @@ enum {
     RUN_SERVERS_MAX = 64,
     RUN_WORKERS_MAX = 256,
     RUN_GRACE_MAX_S = 3600,
+    RUN_SERVER_OPTIONS_MAX = 32,
+    RUN_CHECKPOINT_STEPS = 200, /* half an epoch of MNIST, with 3 workers and batches of 50 */
 };
 
 typedef struct {
@@ -21,11 +24,17 @@ typedef struct {
     bool quiet;
     unsigned grace_s;
     pin_policy pin;
-    const char *run_dir;   /* NULL: a new folder under runs/ */
-    const char *bin_dir;   /* NULL: look in the usual places */
-    const char *log_level; /* NULL: the daemons' own default */
-    char **training;       /* what follows `--`, passed on untouched */
+    unsigned restarts;      /* how often in all a process that dies is started again */
+    bool keeps_checkpoints; /* even if nothing is restarted */
+    uint64_t checkpoint_steps;
+    unsigned checkpoint_keep; /* 0: the ps' own default */
+    const char *run_dir;      /* NULL: a new folder under runs/ */
+    const char *bin_dir;      /* NULL: look in the usual places */
+    const char *log_level;    /* NULL: the daemons' own default */
+    char **training;          /* what follows `--`, passed on untouched */
     size_t training_count;
+    char *server_options[RUN_SERVER_OPTIONS_MAX]; /* likewise, for every ps */
+    size_t server_option_count;
 } run_options;
 
 /* Reads the command line, argv[0] being "penstock run". Answers --help, and ends the program with exit

@@ -28,7 +28,8 @@ static_assert((int)SUPERVISOR_PROCESSES_MAX <= (int)GUARD_GROUPS_MAX, "the guard
 struct supervisor {
     guard guard;
     size_t count;
-    unsigned ended;
+    size_t running;
+    unsigned ended; /* so far, those started again included */
     pid_t pids[SUPERVISOR_PROCESSES_MAX];
     process_end ends[SUPERVISOR_PROCESSES_MAX];
 };
@@ -133,10 +134,8 @@ static ps_status await_exec(int failure_fd, const char *path, ps_error *error)
                    strerror(failure.cause));
 }
 
-ps_status supervisor_start(supervisor *s, const process_spec *spec, ps_error *error)
+static ps_status start(supervisor *s, size_t number, const process_spec *spec, ps_error *error)
 {
-    if (s->count == SUPERVISOR_PROCESSES_MAX)
-        return ps_fail(error, PS_ELIMIT, "more than %d processes", SUPERVISOR_PROCESSES_MAX);
     int failure_pipe[2];
     if (pipe2(failure_pipe, O_CLOEXEC) != 0)
         return ps_fail(error, PS_EIO, "cannot create a pipe: %s", strerror(errno));
@@ -150,13 +149,34 @@ ps_status supervisor_start(supervisor *s, const process_spec *spec, ps_error *er
     if (pid < 0) {
         status = ps_fail(error, PS_EIO, "cannot start a process for %s: %s", spec->path, strerror(cause));
     } else {
-        s->pids[s->count] = pid;
-        s->ends[s->count] = (process_end){0};
-        s->count++;
+        s->pids[number] = pid;
+        s->ends[number] = (process_end){0};
+        s->running++;
         status = await_exec(failure_pipe[0], spec->path, error);
     }
     close(failure_pipe[0]);
     return status;
+}
+
+ps_status supervisor_start(supervisor *s, const process_spec *spec, ps_error *error)
+{
+    if (s->count == SUPERVISOR_PROCESSES_MAX)
+        return ps_fail(error, PS_ELIMIT, "more than %d processes", SUPERVISOR_PROCESSES_MAX);
+    s->ends[s->count] = (process_end){.ended = true}; /* if not even a fork comes of it */
+    s->count++;
+    return start(s, s->count - 1, spec, error);
+}
+
+ps_status supervisor_start_again(supervisor *s, size_t number, const process_spec *spec, ps_error *error)
+{
+    assert(number < s->count && s->ends[number].ended);
+    return start(s, number, spec, error);
+}
+
+void supervisor_disturb(supervisor *s, size_t number, int sent)
+{
+    if (!s->ends[number].ended)
+        kill(-s->pids[number], sent);
 }
 
 void supervisor_signal(supervisor *s, int number)
@@ -179,6 +199,7 @@ static void note_end(supervisor *s, pid_t pid, int wait_status)
         s->ends[i].ended = true;
         s->ends[i].wait_status = wait_status;
         s->ends[i].order = ++s->ended;
+        s->running--;
         return;
     }
 }
@@ -211,7 +232,7 @@ void supervisor_reap(supervisor *s)
 
 size_t supervisor_running(const supervisor *s)
 {
-    return s->count - s->ended;
+    return s->running;
 }
 
 const process_end *supervisor_ends(const supervisor *s, size_t *count)
@@ -220,8 +241,8 @@ const process_end *supervisor_ends(const supervisor *s, size_t *count)
     return s->ends;
 }
 
-/* Kills our children but the guard; their own children become ours. Returns how many there were. */
-static size_t kill_children(const supervisor *s)
+/* Sends `number`, if it is not 0, to our children but the guard. Returns how many there were. */
+static size_t signal_children(const supervisor *s, int number)
 {
     char path[64];
     char text[ORPHANS_TEXT_MAX];
@@ -241,10 +262,16 @@ static size_t kill_children(const supervisor *s)
         pid_t pid = (pid_t)strtol(word, NULL, 10);
         if (pid <= 0 || pid == s->guard.pid)
             continue;
-        kill(pid, SIGKILL);
+        if (number)
+            kill(pid, number);
         found++;
     }
     return found;
+}
+
+size_t supervisor_strays(const supervisor *s)
+{
+    return signal_children(s, 0);
 }
 
 void supervisor_destroy(supervisor **s)
@@ -260,7 +287,8 @@ void supervisor_destroy(supervisor **s)
     const struct timespec round = {.tv_nsec = SWEEP_ROUND_MS * 1000000L};
     for (int i = 0; i < SWEEP_ROUNDS_MAX; i++) {
         supervisor_reap(ended);
-        if (kill_children(ended) == 0 && supervisor_running(ended) == 0)
+        /* The children of those killed become ours. */
+        if (signal_children(ended, SIGKILL) == 0 && supervisor_running(ended) == 0)
             break;
         sigtimedwait(&child, NULL, &round);
     }

@@ -43,11 +43,21 @@ ps_status supervisor_create(supervisor **s, ps_error *error);
  * PS_EIO if it cannot, with the cause; PS_ELIMIT beyond SUPERVISOR_PROCESSES_MAX. */
 ps_status supervisor_start(supervisor *s, const process_spec *spec, ps_error *error);
 
+/* Starts process `number`, which has ended, again: its end is then that of the new one. As supervisor_start.
+ */
+ps_status supervisor_start_again(supervisor *s, size_t number, const process_spec *spec, ps_error *error);
+
 /* Sends `number` to the group of every process that still runs, and notes that it has been asked. */
 void supervisor_signal(supervisor *s, int number);
 
+/* Sends `sent` to the group of one process, if it still runs, without asking it to end. */
+void supervisor_disturb(supervisor *s, size_t number, int sent);
+
 /* Takes in, without blocking, all that have ended since. Call it after SIGCHLD. */
 void supervisor_reap(supervisor *s);
+
+/* Descendants that are left when all that were started have ended and been reaped. */
+size_t supervisor_strays(const supervisor *s);
 
 /* How many of those started have not ended yet. */
 size_t supervisor_running(const supervisor *s);

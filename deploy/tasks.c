@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,32 +11,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/checkpoint.h"
 #include "common/file.h"
 #include "deploy/placement.h"
 #include "deploy/ports.h"
 #include "deploy/programs.h"
 #include "deploy/tf_config.h"
 
+extern char **environ;
+
 enum {
     TF_CONFIG_BYTES = 32 << 10, /* some 30 for each of TASKS_MAX addresses, with room */
-    OWN_ARGUMENTS_MAX = 8,      /* of a daemon, before the training options and the final NULL */
-    NUMBER_BYTES = 16,
+    OWN_ARGUMENTS_MAX = 16,     /* of a daemon, before options passed on and the final NULL */
+    ADDED_ENVIRONMENT_MAX = 8,  /* by a detour */
+    NUMBER_BYTES = 24,
 };
 
 /* What all tasks are started with. */
-typedef struct {
+struct launch {
     const run_options *options;
+    const tasks_detour *detour;
     char server_program[RUN_PATH_MAX];
     char worker_program[RUN_PATH_MAX];
     char outputs[RUN_PATH_MAX];
-    bool alone; /* one worker without a cluster */
+    char checkpoints[RUN_PATH_MAX]; /* empty: none are kept */
+    bool alone;                     /* one worker without a cluster */
     uint16_t ports[TF_CONFIG_ROLES][TASKS_MAX];
     local_cluster cluster;
     size_t processor_count; /* 0: processes are not pinned */
     int processors[PLACEMENT_PROCESSORS_MAX];
-} launch;
-
-extern char **environ;
+};
 
 void tasks_init(tasks *t)
 {
@@ -46,7 +51,7 @@ static void add_tasks(tasks *t, cluster_role role, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         task *added = &t->list[t->count++];
-        *added = (task){.role = role, .index = i, .socket = -1, .report = -1};
+        *added = (task){.role = role, .index = i, .socket = -1, .report = -1, .report_end = -1};
         snprintf(added->name, sizeof added->name, "%s-%zu", cluster_role_name(role), i);
     }
 }
@@ -71,6 +76,7 @@ static ps_status reserve_ports(tasks *t, launch *l, ps_error *error)
             port_reserve(each->role == ROLE_PS, &each->socket, &l->ports[each->role][each->index], error);
         if (status)
             return status;
+        each->port = l->ports[each->role][each->index];
         l->cluster.ports[each->role] = l->ports[each->role];
         l->cluster.counts[each->role] = each->index + 1;
     }
@@ -97,8 +103,14 @@ static ps_status configure(const task *each, const launch *l, const run_folder *
 {
     char path[RUN_PATH_MAX];
     size_t name = (size_t)snprintf(entry, bytes, "TF_CONFIG=");
-    ps_status status =
-        tf_config_write(&l->cluster, each->role, each->index, entry + name, bytes - name, error);
+    uint16_t detours[RUN_SERVERS_MAX];
+    local_cluster seen = l->cluster;
+    if (l->detour && l->detour->detour && each->role == ROLE_WORKER) {
+        for (size_t i = 0; i < seen.counts[ROLE_PS]; i++)
+            detours[i] = l->detour->detour(l->detour->context, each->index, i);
+        seen.ports[ROLE_PS] = detours;
+    }
+    ps_status status = tf_config_write(&seen, each->role, each->index, entry + name, bytes - name, error);
     if (status == PS_OK)
         status = run_folder_path(folder, "tf_config", each->name, ".json", path, error);
     if (status)
@@ -107,20 +119,22 @@ static ps_status configure(const task *each, const launch *l, const run_folder *
     return file_write_atomic(path, parts, 2, error);
 }
 
-/* Our environment with `entry` as its only TF_CONFIG; none at all if `entry` is NULL. The caller frees the
- * list, which borrows the entries. NULL if out of memory. */
-static char **make_environment(char *entry)
+/* Our environment with `entry` as its only TF_CONFIG, none at all if `entry` is NULL, and what a detour adds.
+ * The caller frees the list, which borrows the entries. NULL if out of memory. */
+static char **make_environment(char *entry, char *const *added)
 {
     size_t count = 0;
     while (environ[count])
         count++;
-    char **list = calloc(count + 2, sizeof *list);
+    char **list = calloc(count + ADDED_ENVIRONMENT_MAX + 2, sizeof *list);
     size_t used = 0;
     if (!list)
         return NULL;
     for (size_t i = 0; i < count; i++)
         if (strncmp(environ[i], "TF_CONFIG=", strlen("TF_CONFIG=")) != 0)
             list[used++] = environ[i];
+    for (size_t i = 0; added && added[i] && i < ADDED_ENVIRONMENT_MAX; i++)
+        list[used++] = added[i];
     list[used] = entry;
     return list;
 }
@@ -134,36 +148,65 @@ static bool reports(const task *each, const run_options *options)
 
 /* Reports never block the one who writes them: our end may be stopped (Ctrl-Z), and what the pipe cannot
  * hold is then lost. A line of up to PIPE_BUF bytes is written whole or not at all. */
-static ps_status open_report(task *each, int *write_end, ps_error *error)
+static ps_status open_report(task *each, ps_error *error)
 {
     int ends[2];
+    if (each->report >= 0)
+        return PS_OK;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return ps_fail(error, PS_EIO, "cannot create a pipe: %s", strerror(errno));
     each->report = ends[0];
-    *write_end = ends[1];
+    each->report_end = ends[1];
     return PS_OK;
 }
 
-/* argv of the daemon; `number` holds the text of `passed`, the descriptor it gets, if any. */
-static char **make_arguments(const task *each, launch *l, int passed, char number[NUMBER_BYTES])
+/* What argv borrows. */
+typedef struct {
+    char passed[NUMBER_BYTES], steps[NUMBER_BYTES], keep[NUMBER_BYTES];
+} argument_texts;
+
+static size_t add_server_arguments(launch *l, char **list, size_t used, argument_texts *texts)
 {
     const run_options *options = l->options;
-    char **list = calloc(OWN_ARGUMENTS_MAX + options->training_count, sizeof *list);
+    if (l->checkpoints[0]) {
+        list[used++] = "--checkpoint-dir";
+        list[used++] = l->checkpoints;
+        snprintf(texts->steps, sizeof texts->steps, "%" PRIu64, options->checkpoint_steps);
+        list[used++] = "--checkpoint-steps";
+        list[used++] = texts->steps;
+    }
+    if (l->checkpoints[0] && options->checkpoint_keep > 0) {
+        snprintf(texts->keep, sizeof texts->keep, "%u", options->checkpoint_keep);
+        list[used++] = "--checkpoint-keep";
+        list[used++] = texts->keep;
+    }
+    for (size_t i = 0; i < options->server_option_count; i++)
+        list[used++] = options->server_options[i];
+    return used;
+}
+
+/* argv of the daemon, which gets the descriptor `passed`, if it is not negative. */
+static char **make_arguments(const task *each, launch *l, int passed, argument_texts *texts)
+{
+    const run_options *options = l->options;
+    char **list = calloc(OWN_ARGUMENTS_MAX + RUN_SERVER_OPTIONS_MAX + options->training_count, sizeof *list);
     size_t used = 0;
     if (!list)
         return NULL;
-    snprintf(number, NUMBER_BYTES, "%d", passed);
+    snprintf(texts->passed, sizeof texts->passed, "%d", passed);
     list[used++] = each->role == ROLE_PS ? l->server_program : l->worker_program;
     if (passed >= 0) {
         list[used++] = each->role == ROLE_PS ? "--listen-fd" : "--progress-fd";
-        list[used++] = number;
+        list[used++] = texts->passed;
     }
     if (options->log_level) {
         list[used++] = "--log-level";
         list[used++] = (char *)(uintptr_t)options->log_level;
     }
-    if (each->role == ROLE_PS)
+    if (each->role == ROLE_PS) {
+        add_server_arguments(l, list, used, texts);
         return list;
+    }
     list[used++] = "--output-dir";
     list[used++] = l->outputs;
     for (size_t i = 0; i < options->training_count; i++)
@@ -197,25 +240,32 @@ static const int *processor_of(const task *each, const launch *l)
     return &l->processors[rank % l->processor_count];
 }
 
-static ps_status start_one(task *each, launch *l, const run_folder *folder, supervisor *s, ps_error *error)
+static char *const *added_environment(const task *each, const launch *l)
+{
+    bool adds = l->detour && l->detour->environment && each->role == ROLE_PS;
+    return adds ? l->detour->environment(l->detour->context, each->index) : NULL;
+}
+
+/* `number`: of one that is started again; NULL: for the first time. */
+static ps_status start_one(task *each, launch *l, const run_folder *folder, supervisor *s,
+                           const size_t *number, ps_error *error)
 {
     char entry[TF_CONFIG_BYTES];
-    char number[NUMBER_BYTES];
+    argument_texts texts;
     char **environment = NULL;
     char **arguments = NULL;
     int log_fd = -1;
-    int report_end = -1;
     ps_status status = open_log(each, folder, &log_fd, error);
     if (status == PS_OK && !l->alone)
         status = configure(each, l, folder, entry, sizeof entry, error);
     if (status == PS_OK && reports(each, l->options))
-        status = open_report(each, &report_end, error);
+        status = open_report(each, error);
     if (status)
         goto done;
 
-    const int passed = each->role == ROLE_PS ? each->socket : report_end;
-    environment = make_environment(l->alone ? NULL : entry);
-    arguments = make_arguments(each, l, passed, number);
+    const int passed = each->role == ROLE_PS ? each->socket : each->report_end;
+    environment = make_environment(l->alone ? NULL : entry, added_environment(each, l));
+    arguments = make_arguments(each, l, passed, &texts);
     if (!environment || !arguments) {
         status = ps_fail(error, PS_ENOMEM, "out of memory");
         goto done;
@@ -229,29 +279,44 @@ static ps_status start_one(task *each, launch *l, const run_folder *folder, supe
         .passed_count = passed >= 0,
         .processor = processor_of(each, l),
     };
-    status = supervisor_start(s, &spec, error);
+    status = number ? supervisor_start_again(s, *number, &spec, error) : supervisor_start(s, &spec, error);
 
 done:
     free(environment);
     free(arguments);
     if (log_fd >= 0)
         close(log_fd);
-    if (report_end >= 0)
-        close(report_end);
-    /* A ps that is gone must not seem to accept connections still. */
-    if (each->role == ROLE_PS) {
-        close(each->socket);
-        each->socket = -1;
-    }
     return status;
 }
 
-ps_status tasks_start(tasks *t, const run_options *options, supervisor *s, ps_error *error)
+/* Checkpoints are kept where they are of use, and gone on from where there are any. */
+static ps_status look_for_checkpoints(tasks *t, launch *l, ps_error *error)
+{
+    const run_options *o = l->options;
+    if (l->alone)
+        return PS_OK;
+    ps_status status = run_folder_path(&t->folder, "checkpoints", "", "", l->checkpoints, error);
+    checkpoint_cut newest = {0};
+    uint32_t count = 0;
+    if (status == PS_OK)
+        status = checkpoint_list(l->checkpoints, false, &newest, 1, &count, error);
+    if (status != PS_OK)
+        return status;
+    t->resumed = count > 0 ? newest.step : 0;
+    if (count == 0 && o->restarts == 0 && !o->keeps_checkpoints)
+        l->checkpoints[0] = '\0';
+    return PS_OK;
+}
+
+ps_status tasks_start(tasks *t, const run_options *options, const tasks_detour *detour, supervisor *s,
+                      ps_error *error)
 {
     launch *l = calloc(1, sizeof *l);
     if (!l)
         return ps_fail(error, PS_ENOMEM, "out of memory");
+    t->launch = l;
     l->options = options;
+    l->detour = detour;
     l->alone = options->servers == 0;
     add_tasks(t, ROLE_PS, options->servers);
     add_tasks(t, ROLE_CHIEF, options->chief);
@@ -265,21 +330,41 @@ ps_status tasks_start(tasks *t, const run_options *options, supervisor *s, ps_er
         status = run_folder_create(&t->folder, options->run_dir, error);
     if (status == PS_OK)
         status = run_folder_path(&t->folder, "outputs", "", "", l->outputs, error);
+    if (status == PS_OK)
+        status = look_for_checkpoints(t, l, error);
     if (status == PS_OK && !l->alone)
         status = reserve_ports(t, l, error);
     for (size_t i = 0; i < t->count && status == PS_OK; i++)
-        status = start_one(&t->list[i], l, &t->folder, s, error);
-    free(l);
+        status = start_one(&t->list[i], l, &t->folder, s, NULL, error);
     return status;
+}
+
+ps_status tasks_start_again(tasks *t, size_t number, supervisor *s, ps_error *error)
+{
+    return start_one(&t->list[number], t->launch, &t->folder, s, &number, error);
+}
+
+static void close_one(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void tasks_let_go(tasks *t, size_t number)
+{
+    if (t->list[number].role == ROLE_PS)
+        close_one(&t->list[number].socket);
 }
 
 void tasks_fini(tasks *t)
 {
     for (size_t i = 0; i < t->count; i++) {
-        if (t->list[i].socket >= 0)
-            close(t->list[i].socket);
-        if (t->list[i].report >= 0)
-            close(t->list[i].report);
+        close_one(&t->list[i].socket);
+        close_one(&t->list[i].report);
+        close_one(&t->list[i].report_end);
     }
     t->count = 0;
+    free(t->launch);
+    t->launch = NULL;
 }

@@ -9,8 +9,8 @@
 # shellcheck disable=SC2317 # functions are called by name
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
-# shellcheck source=tests/integration/restarts.sh
-source "$(dirname "$0")/restarts.sh"
+# shellcheck source=tests/integration/lib_restarts.sh
+source "$(dirname "$0")/lib_restarts.sh"
 
 trap 'kill_all; umount -l "$scratch"/case.*/disk 2>/dev/null; rm -rf "$scratch"' EXIT
 

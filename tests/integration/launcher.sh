@@ -178,6 +178,58 @@ expect_code 139
 expect says err "ps-1 failed with signal 11"
 expect_nobody_left
 
+begin "what is worth a retry is started again, with the same port and at the end of its log"
+mode ps-1 dies 2 KILL
+mode worker-0 dies 1 138
+mode worker-1 follows_lives ps-1 3
+mode ps-0 follows_lives ps-1 3
+launch --workers 2 --run-dir run --restarts 3
+expect_code 0
+expect says err "ps-1 ended with signal 9 (Killed); starting it again in 0.1 s"
+expect says err "starting it again in 0.2 s"
+expect says err "worker-0 ended with exit code 138; starting it again in 0.1 s"
+expect says err "(3 of 3 restarts)"
+expect says out "test accuracy  97.71 %"
+expect says fake/ps-1.fds "$(sed -n 2p "$case_dir/fake/ps-1.args") -> socket:"
+expect says fake/worker-0.fds "$(sed -n 2p "$case_dir/fake/worker-0.args") -> pipe:"
+expect says run/logs/ps-1.log "ps-1 trains"
+expect_nobody_left
+
+begin "restarts that are used up end the run"
+mode ps-0 wait_for_signal
+mode worker-0 dies 5 139
+launch --ps 1 --workers 1 --restarts 2
+expect_code 139
+expect [ "$(wc -l <"$case_dir/fake/worker-0.lives")" = 3 ]
+expect says err "worker-0 failed with exit code 139"
+expect_nobody_left
+
+begin "exit codes below 128 are final"
+mode ps-0 wait_for_signal
+mode worker-0 dies 5 127
+launch --ps 1 --workers 1 --restarts 2
+expect_code 127
+expect [ "$(wc -l <"$case_dir/fake/worker-0.lives")" = 1 ]
+
+begin "a run that is ended starts nothing again"
+for task in ps-0 worker-0; do mode "$task" wait_for_signal; done
+launch_in_background --ps 1 --workers 1 --restarts 5
+for task in ps-0 worker-0; do await exists "$task.pid"; done
+kill -TERM "$launcher"
+await_end
+expect_code 143
+expect [ "$(grep -c "starting it again" "$case_dir/err")" = 0 ]
+expect_nobody_left
+
+begin "options of ps and their checkpoints are passed on"
+launch --ps 1 --workers 1 --run-dir run --restarts 1 --checkpoint-keep 5 --ps-option --threads --ps-option 2
+expect_code 0
+expect [ "$(tail -n +3 "$case_dir/fake/ps-0.args" | paste -sd' ')" = \
+    "--checkpoint-dir run/checkpoints --checkpoint-steps 200 --checkpoint-keep 5 --threads 2" ]
+launch --ps 1 --workers 1 --run-dir other --checkpoint-steps 7
+expect says fake/ps-0.args "other/checkpoints"
+expect line_is fake/ps-0.args 7
+
 begin "a program that cannot be started ends the run"
 rm "$case_dir/bin/penstock-worker"
 printf '#!/nonexistent/interpreter\n' >"$case_dir/bin/penstock-worker"
@@ -298,7 +350,7 @@ last=$(grep -aoE $'\x1b\\[K[^\x1b]*$' "$case_dir/typescript" | tail -n 1)
 expect [ "${last#*$'\r'}" != "$last" ]
 
 for arguments in "--ps -1" "--ps 65" "--workers 1e3" "--workers 0" "--ps 0" "--ps 0 --workers 1 --chief" \
-    "--grace -1" "--log-level loud" "--unknown" "stray" "--bin-dir nowhere" "--run-dir="; do
+    "--grace -1" "--restarts -1" "--checkpoint-steps x" "--checkpoint-keep -3" "--ps-option" "--log-level loud" "--unknown" "stray" "--bin-dir nowhere" "--run-dir="; do
     begin "a usage error is refused with a hint: $arguments"
     # shellcheck disable=SC2086 # several arguments
     launch $arguments

@@ -4,8 +4,8 @@
 # Usage: recovery.sh BUILD_FOLDER
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
-# shellcheck source=tests/integration/restarts.sh
-source "$(dirname "$0")/restarts.sh"
+# shellcheck source=tests/integration/lib_restarts.sh
+source "$(dirname "$0")/lib_restarts.sh"
 
 make_data "$scratch/data" 1130
 steps=$(scaled 1500)
