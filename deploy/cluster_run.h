@@ -26,9 +26,9 @@ typedef struct {
     void *context;
     /* All processes are there, numbered as in `t`. */
     void (*begun)(void *context, cluster_run *run, const tasks *t);
-    void (*reported)(void *context, size_t task, progress_event event, const progress *p);
-    void (*ended)(void *context, size_t task, const process_end *end, bool starts_again);
-    void (*started_again)(void *context, size_t task);
+    void (*reported)(void *context, size_t number, progress_event event, const progress *p);
+    void (*ended)(void *context, size_t number, const process_end *end, bool starts_again);
+    void (*started_again)(void *context, size_t number);
     /* What to poll besides, and at most for how long: lowers `*patience_ms`. */
     size_t (*waits)(void *context, struct pollfd waits[CLUSTER_RUN_WAITS_MAX], int64_t *patience_ms);
     /* ... and what came of it. */
@@ -50,7 +50,7 @@ void cluster_run_to_end(const char *title, const run_options *options, const tas
                         const cluster_observer *observer, cluster_outcome *outcome);
 
 /* Sends a signal to a process, if it runs at the moment. */
-void cluster_run_disturb(cluster_run *run, size_t task, int number);
+void cluster_run_disturb(cluster_run *run, size_t number, int sent);
 
 /* Ends all processes: the run has failed, with PS_EXIT_FAILURE. */
 void cluster_run_give_up(cluster_run *run);

@@ -5,6 +5,9 @@
 /* Measure: bench.c. Returns only if it cannot. */
 int bench_main(int argc, char **argv);
 
+/* Train on this machine under faults: chaos.c. Likewise. */
+int chaos_main(int argc, char **argv);
+
 /* Train on this machine: run.c. Returns the exit code; argv[0] is "penstock run". */
 int run_main(int argc, char **argv);
 

@@ -20,6 +20,8 @@ typedef struct {
 
 static const command commands[] = {
     {"run", "penstock run", "Train on this machine with a cluster of local processes", run_main},
+    {"chaos", "penstock chaos", "Train on this machine while everything fails, and compare the model",
+     chaos_main},
     {"bench", "penstock bench", "Measure Penstock beside what this machine can do at best", bench_main},
     {"plan", "penstock plan", "Say how many ps a job needs, and how long its steps will take", plan_main},
 };

@@ -20,6 +20,9 @@ typedef struct {
  * runs/20261122-195749, with -1, -2 ... appended if that is taken. PS_EIO, PS_ELIMIT. */
 ps_status run_folder_create(run_folder *folder, const char *wanted, ps_error *error);
 
+/* The same folder, without what a run keeps in it. */
+ps_status run_folder_make(run_folder *folder, const char *wanted, ps_error *error);
+
 /* <folder>/<kind>/<name><ending>; `name` and `ending` may be empty. PS_ELIMIT if it exceeds RUN_PATH_MAX. */
 ps_status run_folder_path(const run_folder *folder, const char *kind, const char *name, const char *ending,
                           char path[RUN_PATH_MAX], ps_error *error);

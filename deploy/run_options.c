@@ -166,6 +166,19 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     }
 }
 
+/* argp could not tell what stood before the "--" from what stood after. */
+int run_options_cut(int argc, char **argv, run_options *options)
+{
+    int own = 1;
+    while (own < argc && strcmp(argv[own], "--") != 0)
+        own++;
+    if (own < argc) {
+        options->training = argv + own + 1;
+        options->training_count = (size_t)(argc - own - 1);
+    }
+    return own;
+}
+
 void run_options_parse(int argc, char **argv, run_options *options)
 {
     static const struct argp parser = {.options = option_list,
@@ -176,13 +189,5 @@ void run_options_parse(int argc, char **argv, run_options *options)
                              .workers = DEFAULT_WORKERS,
                              .grace_s = DEFAULT_GRACE_S,
                              .checkpoint_steps = RUN_CHECKPOINT_STEPS};
-    /* Cut at the first "--" here: argp could not tell what stood before it from what stood after. */
-    int own = 1;
-    while (own < argc && strcmp(argv[own], "--") != 0)
-        own++;
-    if (own < argc) {
-        options->training = argv + own + 1;
-        options->training_count = (size_t)(argc - own - 1);
-    }
-    argp_parse(&parser, own, argv, ARGP_IN_ORDER, NULL, options);
+    argp_parse(&parser, run_options_cut(argc, argv, options), argv, ARGP_IN_ORDER, NULL, options);
 }

@@ -41,4 +41,7 @@ typedef struct {
  * code 2 on a mistake, with a hint. The options borrow from `argv`. */
 void run_options_parse(int argc, char **argv, run_options *options);
 
+/* Takes the training options, which follow the first `--`; returns how many arguments stand before it. */
+int run_options_cut(int argc, char **argv, run_options *options);
+
 #endif

@@ -1,0 +1,178 @@
+/* chaos_options.c - see chaos_options.h. */
+#include "deploy/chaos_options.h"
+
+#include <argp.h>
+#include <string.h>
+
+#include "common/options.h"
+#include "deploy/chaos_plan.h"
+#include "deploy/chaos_report.h"
+#include "deploy/restarts.h"
+
+enum {
+    KEY_SEED = 256,
+    KEY_FAULTS,
+    KEY_SERVERS,
+    KEY_WORKERS,
+    KEY_REPORT,
+    KEY_EXPECT,
+    KEY_WITHIN,
+    KEY_DEADLINE,
+    KEY_CHECKPOINT_STEPS,
+    KEY_PS_OPTION,
+    KEY_RUN_DIR,
+    KEY_BIN_DIR,
+};
+
+enum {
+    DEFAULT_SERVERS = 2,
+    DEFAULT_WORKERS = 3,
+    DEFAULT_FAULTS = 12,
+    DEFAULT_DEADLINE_S = 300,
+    DEFAULT_CHECKPOINT_STEPS = 20,
+    DEADLINE_MAX_S = 1000000,
+    GRACE_S = 5,
+};
+
+static const struct argp_option option_list[] = {
+    {"seed", KEY_SEED, "S", 0, "Without PLAN.json: from which faults are drawn (1)", 1},
+    {"faults", KEY_FAULTS, "N", 0, "... and how many at least (12)", 1},
+    {"ps", KEY_SERVERS, "N", 0, "Number of parameter servers (2)", 2},
+    {"workers", KEY_WORKERS, "N", 0, "Number of workers (3)", 2},
+    {"checkpoint-steps", KEY_CHECKPOINT_STEPS, "N", 0, "Steps between checkpoints (20)", 2},
+    {"ps-option", KEY_PS_OPTION, "OPTION", 0,
+     "Goes to every ps; may be repeated, also for the value of an option", 2},
+    {"expect", KEY_EXPECT, "SHA256", 0,
+     "The model there should be, instead of that of a training without faults before", 3},
+    {"within", KEY_WITHIN, "POINTS", 0,
+     "Not the same model, but a test accuracy so near to that without faults: for async and ssp", 3},
+    {"deadline", KEY_DEADLINE, "SECONDS", 0, "A training that takes longer counts as hung (300)", 3},
+    {"report", KEY_REPORT, "FILE", 0, "Also write the report as JSON", 3},
+    {"run-dir", KEY_RUN_DIR, "DIR", 0, "Where both runs go (a new folder runs/YYYYMMDD-HHMMSS)", 3},
+    {"bin-dir", KEY_BIN_DIR, "DIR", 0,
+     "Where penstock-ps and penstock-worker lie (beside this program, or in PATH)", 3},
+    {0},
+};
+
+static const char documentation[] =
+    "Train on this machine while processes are killed and stopped, the network fails, and disks are full; "
+    "then "
+    "tell whether the model is the one that it would be without."
+    "\vPLAN.json lists the faults; without it they are drawn from a seed. deploy/chaos_plan.h describes it, "
+    "and "
+    "DIR/plan.json is the one that was carried out. Everything after -- goes to every worker; see "
+    "penstock-worker --help.\n\n"
+    "Exit code: 0 if the model is the expected one and every process ended well; 1 if not; 2 for a mistake "
+    "on "
+    "the command line.\n\n"
+    "Example:\n"
+    "  penstock chaos --seed 7 -- --data-folder mnist --steps 400";
+
+static uint64_t parse_number(struct argp_state *state, const char *option, const char *text, uint64_t least,
+                             uint64_t most)
+{
+    uint64_t value = 0;
+    ps_error error;
+    if (option_unsigned(option, text, least, most, &value, &error) != PS_OK)
+        argp_error(state, "%s", error.text);
+    return value;
+}
+
+static const char *parse_hash(struct argp_state *state, const char *text)
+{
+    if (strspn(text, "0123456789abcdefABCDEF") != CHAOS_HASH_BYTES - 1 ||
+        strlen(text) != CHAOS_HASH_BYTES - 1)
+        argp_error(state, "--expect: '%s' is no SHA-256, which has 64 hexadecimal digits", text);
+    return text;
+}
+
+static double parse_points(struct argp_state *state, const char *text)
+{
+    double points = 0;
+    ps_error error;
+    if (option_real("within", text, &points, &error) != PS_OK)
+        argp_error(state, "%s", error.text);
+    if (points < 0 || points > 100)
+        argp_error(state, "--within: '%s' is not from 0 to 100", text);
+    return points;
+}
+
+static error_t parse_one(int key, char *argument, struct argp_state *state)
+{
+    chaos_options *o = state->input;
+    run_options *run = &o->run;
+    switch (key) {
+    case KEY_SEED:
+        o->seed = parse_number(state, "seed", argument, 0, UINT64_MAX);
+        return 0;
+    case KEY_FAULTS:
+        o->faults = parse_number(state, "faults", argument, 1, CHAOS_FAULTS_MAX);
+        return 0;
+    case KEY_SERVERS:
+        run->servers = (unsigned)parse_number(state, "ps", argument, 1, CHAOS_SERVERS_MAX);
+        return 0;
+    case KEY_WORKERS:
+        run->workers = (unsigned)parse_number(state, "workers", argument, 1, CHAOS_WORKERS_MAX);
+        return 0;
+    case KEY_CHECKPOINT_STEPS:
+        run->checkpoint_steps = parse_number(state, "checkpoint-steps", argument, 0, INT32_MAX);
+        return 0;
+    case KEY_PS_OPTION:
+        if (run->server_option_count == RUN_SERVER_OPTIONS_MAX - 1) /* one is for chaos.c */
+            argp_error(state, "--ps-option: more than %d", RUN_SERVER_OPTIONS_MAX - 1);
+        run->server_options[run->server_option_count++] = argument;
+        return 0;
+    case KEY_EXPECT:
+        o->expected = parse_hash(state, argument);
+        return 0;
+    case KEY_WITHIN:
+        o->within = parse_points(state, argument);
+        return 0;
+    case KEY_DEADLINE:
+        o->deadline_s = parse_number(state, "deadline", argument, 1, DEADLINE_MAX_S);
+        return 0;
+    case KEY_REPORT:
+        o->report = argument;
+        return 0;
+    case KEY_RUN_DIR:
+    case KEY_BIN_DIR:
+        if (argument[0] == '\0')
+            argp_error(state, "a folder with an empty name was given");
+        *(key == KEY_RUN_DIR ? &run->run_dir : &run->bin_dir) = argument;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->plan_file)
+            argp_error(state, "one plan at a time, not '%s' and '%s'; training options go after --",
+                       o->plan_file, argument);
+        o->plan_file = argument;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->expected && o->within >= 0)
+            argp_error(state, "--within needs the training without faults that --expect leaves out");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+void chaos_options_parse(int argc, char **argv, chaos_options *options)
+{
+    static const struct argp parser = {.options = option_list,
+                                       .parser = parse_one,
+                                       .args_doc = "[PLAN.json] -- TRAINING OPTIONS",
+                                       .doc = documentation};
+    *options = (chaos_options){
+        .seed = 1,
+        .faults = DEFAULT_FAULTS,
+        .within = -1,
+        .deadline_s = DEFAULT_DEADLINE_S,
+        .run = {.servers = DEFAULT_SERVERS,
+                .workers = DEFAULT_WORKERS,
+                .grace_s = GRACE_S,
+                .quiet = true,
+                .restarts = RESTARTS_MAX,
+                .checkpoint_steps = DEFAULT_CHECKPOINT_STEPS},
+    };
+    int own = run_options_cut(argc, argv, &options->run);
+    argp_parse(&parser, own, argv, 0, NULL, options);
+}

@@ -1,0 +1,427 @@
+/* chaos_proxy.c - see chaos_proxy.h. */
+#include "deploy/chaos_proxy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/random.h"
+#include "deploy/ports.h"
+
+enum {
+    FLOW_BYTES = 256 << 10,
+    FLOW_CHUNKS = 256,
+    REFILL_MS = 5,   /* how often a throttled flow goes on */
+    NOT_POLLED = -1, /* as a place among the waits */
+};
+
+/* What happens to one direction of a link; each until a time. */
+typedef struct {
+    uint64_t blocked_until, delayed_until, throttled_until;
+    uint32_t delay_ms, jitter_ms;
+    uint64_t bytes_per_s;
+} weather;
+
+typedef struct {
+    int listener;
+    uint16_t port, server_port;
+    int place; /* of the listener among the waits */
+    weather directions[2];
+} proxy_link;
+
+/* Bytes that came together. */
+typedef struct {
+    size_t bytes;
+    uint64_t due_ms;
+} chunk;
+
+/* One direction of a connection: a queue of bytes, in order. */
+typedef struct {
+    char data[FLOW_BYTES];
+    size_t begin, end;
+    chunk chunks[FLOW_CHUNKS]; /* a ring */
+    size_t first, count;
+    bool ended, told; /* no more will come; the receiver knows */
+    uint64_t refilled_ms;
+    uint64_t allowance; /* bytes that may still go, while throttled */
+} flow;
+
+/* Sides and flows: 0 is the worker, and what it sends. */
+typedef struct connection {
+    struct connection *next;
+    proxy_link *link;
+    int fds[2];
+    int places[2];
+    flow flows[2];
+} connection;
+
+struct chaos_proxy {
+    size_t workers, servers, connection_count;
+    connection *connections;
+    uint64_t random_key, drawn;
+    chaos_proxy_counters counters;
+    proxy_link links[CHAOS_WORKERS_MAX * CHAOS_SERVERS_MAX];
+};
+
+ps_status chaos_proxy_create(size_t workers, size_t servers, uint64_t seed, chaos_proxy **out,
+                             ps_error *error)
+{
+    chaos_proxy *p = calloc(1, sizeof *p);
+    *out = NULL;
+    if (!p)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    p->workers = workers;
+    p->servers = servers;
+    p->random_key = random_key(seed, "jitter", 0);
+    ps_status status = PS_OK;
+    for (size_t i = 0; i < workers * servers; i++)
+        p->links[i].listener = -1;
+    for (size_t i = 0; i < workers * servers && status == PS_OK; i++) {
+        status = port_reserve(true, &p->links[i].listener, &p->links[i].port, error);
+        if (status == PS_OK)
+            fcntl(p->links[i].listener, F_SETFL, O_NONBLOCK);
+    }
+    *out = p;
+    if (status != PS_OK)
+        chaos_proxy_destroy(out);
+    return status;
+}
+
+static void close_connection(chaos_proxy *p, connection **place, bool reset)
+{
+    connection *c = *place;
+    *place = c->next;
+    for (int side = 0; side < 2; side++) {
+        const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+        if (reset)
+            setsockopt(c->fds[side], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        close(c->fds[side]);
+    }
+    p->connection_count--;
+    p->counters.resets += reset;
+    free(c);
+}
+
+void chaos_proxy_destroy(chaos_proxy **out)
+{
+    chaos_proxy *p = *out;
+    *out = NULL;
+    if (!p)
+        return;
+    while (p->connections)
+        close_connection(p, &p->connections, true);
+    for (size_t i = 0; i < p->workers * p->servers; i++)
+        if (p->links[i].listener >= 0)
+            close(p->links[i].listener);
+    free(p);
+}
+
+uint16_t chaos_proxy_port(const chaos_proxy *p, size_t worker, size_t server)
+{
+    return p->links[worker * p->servers + server].port;
+}
+
+void chaos_proxy_aim(chaos_proxy *p, size_t server, uint16_t port)
+{
+    for (size_t worker = 0; worker < p->workers; worker++)
+        p->links[worker * p->servers + server].server_port = port;
+}
+
+chaos_proxy_counters chaos_proxy_count(const chaos_proxy *p)
+{
+    return p->counters;
+}
+
+/* ---- faults ---- */
+
+static bool is_meant(const chaos_proxy *p, size_t i, size_t worker, size_t server)
+{
+    return (worker == CHAOS_ANY || i / p->servers == worker) &&
+           (server == CHAOS_ANY || i % p->servers == server);
+}
+
+void chaos_proxy_reset(chaos_proxy *p, size_t worker, size_t server)
+{
+    connection **place = &p->connections;
+    while (*place) {
+        if (is_meant(p, (size_t)((*place)->link - p->links), worker, server))
+            close_connection(p, place, true);
+        else
+            place = &(*place)->next;
+    }
+}
+
+/* The next direction of a link that is meant, from number `*i` on; NULL if there is none. */
+static weather *next_meant(chaos_proxy *p, size_t worker, size_t server, chaos_direction d, size_t *i)
+{
+    for (; *i < 2 * p->workers * p->servers; (*i)++) {
+        size_t number = *i / 2, direction = *i % 2;
+        if (is_meant(p, number, worker, server) && (d >> direction & 1)) {
+            (*i)++;
+            return &p->links[number].directions[direction];
+        }
+    }
+    return NULL;
+}
+
+void chaos_proxy_block(chaos_proxy *p, size_t worker, size_t server, chaos_direction d, uint64_t until_ms)
+{
+    size_t i = 0;
+    for (weather *w; (w = next_meant(p, worker, server, d, &i));)
+        w->blocked_until = until_ms;
+}
+
+void chaos_proxy_delay(chaos_proxy *p, size_t worker, size_t server, chaos_direction d, uint32_t delay_ms,
+                       uint32_t jitter_ms, uint64_t until_ms)
+{
+    size_t i = 0;
+    for (weather *w; (w = next_meant(p, worker, server, d, &i));) {
+        w->delay_ms = delay_ms;
+        w->jitter_ms = jitter_ms;
+        w->delayed_until = until_ms;
+    }
+}
+
+void chaos_proxy_throttle(chaos_proxy *p, size_t worker, size_t server, chaos_direction d,
+                          uint64_t bytes_per_s, uint64_t until_ms)
+{
+    size_t i = 0;
+    for (weather *w; (w = next_meant(p, worker, server, d, &i));) {
+        w->bytes_per_s = bytes_per_s;
+        w->throttled_until = until_ms;
+    }
+}
+
+/* ---- moving ---- */
+
+static void set_up(int fd)
+{
+    int on = 1;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* A connection to the ps of a link; it may not be complete yet. -1 if there is none to be had. */
+static int connect_to(uint16_t port)
+{
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    set_up(fd);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 || errno == EINPROGRESS)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void accept_some(chaos_proxy *p, proxy_link *l)
+{
+    while (p->connection_count < CHAOS_CONNECTIONS_MAX) {
+        int fd = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
+        int other = connect_to(l->server_port);
+        connection *c = other >= 0 ? calloc(1, sizeof *c) : NULL;
+        if (!c) {
+            close(fd);
+            if (other >= 0)
+                close(other);
+            continue;
+        }
+        set_up(fd);
+        c->link = l;
+        c->fds[0] = fd;
+        c->fds[1] = other;
+        c->places[0] = c->places[1] = NOT_POLLED;
+        c->next = p->connections;
+        p->connections = c;
+        p->connection_count++;
+        p->counters.connections++;
+    }
+}
+
+static bool has_room(const flow *f)
+{
+    return f->count < FLOW_CHUNKS && f->end - f->begin < FLOW_BYTES;
+}
+
+static uint64_t due_time(chaos_proxy *p, const weather *w, const flow *f, uint64_t now_ms)
+{
+    uint64_t due = now_ms;
+    if (now_ms < w->delayed_until)
+        due += w->delay_ms + (w->jitter_ms ? random_at(p->random_key, p->drawn++) % (w->jitter_ms + 1) : 0);
+    /* Nothing overtakes. */
+    if (f->count > 0) {
+        uint64_t last = f->chunks[(f->first + f->count - 1) % FLOW_CHUNKS].due_ms;
+        due = due < last ? last : due;
+    }
+    return due;
+}
+
+/* False if the connection is broken. */
+static bool take_in(chaos_proxy *p, connection *c, int direction, uint64_t now_ms)
+{
+    flow *f = &c->flows[direction];
+    if (f->begin > 0) {
+        memmove(f->data, f->data + f->begin, f->end - f->begin);
+        f->end -= f->begin;
+        f->begin = 0;
+    }
+    ssize_t got = recv(c->fds[direction], f->data + f->end, FLOW_BYTES - f->end, 0);
+    if (got < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (got == 0) {
+        f->ended = true;
+        return true;
+    }
+    const chunk added = {.bytes = (size_t)got,
+                         .due_ms = due_time(p, &c->link->directions[direction], f, now_ms)};
+    f->end += (size_t)got;
+    f->chunks[(f->first + f->count++) % FLOW_CHUNKS] = added;
+    return true;
+}
+
+/* Bytes that may go now. */
+static size_t sendable(flow *f, const weather *w, uint64_t now_ms)
+{
+    if (f->count == 0 || f->chunks[f->first].due_ms > now_ms)
+        return 0;
+    size_t bytes = f->chunks[f->first].bytes;
+    if (now_ms >= w->throttled_until)
+        return bytes;
+    if (now_ms - f->refilled_ms >= REFILL_MS) {
+        uint64_t passed = now_ms - f->refilled_ms < 10 * REFILL_MS ? now_ms - f->refilled_ms : REFILL_MS;
+        f->allowance = w->bytes_per_s * passed / 1000 + 1;
+        f->refilled_ms = now_ms;
+    }
+    return bytes < f->allowance ? bytes : (size_t)f->allowance;
+}
+
+/* False if the connection is broken. */
+static bool give_out(chaos_proxy *p, connection *c, int direction, uint64_t now_ms)
+{
+    flow *f = &c->flows[direction];
+    const weather *w = &c->link->directions[direction];
+    for (size_t bytes; (bytes = sendable(f, w, now_ms)) > 0;) {
+        ssize_t put = send(c->fds[!direction], f->data + f->begin, bytes, MSG_NOSIGNAL);
+        if (put < 0)
+            return errno == EAGAIN || errno == EINTR;
+        f->begin += (size_t)put;
+        f->allowance -= f->allowance < (size_t)put ? f->allowance : (size_t)put;
+        p->counters.bytes += (size_t)put;
+        f->chunks[f->first].bytes -= (size_t)put;
+        if (f->chunks[f->first].bytes == 0) {
+            f->first = (f->first + 1) % FLOW_CHUNKS;
+            f->count--;
+        }
+    }
+    if (f->ended && f->count == 0 && !f->told) {
+        shutdown(c->fds[!direction], SHUT_WR);
+        f->told = true;
+    }
+    return true;
+}
+
+static bool is_blocked(const connection *c, int direction, uint64_t now_ms)
+{
+    return now_ms < c->link->directions[direction].blocked_until;
+}
+
+static void lower(uint64_t *wake_ms, uint64_t to)
+{
+    if (to < *wake_ms)
+        *wake_ms = to;
+}
+
+/* What one direction of a connection waits for. */
+static void wait_for_flow(const connection *c, int direction, uint64_t now_ms, short events[2],
+                          uint64_t *wake_ms)
+{
+    const flow *f = &c->flows[direction];
+    const weather *w = &c->link->directions[direction];
+    if (is_blocked(c, direction, now_ms)) {
+        lower(wake_ms, w->blocked_until);
+        return;
+    }
+    if (!f->ended && has_room(f))
+        events[direction] |= POLLIN;
+    if (f->count == 0)
+        return;
+    if (f->chunks[f->first].due_ms > now_ms)
+        lower(wake_ms, f->chunks[f->first].due_ms);
+    else if (now_ms < w->throttled_until && f->allowance == 0)
+        lower(wake_ms, f->refilled_ms + REFILL_MS > now_ms ? f->refilled_ms + REFILL_MS : now_ms);
+    else
+        events[!direction] |= POLLOUT;
+}
+
+size_t chaos_proxy_waits(chaos_proxy *p, struct pollfd *waits, uint64_t now_ms, uint64_t *wake_ms)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < p->workers * p->servers; i++) {
+        p->links[i].place = NOT_POLLED;
+        if (p->connection_count == CHAOS_CONNECTIONS_MAX)
+            continue;
+        p->links[i].place = (int)count;
+        waits[count++] = (struct pollfd){.fd = p->links[i].listener, .events = POLLIN};
+    }
+    for (connection *c = p->connections; c; c = c->next) {
+        short events[2] = {0, 0};
+        for (int direction = 0; direction < 2; direction++)
+            wait_for_flow(c, direction, now_ms, events, wake_ms);
+        for (int side = 0; side < 2; side++) {
+            /* Of one that nothing is asked of poll would report the end, again and again. */
+            c->places[side] = events[side] ? (int)count : NOT_POLLED;
+            if (events[side])
+                waits[count++] = (struct pollfd){.fd = c->fds[side], .events = events[side]};
+        }
+    }
+    return count;
+}
+
+static bool has_news(const struct pollfd *waits, int place)
+{
+    return place != NOT_POLLED && waits[place].revents != 0;
+}
+
+/* False if the connection is broken. */
+static bool move(chaos_proxy *p, connection *c, const struct pollfd *waits, uint64_t now_ms)
+{
+    for (int direction = 0; direction < 2; direction++) {
+        flow *f = &c->flows[direction];
+        if (is_blocked(c, direction, now_ms))
+            continue;
+        bool readable = has_news(waits, c->places[direction]) &&
+                        (waits[c->places[direction]].revents & (POLLIN | POLLERR | POLLHUP));
+        if (readable && !f->ended && has_room(f) && !take_in(p, c, direction, now_ms))
+            return false;
+        if (!give_out(p, c, direction, now_ms))
+            return false;
+    }
+    return true;
+}
+
+void chaos_proxy_turn(chaos_proxy *p, const struct pollfd *waits, uint64_t now_ms)
+{
+    connection **place = &p->connections;
+    while (*place) {
+        connection *c = *place;
+        if (!move(p, c, waits, now_ms))
+            close_connection(p, place, true);
+        else if (c->flows[0].told && c->flows[1].told)
+            close_connection(p, place, false);
+        else
+            place = &c->next;
+    }
+    for (size_t i = 0; i < p->workers * p->servers; i++)
+        if (has_news(waits, p->links[i].place))
+            accept_some(p, &p->links[i]);
+}

@@ -1,0 +1,357 @@
+/* chaos_report.c - see chaos_report.h. */
+#include "deploy/chaos_report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { EPOCHS_MAX = 4096 /* times that the ps go back, of which each is counted once */ };
+
+/* ---- what the logs hold ---- */
+
+/* Where in a line a text begins, after it; NULL: nowhere. */
+static const char *after(const char *line, const char *text)
+{
+    const char *found = strstr(line, text);
+    return found ? found + strlen(text) : NULL;
+}
+
+/* The number that ends right before `text` in the line. */
+static bool number_before(const char *line, const char *text, uint64_t *number)
+{
+    const char *found = strstr(line, text);
+    const char *start = found;
+    while (start && start > line && start[-1] >= '0' && start[-1] <= '9')
+        start--;
+    return found && start < found && sscanf(start, "%" SCNu64, number) == 1;
+}
+
+typedef struct {
+    chaos_training *training;
+    uint64_t rows;                  /* of the last summary of this log */
+    uint64_t went_back[EPOCHS_MAX]; /* by epoch, the longest way of any ps */
+} log_reader;
+
+static void take_line(log_reader *r, const char *line)
+{
+    chaos_training *t = r->training;
+    uint64_t number;
+    const char *back = after(line, "going back from step ");
+    uint64_t from, to, epoch;
+    if (back &&
+        sscanf(back, "%" SCNu64 " to step %" SCNu64 " (epoch %" SCNu64 ")", &from, &to, &epoch) == 3 &&
+        epoch < EPOCHS_MAX && from > to && from - to > r->went_back[epoch])
+        r->went_back[epoch] = from - to;
+    if (number_before(line, " examples; ", &number))
+        r->rows = number;
+    if (number_before(line, " repeats, ", &number))
+        t->repeats += number;
+    if (number_before(line, " refused", &number) && strstr(line, " not finite, "))
+        t->refused += number;
+    if (number_before(line, " resent", &number))
+        t->resent += number;
+    if (number_before(line, " checkpoints written; ", &number))
+        t->checkpoints += number;
+    if (strstr(line, " could not be written: "))
+        t->checkpoints_failed++;
+}
+
+static ps_status read_log(log_reader *r, const char *role, size_t index, ps_error *error)
+{
+    char name[TASK_NAME_MAX], path[RUN_PATH_MAX];
+    snprintf(name, sizeof name, "%s-%zu", role, index);
+    ps_status status = run_folder_path(&r->training->outcome.folder, "logs", name, ".log", path, error);
+    if (status != PS_OK)
+        return status;
+    FILE *log = fopen(path, "re");
+    if (!log)
+        return ps_fail(error, PS_EIO, "cannot read the log %s: %s", path, strerror(errno));
+    char *line = NULL;
+    size_t room = 0;
+    r->rows = 0;
+    while (getline(&line, &room, log) >= 0)
+        take_line(r, line);
+    free(line);
+    fclose(log);
+    return PS_OK;
+}
+
+ps_status chaos_training_count(chaos_training *t, size_t servers, size_t workers, ps_error *error)
+{
+    log_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    r->training = t;
+    ps_status status = PS_OK;
+    for (size_t i = 0; i < workers && status == PS_OK; i++)
+        status = read_log(r, "worker", i, error);
+    for (size_t i = 0; i < servers && status == PS_OK; i++) {
+        status = read_log(r, "ps", i, error);
+        t->rows_min = i == 0 || r->rows < t->rows_min ? r->rows : t->rows_min;
+        t->rows_max = r->rows > t->rows_max ? r->rows : t->rows_max;
+    }
+    for (size_t epoch = 0; epoch < EPOCHS_MAX; epoch++)
+        t->steps_replayed += r->went_back[epoch];
+    free(r);
+    return status;
+}
+
+void chaos_training_hash(chaos_training *t)
+{
+    char path[RUN_PATH_MAX];
+    int ends[2];
+    if (run_folder_path(&t->outcome.folder, "outputs", "model/model.safetensors", "", path, NULL) != PS_OK ||
+        access(path, R_OK) != 0 || pipe2(ends, O_CLOEXEC) != 0)
+        return;
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        execlp("sha256sum", "sha256sum", "--", path, (char *)NULL);
+        _exit(PS_EXIT_FAILURE);
+    }
+    close(ends[1]);
+    size_t used = 0;
+    for (ssize_t got; used < CHAOS_HASH_BYTES - 1;) {
+        got = read(ends[0], t->hash + used, CHAOS_HASH_BYTES - 1 - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        used += (size_t)got;
+    }
+    close(ends[0]);
+    t->hash[used] = '\0';
+    if (pid > 0)
+        waitpid(pid, NULL, 0);
+    if (strspn(t->hash, "0123456789abcdef") != CHAOS_HASH_BYTES - 1)
+        t->hash[0] = '\0';
+}
+
+/* ---- judging ---- */
+
+static const char *wanted_hash(const chaos_result *r)
+{
+    return r->expected ? r->expected : r->plain.hash;
+}
+
+static bool is_same_model(const chaos_result *r)
+{
+    return r->faulty.hash[0] != '\0' && strcasecmp(r->faulty.hash, wanted_hash(r)) == 0;
+}
+
+static double points_away(const chaos_result *r)
+{
+    return 100 * fabs(r->faulty.outcome.result.accuracy - r->plain.outcome.result.accuracy);
+}
+
+bool chaos_passed(const chaos_result *r)
+{
+    bool good = r->within < 0 ? is_same_model(r) : r->faulty.outcome.finished && points_away(r) <= r->within;
+    return good && r->faulty.outcome.exit_code == PS_EXIT_DONE && r->faulty.outcome.strays == 0 &&
+           r->plain.outcome.strays == 0 && !r->faults->hung;
+}
+
+/* ---- faults ---- */
+
+typedef struct {
+    size_t planned, injected, recovered;
+    double times_s[CHAOS_FAULTS_MAX]; /* (recovered) rising */
+} tally;
+
+static int compare_times(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* Of one kind, or of all (FAULT_KINDS). */
+static void count_faults(const chaos_faults *f, fault_kind kind, tally *t)
+{
+    *t = (tally){0};
+    for (size_t i = 0; i < f->plan->count; i++) {
+        const fault_course *course = &f->courses[i];
+        if (kind != FAULT_KINDS && f->plan->faults[i].kind != kind)
+            continue;
+        t->planned++;
+        t->injected += course->state != FAULT_PENDING;
+        if (course->state == FAULT_RECOVERED)
+            t->times_s[t->recovered++] = (double)(course->recovered_ms - course->ended_ms) / 1000;
+    }
+    qsort(t->times_s, t->recovered, sizeof *t->times_s, compare_times);
+}
+
+static double median(const tally *t)
+{
+    return t->recovered > 0 ? t->times_s[t->recovered / 2] : NAN;
+}
+
+static double longest(const tally *t)
+{
+    return t->recovered > 0 ? t->times_s[t->recovered - 1] : NAN;
+}
+
+static uint64_t lost_rows(const chaos_result *r)
+{
+    return r->faulty.rows_min < r->plain.rows_min ? r->plain.rows_min - r->faulty.rows_min : 0;
+}
+
+static uint64_t doubled_rows(const chaos_result *r)
+{
+    return r->faulty.rows_max > r->plain.rows_max ? r->faulty.rows_max - r->plain.rows_max : 0;
+}
+
+/* ---- for people ---- */
+
+static void print_times(const tally *t, FILE *to)
+{
+    if (t->recovered > 0)
+        fprintf(to, "  recovered in %.1f s (p50), %.1f s (max)", median(t), longest(t));
+    if (t->injected < t->planned)
+        fprintf(to, "  %zu came too late", t->planned - t->injected);
+    fprintf(to, "\n");
+}
+
+static void print_verdict(const chaos_result *r, FILE *to)
+{
+    const cluster_outcome *end = &r->faulty.outcome;
+    if (chaos_passed(r))
+        fprintf(to, "verdict         passed: %s\n",
+                r->within < 0 ? "the same model, and every process ended well"
+                              : "as accurate, and every process ended well");
+    else if (r->faults->hung)
+        fprintf(to, "verdict         FAILED: not at its end after %.0f s\n",
+                (double)r->faults->deadline_ms / 1000);
+    else if (end->exit_code != PS_EXIT_DONE)
+        fprintf(to, "verdict         FAILED: exit code %d\n", end->exit_code);
+    else if (end->strays > 0)
+        fprintf(to, "verdict         FAILED: %zu processes left behind\n", end->strays);
+    else
+        fprintf(to, "verdict         FAILED: %s\n",
+                r->within < 0 ? "another model than without faults" : "not as accurate as without faults");
+}
+
+void chaos_report_text(const chaos_result *r, FILE *to)
+{
+    static tally t;
+    const chaos_training *end = &r->faulty;
+    count_faults(r->faults, FAULT_KINDS, &t);
+    fprintf(to, "faults          %zu injected%s", t.injected,
+            r->faults->plan->share_memory ? "" : ", no shared memory");
+    print_times(&t, to);
+    for (int kind = 0; kind < FAULT_KINDS; kind++) {
+        count_faults(r->faults, (fault_kind)kind, &t);
+        if (t.planned == 0)
+            continue;
+        fprintf(to, "  %-12s  %zu", fault_kind_name((fault_kind)kind), t.injected);
+        print_times(&t, to);
+    }
+    fprintf(to, "restarts        %u; %" PRIu64 " steps replayed\n", end->outcome.restarts,
+            end->steps_replayed);
+    fprintf(to,
+            "pushes          %" PRIu64 " messages resent, %" PRIu64 " repeats not applied again, %" PRIu64
+            " refused\n",
+            end->resent, end->repeats, end->refused);
+    fprintf(to, "rows applied    %" PRIu64, end->rows_min);
+    if (r->plain.done)
+        fprintf(to, " of %" PRIu64 " acknowledged: %" PRIu64 " lost, %" PRIu64 " applied twice",
+                r->plain.rows_max, lost_rows(r), doubled_rows(r));
+    fprintf(to, "\ncheckpoints     %" PRIu64 " written, %" PRIu64 " failed\n", end->checkpoints,
+            end->checkpoints_failed);
+    if (r->plain.done)
+        fprintf(to, "without faults  %s  %.2f %%  %.1f s\n", r->plain.hash,
+                100 * r->plain.outcome.result.accuracy, r->plain.seconds);
+    else
+        fprintf(to, "expected        %s\n", r->expected);
+    fprintf(to, "with faults     %s  %.2f %%  %.1f s\n", end->hash[0] ? end->hash : "no model",
+            100 * end->outcome.result.accuracy, end->seconds);
+    print_verdict(r, to);
+}
+
+/* ---- as JSON ---- */
+
+/* JSON knows no NaN. */
+static void write_real(FILE *to, const char *key, double value)
+{
+    if (isfinite(value))
+        fprintf(to, "\"%s\": %.6g", key, value);
+    else
+        fprintf(to, "\"%s\": null", key);
+}
+
+static void write_tally(FILE *to, const char *name, const tally *t)
+{
+    fprintf(to, "\"%s\": {\"planned\": %zu, \"injected\": %zu, \"recovered\": %zu, ", name, t->planned,
+            t->injected, t->recovered);
+    write_real(to, "recovery_s_p50", median(t));
+    fprintf(to, ", ");
+    write_real(to, "recovery_s_max", longest(t));
+    fprintf(to, "}");
+}
+
+static void write_training(FILE *to, const char *name, const chaos_training *t)
+{
+    fprintf(to, "\"%s\": {\"sha256\": \"%s\", \"exit_code\": %d, \"left_behind\": %zu, ", name, t->hash,
+            t->outcome.exit_code, t->outcome.strays);
+    write_real(to, "accuracy", t->outcome.finished ? t->outcome.result.accuracy : NAN);
+    fprintf(to,
+            ", \"seconds\": %.3f, \"restarts\": %u, \"rows_applied_min\": %" PRIu64
+            ", \"rows_applied_max\": %" PRIu64 ", \"repeats\": %" PRIu64 ", \"refused\": %" PRIu64
+            ", \"resent\": %" PRIu64 ", \"steps_replayed\": %" PRIu64 ", \"checkpoints\": %" PRIu64
+            ", \"checkpoints_failed\": %" PRIu64 "},\n ",
+            t->seconds, t->outcome.restarts, t->rows_min, t->rows_max, t->repeats, t->refused, t->resent,
+            t->steps_replayed, t->checkpoints, t->checkpoints_failed);
+}
+
+static void write_course(FILE *to, const chaos_faults *f, size_t number)
+{
+    static const char *const states[] = {[FAULT_PENDING] = "too late",
+                                         [FAULT_AWAITS] = "ended with the run",
+                                         [FAULT_LASTS] = "ended with the run",
+                                         [FAULT_RECOVERING] = "no step afterwards",
+                                         [FAULT_RECOVERED] = "recovered"};
+    const fault_course *course = &f->courses[number];
+    char target[CHAOS_TARGET_MAX];
+    fprintf(to, "%s\n  {\"do\": \"%s\", \"target\": \"%s\", \"state\": \"%s\"", number > 0 ? "," : "",
+            fault_kind_name(f->plan->faults[number].kind), fault_target(&f->plan->faults[number], target),
+            states[course->state]);
+    if (course->state != FAULT_PENDING)
+        fprintf(to, ", \"begun_s\": %.3f, \"ended_s\": %.3f", (double)course->begun_ms / 1000,
+                (double)course->ended_ms / 1000);
+    if (course->state == FAULT_RECOVERED)
+        fprintf(to, ", \"recovery_s\": %.3f", (double)(course->recovered_ms - course->ended_ms) / 1000);
+    fprintf(to, "}");
+}
+
+void chaos_report_json(const chaos_result *r, FILE *to)
+{
+    static tally t;
+    fprintf(to, "{\"passed\": %s, \"hung\": %s, ", chaos_passed(r) ? "true" : "false",
+            r->faults->hung ? "true" : "false");
+    if (r->drawn)
+        fprintf(to, "\"seed\": %" PRIu64 ", ", r->seed);
+    fprintf(to, "\"expected_sha256\": \"%s\", \"same_model\": %s, \"shared_memory\": %s,\n ", wanted_hash(r),
+            is_same_model(r) ? "true" : "false", r->faults->plan->share_memory ? "true" : "false");
+    if (r->plain.done) {
+        write_training(to, "without_faults", &r->plain);
+        fprintf(to, "\"rows_lost\": %" PRIu64 ", \"rows_applied_twice\": %" PRIu64 ",\n ", lost_rows(r),
+                doubled_rows(r));
+    }
+    write_training(to, "with_faults", &r->faulty);
+    count_faults(r->faults, FAULT_KINDS, &t);
+    write_tally(to, "all", &t);
+    fprintf(to, ",\n \"kinds\": {");
+    for (int kind = 0; kind < FAULT_KINDS; kind++) {
+        count_faults(r->faults, (fault_kind)kind, &t);
+        fprintf(to, "%s\n  ", kind > 0 ? "," : "");
+        write_tally(to, fault_kind_name((fault_kind)kind), &t);
+    }
+    fprintf(to, "},\n \"faults\": [");
+    for (size_t i = 0; i < r->faults->plan->count; i++)
+        write_course(to, r->faults, i);
+    fprintf(to, "\n ]}\n");
+}
