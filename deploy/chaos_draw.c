@@ -20,46 +20,46 @@ typedef struct {
     uint64_t key, position;
 } dice;
 
-static uint64_t throw(dice * d, uint64_t sides)
+static uint64_t roll(dice *d, uint64_t sides)
 {
     return random_at(d->key, d->position++) % sides;
 }
 
-static uint64_t throw_between(dice *d, uint64_t least, uint64_t most)
+static uint64_t roll_between(dice *d, uint64_t least, uint64_t most)
 {
-    return least + throw(d, most - least + 1);
+    return least + roll(d, most - least + 1);
 }
 
 /* Any but the first, if there is another. */
-static size_t throw_other(dice *d, size_t count)
+static size_t roll_other(dice *d, size_t count)
 {
-    return count > 1 ? 1 + (size_t) throw(d, count - 1) : 0;
+    return count > 1 ? 1 + (size_t)roll(d, count - 1) : 0;
 }
 
 static fault draw_fault(dice *d, fault_kind kind, size_t workers, size_t servers)
 {
     fault f = {.kind = kind, .clock = AT_FRACTION, .worker = CHAOS_ANY, .server = CHAOS_ANY};
-    uint64_t lasts = throw_between(d, LASTS_MIN_MS, LASTS_MAX_MS);
+    uint64_t lasts = roll_between(d, LASTS_MIN_MS, LASTS_MAX_MS);
     f.for_ms = fault_kind_lasts(kind) ? (uint32_t)lasts : 0;
-    f.direction = kind == FAULT_PARTITION ? (throw(d, 2) ? CHAOS_UP : CHAOS_DOWN) : CHAOS_BOTH;
-    f.delay_ms = (uint32_t)throw_between(d, 1, DELAY_MAX_MS);
-    f.jitter_ms = (uint32_t)throw_between(d, 0, DELAY_MAX_MS);
-    f.bytes_per_s = throw_between(d, RATE_MIN, RATE_MAX);
+    f.direction = kind == FAULT_PARTITION ? (roll(d, 2) ? CHAOS_UP : CHAOS_DOWN) : CHAOS_BOTH;
+    f.delay_ms = (uint32_t)roll_between(d, 1, DELAY_MAX_MS);
+    f.jitter_ms = (uint32_t)roll_between(d, 0, DELAY_MAX_MS);
+    f.bytes_per_s = roll_between(d, RATE_MIN, RATE_MAX);
     switch (fault_kind_reach(kind)) {
     case DISTURBS_PROCESS:
-        if (throw(d, 2))
-            f.server = throw(d, servers);
+        if (roll(d, 2))
+            f.server = roll(d, servers);
         else
-            f.worker = throw(d, workers);
+            f.worker = roll(d, workers);
         break;
     case DISTURBS_LINK: {
-        uint64_t which = throw(d, 4); /* all links of a ps, of a worker, or one */
-        f.server = which != 0 ? throw(d, servers) : CHAOS_ANY;
-        f.worker = which != 1 ? throw(d, workers) : CHAOS_ANY;
+        uint64_t which = roll(d, 4); /* all links of a ps, of a worker, or one */
+        f.server = which != 0 ? roll(d, servers) : CHAOS_ANY;
+        f.worker = which != 1 ? roll(d, workers) : CHAOS_ANY;
         break;
     }
     case DISTURBS_DISK:
-        f.server = throw(d, servers);
+        f.server = roll(d, servers);
         break;
     }
     return f;
@@ -77,10 +77,10 @@ static void give_role(dice *d, fault *f, size_t role, size_t workers, size_t ser
         f->worker = 0; /* the chief */
         break;
     case 2:
-        f->server = throw_other(d, servers);
+        f->server = roll_other(d, servers);
         break;
     default:
-        f->worker = throw_other(d, workers);
+        f->worker = roll_other(d, workers);
         break;
     }
 }
@@ -88,7 +88,7 @@ static void give_role(dice *d, fault *f, size_t role, size_t workers, size_t ser
 static void shuffle(dice *d, fault *faults, size_t count)
 {
     for (size_t i = count; i > 1; i--) {
-        size_t other = (size_t) throw(d, i);
+        size_t other = (size_t)roll(d, i);
         fault held = faults[i - 1];
         faults[i - 1] = faults[other];
         faults[other] = held;
@@ -101,11 +101,11 @@ void chaos_plan_draw(uint64_t seed, size_t faults, size_t workers, size_t server
     enum { ROLES = 4 };
     dice d = {.key = random_key(seed, "chaos", 0)};
     size_t kinds = disks ? FAULT_KINDS : FAULT_DISK_FULL;
-    plan->share_memory = throw(&d, 2);
+    plan->share_memory = roll(&d, 2);
     plan->count = 0;
     for (size_t kind = 0; kind < kinds; kind++)
         plan->faults[plan->count++] = draw_fault(&d, (fault_kind)kind, workers, servers);
-    size_t rotated = (size_t) throw(&d, ROLES);
+    size_t rotated = (size_t)roll(&d, ROLES);
     for (size_t i = 0; i < ROLES; i++) {
         if (i == PROCESS_KINDS)
             plan->faults[plan->count++] = draw_fault(&d, FAULT_KILL, workers, servers);
@@ -113,9 +113,12 @@ void chaos_plan_draw(uint64_t seed, size_t faults, size_t workers, size_t server
                   servers);
     }
     while (plan->count < faults && plan->count < CHAOS_FAULTS_MAX)
-        plan->faults[plan->count++] = draw_fault(&d, (fault_kind) throw(&d, kinds), workers, servers);
+        plan->faults[plan->count++] = draw_fault(&d, (fault_kind)roll(&d, kinds), workers, servers);
     shuffle(&d, plan->faults, plan->count);
+    bool at_the_end = roll(&d, 2);
     double share = (LAST_AT - FIRST_AT) / (double)plan->count;
     for (size_t i = 0; i < plan->count; i++)
-        plan->faults[i].at = FIRST_AT + share * ((double)i + (double) throw(&d, 1000) / 1000);
+        plan->faults[i].at = FIRST_AT + share * ((double)i + (double)roll(&d, 1000) / 1000);
+    if (at_the_end)
+        plan->faults[plan->count - 1].at = 1;
 }

@@ -138,6 +138,9 @@ static void reported(void *context, size_t number, progress_event event, const p
     chaos_faults *f = context;
     (void)number;
     f->steps = p->steps;
+    /* The last test of the model: all steps are done, and nobody has been told of the end. */
+    if (event == PROGRESS_EVAL && p->eval.step > (double)f->step)
+        f->step = (uint64_t)p->eval.step;
     if (event != PROGRESS_STEP)
         return;
     if (f->first_step_ms == 0)

@@ -7,7 +7,9 @@
  *      {"at": {"fraction": 0.5}, "do": "partition", "target": "worker-0/ps-1", "direction": "up", "for": 1}]}
  *
  * or the list of faults alone. A fault comes at a step of the chief, after a fraction of all its steps, or so
- * many seconds after its first one; those that come at the same time, in the order of the list.
+ * many seconds after its first one; those that come at the same time, in the order of the list. Fraction 1 is
+ * when all steps are done and the chief has tested the model, but not yet written it or told anybody of the
+ * end.
  *
  *   do           target    besides                  what happens
  *   kill         process                            SIGKILL, and a new start
@@ -94,7 +96,8 @@ ps_status chaos_plan_parse(const char *text, size_t bytes, const char *source, s
                            chaos_plan *plan, ps_error *error);
 
 /* At least `faults` of them, drawn from the seed alone: every kind (those of disks only if `disks`), ps 0 and
- * another, the chief and another worker, if there are others. */
+ * another, the chief and another worker, if there are others; in every other plan the last comes at the end.
+ */
 void chaos_plan_draw(uint64_t seed, size_t faults, size_t workers, size_t servers, bool disks,
                      chaos_plan *plan);
 

@@ -75,6 +75,8 @@ static ps_status take_eval(progress *p, const json *report, ps_error *error)
 {
     ps_status status = read_number(report, "epoch", &p->eval.epoch, error);
     if (status == PS_OK)
+        status = read_number(report, "step", &p->eval.step, error);
+    if (status == PS_OK)
         status = read_number(report, "accuracy", &p->eval.accuracy, error);
     if (status == PS_OK)
         status = read_number(report, "loss", &p->eval.loss, error);

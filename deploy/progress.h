@@ -25,7 +25,7 @@ typedef struct {
 } progress_step;
 
 typedef struct {
-    double epoch, accuracy, loss, seconds;
+    double epoch, step, accuracy, loss, seconds;
 } progress_eval;
 
 typedef struct {
