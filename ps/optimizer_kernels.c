@@ -97,6 +97,36 @@ ELEMENT ftrl_power(const kernel_constants *c, float weight, float gradient, floa
 
 /* ---- updates ---- */
 
+enum {
+    STRIP = 128,               /* elements that are worked on while as many are fetched */
+    AHEAD = 512,               /* elements from the ones to the others */
+    CACHED_MAX = 64 << 10,     /* elements of a block that a cache mostly holds anyway */
+    LINE = 64 / sizeof(float), /* elements in a line of the cache */
+};
+
+#define INLINED static inline __attribute__((always_inline))
+
+/* Of one stream, or none. Beyond its end there may be nothing to fetch, which is no fault. Inlined, or gcc 12
+ * takes it for a function that does nothing. */
+INLINED void fetch(const float *stream, size_t first)
+{
+    for (size_t i = 0; stream && i < STRIP; i += LINE)
+        __builtin_prefetch(stream + first + i);
+}
+
+/* A processor looks ahead by itself, but divisions and roots fill up the window in which it does, and of a
+ * stream that is only written it waits for each line. */
+INLINED void fetch_strip(const kernel_block *b, size_t first)
+{
+    fetch(b->weights, first);
+    if (b->next != b->weights)
+        fetch(b->next, first);
+    for (int k = 0; k < OPTIMIZER_SLOTS_MAX; k++)
+        fetch(b->slots[k], first);
+    for (int g = 0; g < KERNEL_GRADIENTS_MAX; g++)
+        fetch(b->gradients[g], first);
+}
+
 /* Names of what a block holds. No stream overlaps another but next and weights, which may be the same: so
  * they cannot be `restrict`, and the loop has to say that its iterations are independent. */
 #define STREAMS(b)                                                                            \
@@ -105,7 +135,6 @@ ELEMENT ftrl_power(const kernel_constants *c, float weight, float gradient, floa
     const float share0 = (b)->shares[0], share1 = (b)->shares[1], share2 = (b)->shares[2],    \
                 share3 = (b)->shares[3];                                                      \
     float *next = (b)->next;                                                                  \
-    const size_t count = (b)->count;                                                          \
     (void)g0, (void)g1, (void)g2, (void)g3, (void)share0, (void)share1, (void)share2, (void)share3
 
 #define REDUCE_1 (g0[i] * share0)
@@ -113,25 +142,37 @@ ELEMENT ftrl_power(const kernel_constants *c, float weight, float gradient, floa
 #define REDUCE_3 (REDUCE_2 + g2[i] * share2)
 #define REDUCE_4 (REDUCE_3 + g3[i] * share3)
 
-#define UPDATE_LOOP(element, suffix, reduced, guarded)                         \
-    VECTORISED static bool element##_##suffix(const kernel_block *b)           \
-    {                                                                          \
-        STREAMS(b);                                                            \
-        const kernel_constants c = *b->constants;                              \
-        const float *weights = b->weights;                                     \
-        float *restrict slot0 = b->slots[0], *restrict slot1 = b->slots[1];    \
-        uint32_t all_finite = UINT32_MAX;                                      \
-        INDEPENDENT_ITERATIONS                                                 \
-        for (size_t i = 0; i < count; i++) {                                   \
-            float gradient = reduced;                                          \
-            if (guarded) {                                                     \
-                uint32_t finite = fabsf(gradient) <= FLT_MAX ? UINT32_MAX : 0; \
-                gradient = finite ? gradient : 0;                              \
-                all_finite &= finite;                                          \
-            }                                                                  \
-            next[i] = element(&c, weights[i], gradient, slot0, slot1, i);      \
-        }                                                                      \
-        return all_finite != 0;                                                \
+/* Of elements [first, end); no bit is 0 if all were finite. A long block is gone through in strips. */
+#define UPDATE_LOOP(element, suffix, reduced, guarded)                                           \
+    INLINED uint32_t element##_##suffix##_range(const kernel_block *b, size_t first, size_t end) \
+    {                                                                                            \
+        STREAMS(b);                                                                              \
+        const kernel_constants c = *b->constants;                                                \
+        const float *weights = b->weights;                                                       \
+        float *restrict slot0 = b->slots[0], *restrict slot1 = b->slots[1];                      \
+        uint32_t all_finite = UINT32_MAX;                                                        \
+        INDEPENDENT_ITERATIONS                                                                   \
+        for (size_t i = first; i < end; i++) {                                                   \
+            float gradient = reduced;                                                            \
+            if (guarded) {                                                                       \
+                uint32_t finite = fabsf(gradient) <= FLT_MAX ? UINT32_MAX : 0;                   \
+                gradient = finite ? gradient : 0;                                                \
+                all_finite &= finite;                                                            \
+            }                                                                                    \
+            next[i] = element(&c, weights[i], gradient, slot0, slot1, i);                        \
+        }                                                                                        \
+        return all_finite;                                                                       \
+    }                                                                                            \
+    VECTORISED static bool element##_##suffix(const kernel_block *b)                             \
+    {                                                                                            \
+        uint32_t all_finite = UINT32_MAX;                                                        \
+        size_t first = 0;                                                                        \
+        for (; b->count > CACHED_MAX && first + STRIP <= b->count; first += STRIP) {             \
+            fetch_strip(b, first + AHEAD);                                                       \
+            all_finite &= element##_##suffix##_range(b, first, first + STRIP);                   \
+        }                                                                                        \
+        all_finite &= element##_##suffix##_range(b, first, b->count);                            \
+        return all_finite != 0;                                                                  \
     }
 
 #define KERNEL_SET(element)                                \
@@ -159,7 +200,7 @@ KERNEL_SET(ftrl_power)
     {                                                                \
         STREAMS(b);                                                  \
         INDEPENDENT_ITERATIONS                                       \
-        for (size_t i = 0; i < count; i++)                           \
+        for (size_t i = 0; i < b->count; i++)                        \
             next[i] = reduced;                                       \
         return true;                                                 \
     }

@@ -9,6 +9,7 @@
 #include "tests/unit/unit.h"
 
 enum { COUNT = 2600, WORKERS_MAX = 9, STEPS = 4, PATHS_MAX = 3 };
+enum { LONG_COUNT = 70001, PIECE_COUNT = 4093 }; /* of which one is fetched ahead, the other not */
 
 typedef struct {
     const char *name;
@@ -167,10 +168,62 @@ static void every_path_gives_the_bits_of_the_baseline(void **state)
     }
 }
 
+typedef struct {
+    float weights[LONG_COUNT], slots[OPTIMIZER_SLOTS_MAX][LONG_COUNT];
+} long_model;
+
+/* A step on all of it, by pieces of at most `piece` elements. */
+static bool step_by_pieces(const path *p, const optimizer_config *config, const float *gradient,
+                           uint64_t piece, long_model *m)
+{
+    bool finite = true;
+    numbers n = {1};
+    numbers_fill(&n, 2, m->weights, LONG_COUNT);
+    for (uint32_t s = 0; s < optimizer_slots(config); s++)
+        optimizer_init_slot(config, s, m->weights, m->slots[s], LONG_COUNT);
+    for (uint64_t first = 0; first < LONG_COUNT; first += piece) {
+        const uint64_t count = LONG_COUNT - first < piece ? LONG_COUNT - first : piece;
+        const optimizer_gradient share = {codec_plain(gradient + first, count), 1};
+        const optimizer_step step = {
+            .weights = m->weights + first,
+            .next = m->weights + first,
+            .slots = {m->slots[0] + first, m->slots[1] + first},
+            .gradients = &share,
+            .gradient_count = 1,
+            .count = count,
+            .learning_rate = 0.1f,
+            .update = 1,
+        };
+        finite &= p->apply(config, &step);
+    }
+    return finite;
+}
+
+static void a_long_slice_gets_the_bits_of_its_pieces(void **state)
+{
+    (void)state;
+    static float gradient[LONG_COUNT];
+    static long_model whole, pieces;
+    path paths[PATHS_MAX];
+    size_t count = find_paths(paths);
+    numbers n = {2};
+    for (size_t i = 0; i < LONG_COUNT; i++)
+        gradient[i] = draw(&n);
+    for (size_t i = 0; i < count; i++) {
+        for (int kind = OPTIMIZER_SGD; paths[i].runs && kind <= OPTIMIZER_FTRL; kind++) {
+            const optimizer_config config = config_of(kind, false);
+            assert_false(step_by_pieces(&paths[i], &config, gradient, LONG_COUNT, &whole));
+            assert_false(step_by_pieces(&paths[i], &config, gradient, PIECE_COUNT, &pieces));
+            assert_memory_equal(&whole, &pieces, sizeof whole);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_path_gives_the_bits_of_the_baseline),
+        cmocka_unit_test(a_long_slice_gets_the_bits_of_its_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
