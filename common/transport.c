@@ -1,4 +1,5 @@
-/* transport.c - see transport.h. */
+/* transport.c - see transport.h. Contexts, sockets and names; what the sources share is in transport_state.h.
+ */
 #include "common/transport.h"
 
 #include <assert.h>
@@ -9,21 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zmq.h>
 
-#include "common/attachments.h"
-#include "common/log.h"
-#include "common/recycler.h"
-
-/* ZeroMQ's queues hand a buffer over to its I/O thread, which ThreadSanitizer cannot see; so it is told. */
-#ifdef __SANITIZE_THREAD__
-#include <sanitizer/tsan_interface.h>
-#define HAND_OVER(b) __tsan_release(b)
-#define TAKE_OVER(b) __tsan_acquire(b)
-#else
-#define HAND_OVER(b) ((void)(b))
-#define TAKE_OVER(b) ((void)(b))
-#endif
+#include "common/transport_state.h"
 
 #define ZAP_DOMAIN "penstock"
 
@@ -32,24 +20,8 @@ enum {
     RECONNECT_FIRST_MS = 50,
     RECONNECT_MAX_MS = 1000,
     POLL_MAX = JOB_SERVERS_MAX,
-    COPIED_BYTES_MAX = 1024,       /* of a frame that is not sent by reference */
     MALLOC_MAP_BYTES = 32 << 20,   /* smaller allocations are not mapped one by one; glibc refuses more */
     MALLOC_KEEP_BYTES = 256 << 20, /* freed memory up to this stays mapped */
-};
-
-struct transport {
-    void *context;
-    pool *own;           /* what others may map; NULL: nothing is shared */
-    attachments *others; /* NULL likewise */
-};
-
-struct transport_socket {
-    transport *transport;
-    void *socket;
-    bool router;
-    int descriptor;  /* readable when there may be news */
-    int patience_ms; /* as set by ZMQ_RCVTIMEO */
-    int watched;     /* 0: none */
 };
 
 ps_status transport_create(int io_threads, transport **out, ps_error *error)
@@ -249,322 +221,20 @@ void transport_close(transport_socket **s, int drain_ms)
 {
     if (!*s)
         return;
+    if ((*s)->received.open)
+        zmq_msg_close(&(*s)->received.frame);
     set_int((*s)->socket, ZMQ_LINGER, drain_ms);
     zmq_close((*s)->socket);
     free(*s);
     *s = NULL;
 }
 
-/* ---- sending ---- */
-
-static void unref_frame(void *data, void *hint)
-{
-    (void)data;
-    buffer *b = hint;
-    TAKE_OVER(b);
-    buffer_unref(&b);
-}
-
-/* Sends a frame, and closes it whatever happens. */
-static int send_frame(void *socket, zmq_msg_t *frame, int flags)
-{
-    int rc = zmq_msg_send(frame, socket, flags | ZMQ_DONTWAIT);
-    int cause = errno;
-    if (rc < 0)
-        zmq_msg_close(frame);
-    errno = cause;
-    return rc;
-}
-
-/* A frame of the buffer's bytes; takes the reference, whatever happens. It goes by reference unless it is so
- * small that to be told of its end would cost more than the bytes. */
-static int fill_frame(zmq_msg_t *frame, buffer *b)
-{
-    size_t bytes = buffer_size(b);
-    int rc;
-    if (bytes > COPIED_BYTES_MAX) {
-        void *data = buffer_data(b);
-        HAND_OVER(b); /* from here on it is ZeroMQ's */
-        rc = zmq_msg_init_data(frame, data, bytes, unref_frame, b);
-        if (rc == 0)
-            return 0;
-    } else {
-        rc = zmq_msg_init_size(frame, bytes);
-        if (rc == 0)
-            memcpy(zmq_msg_data(frame), buffer_bytes(b), bytes);
-    }
-    buffer_unref(&b);
-    return rc;
-}
-
-static void *allocate_header(void *context, size_t bytes)
-{
-    zmq_msg_t *frame = context;
-    return zmq_msg_init_size(frame, bytes) == 0 ? zmq_msg_data(frame) : NULL;
-}
-
-/* Once the first frame of a message is taken, ZeroMQ takes the rest, or drops it all if the peer is gone. */
-static ps_status send_frames(transport_socket *s, const wire_route *to, wire_message *m, zmq_msg_t *header)
-{
-    uint32_t frames = wire_frames(m);
-    int more = frames ? ZMQ_SNDMORE : 0;
-    if (s->router && zmq_send(s->socket, to->id, to->bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
-        int cause = errno;
-        zmq_msg_close(header);
-        errno = cause;
-        return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
-    }
-    if (send_frame(s->socket, header, more) < 0)
-        return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
-    for (uint32_t i = 0; frames > 0; i++) {
-        if (m->places[i].segment)
-            continue;
-        buffer *payload = m->payloads[i];
-        m->payloads[i] = NULL;
-        zmq_msg_t frame;
-        if (fill_frame(&frame, payload) != 0 || send_frame(s->socket, &frame, --frames ? ZMQ_SNDMORE : 0) < 0)
-            return PS_EPEER;
-    }
-    return PS_OK;
-}
-
-/* The number of a segment in the message, 1 and up, added if it is not there; 0 if there is no room. */
-static uint32_t number_segment(wire_message *m, const segment_name *name)
-{
-    uint32_t i = 0;
-    while (i < m->segment_count && (m->segments[i].fd != name->fd || m->segments[i].pid != name->pid))
-        i++;
-    if (i == WIRE_SEGMENTS_MAX)
-        return 0;
-    if (i == m->segment_count)
-        m->segments[m->segment_count++] = *name;
-    return i + 1;
-}
-
-/* Finds the places of payloads that need not be sent, or the segment that the receiver is to try. */
-static void refer_to_memory(pool *own, wire_message *m)
-{
-    segment_name name;
-    m->segment_count = 0;
-    if (m->type == WIRE_HELLO || m->type == WIRE_WELCOME) {
-        if (pool_sample(own, &name))
-            m->segments[m->segment_count++] = name;
-        return;
-    }
-    for (uint32_t i = 0; m->has_payload && i < m->slice_count; i++) {
-        wire_place *place = &m->places[i];
-        *place = (wire_place){0};
-        const buffer *b = m->payloads[i];
-        if (m->by_reference && pool_locate(own, buffer_bytes(b), buffer_size(b), &name, &place->offset))
-            place->segment = number_segment(m, &name);
-    }
-}
-
-ps_status transport_send(transport_socket *s, const wire_route *to, wire_message **message)
-{
-    zmq_msg_t header;
-    if (s->transport->own)
-        refer_to_memory(s->transport->own, *message);
-    wire_inline_small(*message);
-    ps_status status = wire_encode_with(*message, allocate_header, &header);
-    if (status == PS_OK)
-        status = send_frames(s, to, *message, &header);
-    if (status != PS_ESTATE)
-        wire_destroy(message);
-    return status;
-}
-
-/* ---- receiving ---- */
-
-/* The frames of one message; those beyond WIRE_SLICES_MAX are dropped, but counted. */
-typedef struct {
-    zmq_msg_t header;
-    uint32_t payload_count;
-    buffer *payloads[WIRE_SLICES_MAX];
-    size_t payload_bytes[WIRE_SLICES_MAX];
-} frame_set;
-
-static void close_frame(void *data, void *context)
-{
-    (void)data;
-    zmq_msg_t *frame = context;
-    zmq_msg_close(frame);
-    recycler_give(frame);
-}
-
-/* A buffer with the same bytes; the frame is closed. */
-static buffer *copy_frame(zmq_msg_t *received)
-{
-    buffer *b = buffer_alloc(zmq_msg_size(received));
-    if (b)
-        memcpy(buffer_data(b), zmq_msg_data(received), buffer_size(b));
-    zmq_msg_close(received);
-    return b;
-}
-
-/* A buffer that owns the frame. */
-static buffer *wrap_frame(zmq_msg_t *received)
-{
-    zmq_msg_t *frame = recycler_take(sizeof *frame);
-    if (!frame) {
-        zmq_msg_close(received);
-        return NULL;
-    }
-    zmq_msg_init(frame);
-    zmq_msg_move(frame, received);
-    buffer *b = buffer_wrap(zmq_msg_data(frame), zmq_msg_size(frame), close_frame, frame);
-    if (!b)
-        close_frame(NULL, frame);
-    return b;
-}
-
-/* Receives a frame; NULL if there is no memory for that, and the frame is lost. Large frames have memory of
- * their own and are taken as they are. Small ones lie where they fell in ZeroMQ's receive buffer of 8 KiB,
- * mostly where no float may be. */
-static buffer *receive_buffer(void *socket)
-{
-    zmq_msg_t received;
-    zmq_msg_init(&received);
-    if (zmq_msg_recv(&received, socket, ZMQ_DONTWAIT) < 0) {
-        zmq_msg_close(&received);
-        return NULL;
-    }
-    bool aligned = (uintptr_t)zmq_msg_data(&received) % _Alignof(float) == 0;
-    return aligned ? wrap_frame(&received) : copy_frame(&received);
-}
-
-static bool more_frames(void *socket)
-{
-    int more = 0;
-    size_t bytes = sizeof more;
-    zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &bytes);
-    return more != 0;
-}
-
-static void receive_payloads(void *socket, frame_set *frames)
-{
-    frames->payload_count = 0;
-    while (more_frames(socket)) {
-        buffer *b = receive_buffer(socket);
-        uint32_t i = frames->payload_count++;
-        if (i < WIRE_SLICES_MAX) {
-            frames->payloads[i] = b;
-            frames->payload_bytes[i] = b ? buffer_size(b) : 0;
-        } else {
-            buffer_unref(&b);
-        }
-    }
-}
-
-static ps_status decode_frames(frame_set *frames, wire_message **message, ps_error *error)
-{
-    uint32_t count = frames->payload_count;
-    if (count > WIRE_SLICES_MAX)
-        return ps_fail(error, PS_EPROTOCOL, "a message of %u frames; at most %d are allowed", count + 1,
-                       WIRE_SLICES_MAX + 1);
-    ps_status status = wire_decode(zmq_msg_data(&frames->header), zmq_msg_size(&frames->header),
-                                   frames->payload_bytes, count, message, error);
-    if (status != PS_OK)
-        return status;
-    wire_message *m = *message;
-    for (uint32_t i = 0, frame = 0; frame < count; i++) {
-        if (m->places[i].segment)
-            continue;
-        m->payloads[i] = frames->payloads[frame];
-        frames->payloads[frame++] = NULL;
-    }
-    return PS_OK;
-}
-
-/* Puts buffers over the sender's memory where the message refers to it. What cannot be had stays NULL. */
-static void map_payloads(attachments *others, wire_message *m)
-{
-    m->readable = m->segment_count > 0;
-    for (uint32_t i = 0; i < m->segment_count; i++) {
-        ps_error error = {PS_OK, ""};
-        if (attachments_add(others, &m->segments[i], &error) == PS_OK)
-            continue;
-        m->readable = false;
-        log_debug("%s of %s %u: %s", wire_type_name(m->type), wire_role_name(m->role), m->index, error.text);
-    }
-    for (uint32_t i = 0; m->readable && m->has_payload && i < m->slice_count; i++) {
-        const wire_place *place = &m->places[i];
-        if (place->segment)
-            m->payloads[i] = attachments_buffer(others, &m->segments[place->segment - 1], place->offset,
-                                                m->payload_bytes[i]);
-    }
-}
-
-/* Reads the routing id that a ROUTER puts before each message. */
-static bool receive_route(transport_socket *s, wire_route *from, int flags)
-{
-    int bytes = zmq_recv(s->socket, from->id, sizeof from->id, flags);
-    if (bytes < 0)
-        return false;
-    from->bytes = (uint8_t)((size_t)bytes < sizeof from->id ? (size_t)bytes : sizeof from->id);
-    return true;
-}
-
-static transport_event receive(transport_socket *s, int flags, wire_route *from, wire_message **message,
-                               ps_error *error)
-{
-    *message = NULL;
-    if (s->router && !receive_route(s, from, flags))
-        return TRANSPORT_NOTHING;
-    frame_set frames;
-    zmq_msg_init(&frames.header);
-    if (zmq_msg_recv(&frames.header, s->socket, s->router ? ZMQ_DONTWAIT : flags) < 0) {
-        zmq_msg_close(&frames.header);
-        return TRANSPORT_NOTHING;
-    }
-    receive_payloads(s->socket, &frames);
-    ps_status status = decode_frames(&frames, message, error);
-    if (status == PS_OK && s->transport->others)
-        map_payloads(s->transport->others, *message);
-    uint32_t held = frames.payload_count < WIRE_SLICES_MAX ? frames.payload_count : WIRE_SLICES_MAX;
-    for (uint32_t i = 0; i < held; i++)
-        buffer_unref(&frames.payloads[i]);
-    zmq_msg_close(&frames.header);
-    return status == PS_OK ? TRANSPORT_MESSAGE : TRANSPORT_REFUSED;
-}
-
-transport_event transport_receive(transport_socket *s, wire_route *from, wire_message **message,
-                                  ps_error *error)
-{
-    return receive(s, ZMQ_DONTWAIT, from, message, error);
-}
-
-void transport_watch(transport_socket *s, int fd)
-{
-    s->watched = fd;
-}
-
-/* The socket's descriptor tells of news only: hence the look before the wait. */
-static transport_event await_either(transport_socket *s, int timeout_ms, wire_route *from,
-                                    wire_message **message, ps_error *error)
-{
-    transport_event event = receive(s, ZMQ_DONTWAIT, from, message, error);
-    if (event != TRANSPORT_NOTHING)
-        return event;
-    struct pollfd items[] = {{.fd = s->descriptor, .events = POLLIN}, {.fd = s->watched, .events = POLLIN}};
-    poll(items, 2, timeout_ms); /* a signal ends it early; the caller looks */
-    return receive(s, ZMQ_DONTWAIT, from, message, error);
-}
-
-transport_event transport_await(transport_socket *s, int timeout_ms, wire_route *from, wire_message **message,
-                                ps_error *error)
-{
-    if (s->watched > 0)
-        return await_either(s, timeout_ms, from, message, error);
-    if (s->patience_ms != timeout_ms) {
-        set_int(s->socket, ZMQ_RCVTIMEO, timeout_ms);
-        s->patience_ms = timeout_ms;
-    }
-    return receive(s, 0, from, message, error);
-}
+/* ---- waiting ---- */
 
 static bool has_message(transport_socket *s)
 {
+    if (transport_has_more(s))
+        return true;
     int events = 0;
     size_t bytes = sizeof events;
     zmq_getsockopt(s->socket, ZMQ_EVENTS, &events, &bytes);

@@ -13,6 +13,9 @@
  * place there, and arrives as a buffer over the sender's memory. Such a buffer is what the sender makes of
  * it: whoever lends it must leave it alone until the receiver is known to be done with it.
  *
+ * A message costs a frame on its way, however small it is; so those that are sent together and have no
+ * payload frames share one (common/bundle.h), and arrive as if they had come one by one.
+ *
  * Sockets belong to the thread that uses them. ZMTP heartbeats stay off: libzmq 4.3.4 aborts when they
  * meet a stalled peer. */
 #ifndef PENSTOCK_COMMON_TRANSPORT_H
@@ -29,6 +32,7 @@
 enum {
     TRANSPORT_ENDPOINT_MAX = 320,
     TRANSPORT_QUEUE_MAX = 256, /* messages queued per peer and direction */
+    TRANSPORT_TOGETHER_MAX = 32,
 };
 
 typedef struct transport transport; /* a context and its I/O threads; shared by sockets */
@@ -73,11 +77,20 @@ void transport_close(transport_socket **s, int drain_ms);
  * gone, PS_ENOMEM: the message is consumed. */
 ps_status transport_send(transport_socket *s, const wire_route *to, wire_message **message);
 
+/* Sends `count` messages (at most TRANSPORT_TOGETHER_MAX) to one peer, in order; those without payload frames
+ * share a frame with their neighbours. Returns how many have been consumed, as by transport_send, and nulled:
+ * the rest cannot be taken now. */
+uint32_t transport_send_together(transport_socket *s, const wire_route *to, wire_message **messages,
+                                 uint32_t count);
+
 typedef enum {
     TRANSPORT_NOTHING, /* no message waits */
     TRANSPORT_MESSAGE, /* `message` is there; payloads in memory that cannot be mapped are NULL */
     TRANSPORT_REFUSED, /* one came that does not decode; `error` says why */
 } transport_event;
+
+/* Is a message at hand that came together with the last one? Costs nothing. */
+bool transport_has_more(const transport_socket *s);
 
 /* Takes one message if there is one. `from` (may be NULL for connected sockets) tells where it came from. */
 transport_event transport_receive(transport_socket *s, wire_route *from, wire_message **message,

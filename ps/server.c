@@ -92,6 +92,32 @@ static bool has_unsent(const server *s, const wire_route *to)
     return w != NULL;
 }
 
+/* What cannot be taken now is kept. Of a connection that is gone all is dropped: its owner will ask again
+ * over a new one. */
+static void send_batch(server *s, const wire_route *to, wire_message **batch, uint32_t count)
+{
+    uint32_t sent = has_unsent(s, to) ? 0 : transport_send_together(s->socket, to, batch, count);
+    for (; sent < count; sent++)
+        keep_unsent(s, to, &batch[sent]);
+}
+
+/* Answers in a row to one member leave together. */
+static void send_answers(server *s)
+{
+    wire_message *batch[TRANSPORT_TOGETHER_MAX];
+    wire_route to, next_to;
+    wire_message *next = shard_next(s->shard, &next_to);
+    while (next) {
+        uint32_t count = 0;
+        to = next_to;
+        while (next && count < TRANSPORT_TOGETHER_MAX && is_same_route(&to, &next_to)) {
+            batch[count++] = next;
+            next = shard_next(s->shard, &next_to);
+        }
+        send_batch(s, &to, batch, count);
+    }
+}
+
 static void send_all(server *s)
 {
     waiting **place = &s->unsent;
@@ -104,13 +130,7 @@ static void send_all(server *s)
         *place = w->next;
         free(w);
     }
-    wire_route to;
-    wire_message *m;
-    while ((m = shard_next(s->shard, &to))) {
-        /* PS_EPEER: that connection is gone; its owner will ask again over a new one. */
-        if (has_unsent(s, &to) || transport_send(s->socket, &to, &m) == PS_ESTATE)
-            keep_unsent(s, &to, &m);
-    }
+    send_answers(s);
 }
 
 /* Tells a sender of what is no message of ours, if it understands as much, what was wrong with it. */
@@ -152,7 +172,7 @@ static void receive_some(server *s, int timeout_ms)
             shard_receive(s->shard, &m, &from, now);
         else
             refuse(s, &from, &error);
-        if (taken == RECEIVE_BATCH || !is_worth_a_look(s))
+        if (taken == RECEIVE_BATCH || !(transport_has_more(s->socket) || is_worth_a_look(s)))
             break;
         event = transport_receive(s->socket, &from, &m, &error);
     }

@@ -95,7 +95,7 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
     if (status == PS_OK)
         status = settle_numbers(cluster, &c->job, error);
     if (status == PS_OK) {
-        c->unsent = calloc(c->job.servers, sizeof(wire_message *));
+        c->unsent = calloc(c->job.servers, sizeof *c->unsent);
         if (!c->unsent)
             status = ps_fail(error, PS_ENOMEM, "out of memory for %u ps", c->job.servers);
     }
@@ -279,7 +279,8 @@ void ps_close(ps_client **client)
     if (!c)
         return;
     for (uint32_t i = 0; c->unsent && i < c->job.servers; i++)
-        wire_destroy(&c->unsent[i]);
+        while (c->unsent[i].count > 0)
+            wire_destroy(&c->unsent[i].messages[--c->unsent[i].count]);
     pulse_destroy(&c->pulse);
     if (c->uplink) /* before the session: its I/O thread may still read lent gradients */
         c->uplink->ops->destroy(c->uplink, c->joined ? DRAIN_MS : 0);

@@ -1,4 +1,6 @@
 /* client_move.c - moves messages between session and uplink, and waits for them. See client_state.h. */
+#include <string.h>
+
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/client_state.h"
@@ -9,21 +11,31 @@ enum {
 };
 #define NS_PER_MS UINT64_C(1000000)
 
+/* What is due to a ps, together with what its socket could not take before. */
+static void gather_due(ps_client *c, uint32_t server, uint64_t now, unsent_messages *due)
+{
+    while (due->count < TRANSPORT_TOGETHER_MAX) {
+        wire_message *m = session_next(c->session, server, now);
+        if (!m)
+            break;
+        due->messages[due->count++] = m;
+    }
+}
+
 static void send_due(ps_client *c, uint64_t now)
 {
     c->held_back = 0;
     for (uint32_t server = 0; server < c->job.servers; server++) {
+        unsent_messages *due = &c->unsent[server];
         for (;;) {
-            wire_message *m = c->unsent[server];
-            c->unsent[server] = NULL;
-            if (!m)
-                m = session_next(c->session, server, now);
-            if (!m)
+            gather_due(c, server, now, due);
+            if (due->count == 0)
                 break;
-            if (c->uplink->ops->send(c->uplink, server, &m) == PS_ESTATE) {
-                c->unsent[server] = m;
+            uint32_t sent = c->uplink->ops->send(c->uplink, server, due->messages, due->count);
+            due->count -= sent;
+            memmove(due->messages, due->messages + sent, due->count * sizeof *due->messages);
+            if (sent == 0)
                 break;
-            }
         }
     }
 }
@@ -139,13 +151,24 @@ static ps_status move_and_wait(ps_client *c, client_done *done, const client_awa
     }
 }
 
+/* Takes in messages that cost nothing to receive, until `done` says so. Nothing is sent before, so that what
+ * these answers lead to leaves together. */
+static bool is_done_at_hand(ps_client *c, client_done *done, const client_awaited *what)
+{
+    while (!done(c, what))
+        if (!c->uplink->ops->has_more(c->uplink) || !receive_one(c))
+            return false;
+    return true;
+}
+
 ps_status client_move_until(ps_client *c, client_done *done, const client_awaited *what, uint32_t timeout_ms,
                             ps_error *error)
 {
-    if (done(c, what))
-        return PS_OK;
+    bool at_hand = is_done_at_hand(c, done, what);
+    if (at_hand && c->waiting == session_is_waiting(c->session))
+        return PS_OK; /* in no time */
     uint64_t entered_ns = clock_monotonic_ns();
-    ps_status status = move_and_wait(c, done, what, entered_ns, timeout_ms, error);
+    ps_status status = at_hand ? PS_OK : move_and_wait(c, done, what, entered_ns, timeout_ms, error);
     account(c, entered_ns);
     return status;
 }

@@ -15,6 +15,12 @@
 #include "worker/session.h"
 #include "worker/uplink.h"
 
+/* Messages to one ps that its socket could not take yet. */
+typedef struct {
+    uint32_t count;
+    wire_message *messages[TRANSPORT_TOGETHER_MAX];
+} unsent_messages;
+
 /* Memory given out by ps_allocate. */
 typedef struct allocation {
     struct allocation *next;
@@ -33,9 +39,9 @@ struct ps_client {
     uint64_t joining_ms, said_ms; /* since when ps_join waits, and when it last said for whom */
     partition partition;
     uplink *uplink;
-    pulse *pulse;          /* NULL: the shard is in this process */
-    session *session;      /* from ps_join on */
-    wire_message **unsent; /* per ps: a message that its socket could not take yet, or NULL */
+    pulse *pulse;            /* NULL: the shard is in this process */
+    session *session;        /* from ps_join on */
+    unsent_messages *unsent; /* per ps */
     struct {
         bool outstanding, nonfinite;
         bool brings_weights;

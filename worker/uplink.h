@@ -19,12 +19,16 @@
 typedef struct uplink uplink;
 
 typedef struct {
-    /* Sends and consumes `message`. PS_ESTATE if it cannot be taken now: then it stays the caller's. */
-    ps_status (*send)(uplink *self, uint32_t server, wire_message **message);
+    /* Sends messages in order, at most TRANSPORT_TOGETHER_MAX. Returns how many have been consumed, and
+     * nulled; the rest cannot be taken now. */
+    uint32_t (*send)(uplink *self, uint32_t server, wire_message **messages, uint32_t count);
 
     /* Takes one message if there is one, from the shard `server`. A message that does not decode is reported
      * as TRANSPORT_REFUSED. */
     transport_event (*receive)(uplink *self, uint32_t *server, wire_message **message, ps_error *error);
+
+    /* Is a message at hand, so that `receive` costs nothing? */
+    bool (*has_more)(const uplink *self);
 
     /* Waits until a message may be there, at most `timeout_ms`, or a signal. */
     void (*wait)(uplink *self, int timeout_ms);

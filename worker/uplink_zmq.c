@@ -20,9 +20,9 @@ typedef struct {
     transport_socket *sockets[];
 } uplink_zmq;
 
-static ps_status zmq_send_message(uplink *self, uint32_t server, wire_message **message)
+static uint32_t zmq_send_messages(uplink *self, uint32_t server, wire_message **messages, uint32_t count)
 {
-    return transport_send(((uplink_zmq *)self)->sockets[server], NULL, message);
+    return transport_send_together(((uplink_zmq *)self)->sockets[server], NULL, messages, count);
 }
 
 static transport_event zmq_receive_message(uplink *self, uint32_t *server, wire_message **message,
@@ -43,6 +43,15 @@ static transport_event zmq_receive_message(uplink *self, uint32_t *server, wire_
             return event;
     }
     return TRANSPORT_NOTHING;
+}
+
+static bool zmq_has_more(const uplink *self)
+{
+    const uplink_zmq *l = (const uplink_zmq *)self;
+    bool more = l->awaited;
+    for (uint32_t i = 0; i < l->servers && !more; i++)
+        more = transport_has_more(l->sockets[i]);
+    return more;
 }
 
 static void sweep_now_and_then(uplink_zmq *l)
@@ -91,8 +100,9 @@ static void zmq_destroy(uplink *self, int drain_ms)
 }
 
 static const uplink_ops zmq_ops = {
-    .send = zmq_send_message,
+    .send = zmq_send_messages,
     .receive = zmq_receive_message,
+    .has_more = zmq_has_more,
     .wait = zmq_wait,
     .explain = zmq_explain,
     .destroy = zmq_destroy,
