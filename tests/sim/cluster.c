@@ -106,10 +106,19 @@ static bool a_ps_has_ended(const cluster *c)
     return false;
 }
 
-/* Who has died having said all that it had to say may come back when the ps are gone, and find nobody. */
+static bool a_ps_has_ended_alone(const cluster *c)
+{
+    for (uint32_t i = 0; i < c->scenario.job.servers; i++)
+        if (c->nodes[i].ended_alone)
+            return true;
+    return false;
+}
+
+/* Who has died amid its farewell may come back when the ps are gone, and find nobody. */
 static bool is_done(const cluster *c, const node *n)
 {
-    return (n->trainee && trainee_done(n->trainee)) || (n->said_all && a_ps_has_ended(c));
+    return (n->trainee && trainee_done(n->trainee)) || (n->said_all && a_ps_has_ended(c)) ||
+           (n->said_some && a_ps_has_ended_alone(c));
 }
 
 static bool all_done(const cluster *c)

@@ -35,7 +35,8 @@
  *   - In a job with backup workers nobody is killed unless images are kept: its ps may be any number of steps
  *     apart, so that all have to go back, and a worker that had finished may be gone.
  *   - A member that is done does not come back. One that dies amid its last word may find that the ps that it
- *     has told are gone, and no other can tell it more. */
+ *     has told are gone, and no other can tell it more; so may one that dies before it, if the ps have come
+ * back after the end of the job and it takes longer than they wait for it (SHARD_ABANDONED_MS). */
 #ifndef PENSTOCK_TESTS_SIM_CLUSTER_H
 #define PENSTOCK_TESTS_SIM_CLUSTER_H
 

@@ -39,6 +39,7 @@ static ps_status kill_process(cluster *c, node *n, fault_moment moment)
 {
     if (!cluster_is_server(n)) {
         n->said_all |= trainee_said_all(n->trainee, c->disk != NULL);
+        n->said_some |= trainee_has_finished(n->trainee);
         network_close(c->network, n->address);
         trainee_destroy(&n->trainee);
         return cluster_take_address(c, n);
@@ -60,7 +61,10 @@ static ps_status crash(cluster *c, node *n, fault_moment moment, uint64_t down_m
 #undef MOMENT_TEXT
     };
     const uint64_t now_ms = network_now(c->network);
-    trace_line(c->trace, now_ms, "%s crashes%s", network_name_of(c->network, n->address), texts[moment]);
+    char name[TRACE_NAME_BYTES];
+    snprintf(name, sizeof name, "%.20s (down)", network_name_of(c->network, n->address));
+    trace_line(c->trace, now_ms, "%s crashes%s, for %llu ms", network_name_of(c->network, n->address),
+               texts[moment], (unsigned long long)down_ms);
     c->summary->crashes++;
     network_pause(c->network, n->host, 0);
     ps_status status = kill_process(c, n, moment);
@@ -70,7 +74,7 @@ static ps_status crash(cluster *c, node *n, fault_moment moment, uint64_t down_m
         n->again--;
         n->crash_at_ms = n->wake_at_ms + dice_between(&c->dice, 0, AGAIN_MAX_MS);
     }
-    network_open(c->network, n->address, n->host, "one that is down");
+    network_open(c->network, n->address, n->host, name);
     return status == PS_OK ? network_wake(c->network, n->address, n->wake_at_ms) : status;
 }
 

@@ -1,6 +1,7 @@
 /* cluster_nodes.c - the processes of a simulated cluster. See cluster_state.h. */
 #include <string.h>
 
+#include "ps/shard_state.h"
 #include "tests/sim/cluster_state.h"
 
 /* As ps/server.c. */
@@ -235,6 +236,7 @@ static ps_status end_server(cluster *c, node *n)
         return PS_OK;
     ps_status status = ledger_check_end(c->ledger, n->index, n->shard, c->error);
     trace_line(c->trace, now_ms, "%s has done its job and ends", network_name_of(c->network, n->address));
+    n->ended_alone = n->shard->abandoned && n->shard->at_the_end;
     shard_destroy(&n->shard);
     n->ended = true;
     return status;

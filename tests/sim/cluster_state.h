@@ -29,8 +29,10 @@ typedef struct {
     uint64_t incarnation;
     shard *shard; /* both NULL: it is down, or its job has come to its end */
     trainee *trainee;
-    bool ended;           /* its ps saw the end of the job */
-    bool said_all;        /* so had its member, when it died */
+    bool ended;           /* its ps saw the end of the job, */
+    bool ended_alone;     /* having come back after it, and waited for members that did not come */
+    bool said_all;        /* so had its member, when it died; */
+    bool said_some;       /* or it was about to: the ps knew its end */
     uint64_t clock_ms;    /* how far its clock is ahead */
     uint64_t wake_at_ms;  /* before that, what wakes it is of a life before */
     uint64_t end_at_ms;   /* when a ps that has seen the end of the job goes; 0: not yet */
