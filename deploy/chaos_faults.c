@@ -1,10 +1,14 @@
 /* chaos_faults.c - see chaos_faults.h. */
 #include "deploy/chaos_faults.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+
+static_assert((int)CHAOS_WAITS_MAX <= (int)CLUSTER_RUN_WAITS_MAX,
+              "the proxy must be able to poll all it has");
 
 static uint64_t since_begin(const chaos_faults *f)
 {

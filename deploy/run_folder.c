@@ -37,7 +37,8 @@ static ps_status make_new(run_folder *folder, ps_error *error)
     return ps_fail(error, PS_ELIMIT, "%d folders named runs/%s... are there already", NAMES_MAX, stamp);
 }
 
-ps_status run_folder_make(run_folder *folder, const char *wanted, ps_error *error)
+/* A folder that is wanted is not made yet. */
+static ps_status name_folder(run_folder *folder, const char *wanted, ps_error *error)
 {
     ps_status status = PS_OK;
     if (!wanted)
@@ -45,12 +46,18 @@ ps_status run_folder_make(run_folder *folder, const char *wanted, ps_error *erro
     else if ((size_t)snprintf(folder->path, sizeof folder->path, "%s", wanted) >= sizeof folder->path)
         status =
             ps_fail(error, PS_ELIMIT, "the folder name %.40s... exceeds %d bytes", wanted, RUN_PATH_MAX - 1);
+    return status;
+}
+
+ps_status run_folder_make(run_folder *folder, const char *wanted, ps_error *error)
+{
+    ps_status status = name_folder(folder, wanted, error);
     return status == PS_OK ? file_make_folder(folder->path, error) : status;
 }
 
 ps_status run_folder_create(run_folder *folder, const char *wanted, ps_error *error)
 {
-    ps_status status = run_folder_make(folder, wanted, error);
+    ps_status status = name_folder(folder, wanted, error);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && status == PS_OK; i++) {
         char path[RUN_PATH_MAX];
         status = run_folder_path(folder, kinds[i], "", "", path, error);
