@@ -184,6 +184,7 @@ static ps_status train_without_faults(chaos *c, ps_error *error)
 {
     run_options run = c->options.run;
     run.restarts = 0;
+    run.keeps_checkpoints = true; /* options of ps may need them */
     printf("training without faults, in %s/plain\n", c->folder.path);
     fflush(stdout);
     return train(c, "plain", &run, NULL, NULL, &c->result.plain, error);
