@@ -2,11 +2,12 @@
 # `penstock chaos` with real daemons on small data: a plan of every kind of fault, what it reports, and what it refuses.
 #
 # Usage: chaos.sh BUILD_FOLDER
+PATIENCE_S=${PATIENCE_S:-300} # for whole trainings, with faults and sanitizers
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
 
 make_data "$scratch/data" 1130
-options=(--data-folder "$scratch/data" --steps "$(scaled 1000)" --batch-size 20)
+options=(--data-folder "$scratch/data" --steps "$(scaled 600)" --batch-size 20)
 
 chaos() {
     local name=$1 code=$2
