@@ -1,6 +1,7 @@
 /* checkpoint.c - see checkpoint.h. */
 #include "common/checkpoint.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,6 +359,37 @@ ps_status checkpoint_prune(const char *folder, uint32_t keep, const partition *p
 }
 
 /* ---- for people ---- */
+
+typedef struct {
+    uint32_t removed;
+    ps_error failure; /* the first */
+} removal;
+
+static void remove_any(void *context, const char *path, const checkpoint_name *name)
+{
+    removal *r = context;
+    (void)name;
+    if (unlink(path) == 0)
+        r->removed++;
+    else if (r->failure.status == PS_OK)
+        ps_fail(&r->failure, PS_EIO, "cannot remove %s: %s", path, strerror(errno));
+}
+
+ps_status checkpoint_remove(const char *folder, uint64_t step, ps_error *error)
+{
+    removal r = {.failure = {PS_OK, ""}};
+    char cut[CHECKPOINT_PATH_BYTES];
+    ps_status status = checkpoint_cut_path(folder, step, cut, error);
+    if (status == PS_OK)
+        status = checkpoint_visit_cut(folder, step, remove_any, &r, error);
+    if (status == PS_OK && r.failure.status != PS_OK)
+        status = ps_fail(error, r.failure.status, "%s", r.failure.text);
+    bool gone = status == PS_OK && rmdir(cut) == 0; /* it stays if there is something else in it */
+    if (status == PS_OK && r.removed == 0 && !gone)
+        status = ps_fail(error, PS_ENOENT, "there is no checkpoint of step %llu in %s",
+                         (unsigned long long)step, folder);
+    return status;
+}
 
 static ps_status verify_cut(const char *folder, uint64_t step, const manifest *first, ps_error *error)
 {

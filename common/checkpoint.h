@@ -99,6 +99,10 @@ ps_status checkpoint_load_own(const char *folder, uint64_t step, const job_confi
 ps_status checkpoint_prune(const char *folder, uint32_t keep, const partition *p, uint32_t server,
                            uint64_t newest, ps_error *error);
 
+/* Removes a cut, whoever wrote it, and nothing else that lies in its folder. PS_ENOENT: there is none;
+ * PS_EIO, some of it then being gone. */
+ps_status checkpoint_remove(const char *folder, uint64_t step, ps_error *error);
+
 /* A cut, as a person wants to see it. */
 typedef struct {
     uint64_t step;

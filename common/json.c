@@ -246,3 +246,17 @@ ps_status json_as_integer(const json *value, const char *name, int64_t min, int6
     *integer = (int64_t)number;
     return PS_OK;
 }
+
+void json_print_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (const char *c = text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            fprintf(out, "\\%c", *c);
+        else if ((unsigned char)*c < 0x20)
+            fprintf(out, "\\u%04x", (unsigned)*c);
+        else
+            fputc(*c, out);
+    }
+    fputc('"', out);
+}

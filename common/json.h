@@ -1,4 +1,5 @@
-/* json.h - strict reading of JSON text, for every reader in the project.
+/* json.h - strict reading of JSON text, for every reader in the project; of writing, what is not plain
+ * printf.
  *
  *   json *root = NULL;
  *   json_report report;
@@ -21,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/status.h"
 
@@ -99,6 +101,9 @@ ps_status json_as_object(const json *value, const char *name, ps_error *error);
 /* A whole number within min ... max, both within +-JSON_INTEGER_MAX; 2.0 and 2e3 are whole. */
 ps_status json_as_integer(const json *value, const char *name, int64_t min, int64_t max, int64_t *integer,
                           ps_error *error);
+
+/* Writes `text`, which is UTF-8, as a JSON string with its quotes. */
+void json_print_string(FILE *out, const char *text);
 
 #ifdef __cplusplus
 }

@@ -287,37 +287,23 @@ void safetensors_close(safetensors_file *file)
 
 /* ---- Writing ---- */
 
-static void print_string(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (const char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            fprintf(out, "\\%c", *c);
-        else if ((unsigned char)*c < 0x20)
-            fprintf(out, "\\u%04x", (unsigned)*c);
-        else
-            fputc(*c, out);
-    }
-    fputc('"', out);
-}
-
 static void print_metadata(FILE *out, const safetensors_metadata *metadata, uint32_t count)
 {
-    print_string(out, METADATA_KEY);
+    json_print_string(out, METADATA_KEY);
     fputs(":{", out);
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
             fputc(',', out);
-        print_string(out, metadata[i].key);
+        json_print_string(out, metadata[i].key);
         fputc(':', out);
-        print_string(out, metadata[i].value);
+        json_print_string(out, metadata[i].value);
     }
     fputc('}', out);
 }
 
 static void print_tensor(FILE *out, const safetensors_entry *entry, uint64_t begin)
 {
-    print_string(out, entry->name);
+    json_print_string(out, entry->name);
     fputs(":{\"dtype\":\"F32\",\"shape\":[", out);
     for (uint32_t i = 0; i < entry->rank; i++)
         fprintf(out, "%s%" PRIu64, i > 0 ? "," : "", entry->shape[i]);

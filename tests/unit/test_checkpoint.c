@@ -547,6 +547,26 @@ static void temporary_files_of_a_crash_are_not_read_and_are_removed(void **state
 
 /* ---- for people ---- */
 
+static void cut_is_removed_and_nothing_else(void **state)
+{
+    (void)state;
+    cut_sample c;
+    ps_error error;
+    open_with_two_cuts(&c);
+    copy_file(CUT_200 "/ps-0-of-2.json", CUT_200 "/ps-0-of-2.json.tmp-1-1");
+    assert_int_equal(checkpoint_remove("cuts", 200, &error), PS_OK);
+    assert_false(exists(CUT_200));
+    cut_sample_expect(&c, 100);
+    folder_put(CUT_100 "/notes", "x", 1);
+    assert_int_equal(checkpoint_remove("cuts", 100, &error), PS_OK);
+    assert_int_equal(folder_count(CUT_100), 1);
+    for (uint64_t step = 100; step <= 200; step += 100) {
+        assert_int_equal(checkpoint_remove("cuts", step, &error), PS_ENOENT);
+        assert_non_null(strstr(error.text, "there is no checkpoint of step "));
+    }
+    cut_sample_close(&c);
+}
+
 static void list_says_what_is_there_and_what_is_wrong(void **state)
 {
     (void)state;
@@ -693,6 +713,7 @@ int main(void)
         FOLDER_TEST(cuts_beyond_the_one_just_written_take_nobodys_place),
         FOLDER_TEST(cuts_of_another_number_of_ps_go_once_there_are_enough),
         FOLDER_TEST(temporary_files_of_a_crash_are_not_read_and_are_removed),
+        FOLDER_TEST(cut_is_removed_and_nothing_else),
         FOLDER_TEST(list_says_what_is_there_and_what_is_wrong),
         FOLDER_TEST(newest_of_very_many_cuts_are_seen),
         FOLDER_TEST(running_out_of_memory_is_said_and_damages_nothing),
