@@ -38,10 +38,11 @@ enum {
     ROUNDS_MAX = 1000,
     SAMPLE_MAX = 1 << 16,
     TENSORS_MAX = 6,
-    PAUSE_STEPS = 24, /* at least, between two images, so that some find nothing being written */
+    PAUSE_STEPS_MIN = 24, /* between two images, so that some find nothing being written */
+    PAUSE_STEPS_MAX = 250,
 };
 
-/* As many steps as go through so much, where that is more. */
+/* Within that, as many steps as go through so much. */
 #define PAUSE_BYTES (UINT64_C(4) << 30)
 
 static void fail(const char *what, const char *why)
@@ -298,7 +299,8 @@ static bool is_kept(const cluster *c, uint64_t step)
 
 static void measure_pause(const char *folder, uint64_t model_bytes, uint32_t images)
 {
-    uint64_t steps = PAUSE_BYTES / model_bytes > PAUSE_STEPS ? PAUSE_BYTES / model_bytes : PAUSE_STEPS;
+    uint64_t steps = PAUSE_BYTES / model_bytes;
+    steps = steps < PAUSE_STEPS_MIN ? PAUSE_STEPS_MIN : steps > PAUSE_STEPS_MAX ? PAUSE_STEPS_MAX : steps;
     cluster c = {
         .folder = folder, .model_bytes = model_bytes, .image_steps = steps, .servers = 1, .workers = 1};
     worker w;
