@@ -15,8 +15,8 @@ source "$(dirname "$0")/lib_restarts.sh"
 trap 'kill_all; umount -l "$scratch"/case.*/disk 2>/dev/null; rm -rf "$scratch"' EXIT
 
 make_data "$scratch/data" 1130
-steps=$(scaled 4000)
-checkpoint_steps=$((steps / 80 + 1))
+steps=$(scaled 2500)
+checkpoint_steps=$((steps / 50 + 1))
 options=(--data-folder "$scratch/data" --optimizer adam --learning-rate 0.001 --steps "$steps" --batch-size 20)
 
 keep_checkpoints() {
