@@ -89,6 +89,7 @@ typedef struct {
     bool exact;
     bool unfit;
     uint32_t heartbeat_ms;
+    uint64_t held;
 
     char *text;        /* owned, or NULL */
     job_config *hello; /* owned; HELLO only */

@@ -51,7 +51,8 @@ typedef enum {
     HEADER_EXACT = 29,
     HEADER_UNFIT = 30,
     HEADER_HEARTBEAT_MS = 31,
-    HEADER_FIELDS = HEADER_HEARTBEAT_MS,
+    HEADER_HELD = 32,
+    HEADER_FIELDS = HEADER_HELD,
 } wire_header_field;
 
 typedef enum {

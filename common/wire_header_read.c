@@ -327,6 +327,8 @@ static inline bool read_field(reader *r, wire_header *h)
         return read_bool(r, &m->unfit);
     case WIRE_TAG(HEADER_HEARTBEAT_MS, WIRE_VARINT):
         return read_uint32(r, &m->heartbeat_ms);
+    case WIRE_TAG(HEADER_HELD, WIRE_VARINT):
+        return read_varint(r, &m->held);
     default: /* also a known field whose value is laid out otherwise than the schema says */
         return tag >> WIRE_KIND_BITS > HEADER_FIELDS && skip_field(r, tag);
     }

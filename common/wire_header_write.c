@@ -221,6 +221,7 @@ INLINED void put_header(sink *s, wire_header_size *size, const wire_message *m, 
     put_number(s, HEADER_EXACT, m->exact);
     put_number(s, HEADER_UNFIT, m->unfit);
     put_number(s, HEADER_HEARTBEAT_MS, m->heartbeat_ms);
+    put_number(s, HEADER_HELD, m->held);
 }
 
 wire_header_size wire_header_measure(const wire_message *m, const Penstock__Job *hello)

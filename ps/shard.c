@@ -258,6 +258,16 @@ static uint64_t last_step(const shard *s, const wire_message *hello)
     return counts && pushed > s->consistency.applied ? pushed : s->consistency.applied;
 }
 
+/* A gradient of which the first parts are here, with a journal also after a restart, counts. */
+static uint64_t last_held(const shard *s, const wire_message *hello)
+{
+    if (hello->role != WIRE_WORKER)
+        return 0;
+    const uint64_t pushed = s->consistency.clocks[hello->index].pushed;
+    const member_push *push = &s->workers[hello->index].push;
+    return push->received > 0 && push->step > pushed ? push->step : pushed;
+}
+
 static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *from, uint64_t now_ms,
                               ps_error *error)
 {
@@ -287,6 +297,7 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
     wire_message *welcome = wire_create(WIRE_WELCOME, 0);
     if (welcome) {
         welcome->step = last_step(s, hello);
+        welcome->held = last_held(s, hello);
         welcome->reads_memory = m->readable;
         shard_describe_place(s, welcome);
     }

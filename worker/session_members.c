@@ -126,7 +126,7 @@ static bool has_forgotten(const session *s, uint32_t server)
 {
     const peer *p = &s->peers[server];
     return p->reborn && partition_server_count(s->config.partition, server) > 0 &&
-           s->config.role == WIRE_WORKER && p->step < p->acknowledged;
+           s->config.role == WIRE_WORKER && p->step < p->acknowledged && p->held < p->acknowledged;
 }
 
 /* What has not been answered, and a FINISH that this ps has answered, but not all: it does not know of it. */
@@ -237,6 +237,7 @@ static void note_place(session *s, uint32_t server, const wire_message *welcome)
     from->step = welcome->step;
     from->oldest = welcome->oldest;
     from->heartbeat_ms = welcome->heartbeat_ms;
+    from->held = welcome->held;
     if (known && same)
         return;
     from->reads_ours = welcome->reads_memory;

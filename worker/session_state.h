@@ -87,9 +87,10 @@ typedef struct {
     uint64_t acknowledged; /* the last step that it must know of: pushed there and answered, or joined at */
     uint64_t hello_at_ms;  /* when HELLO, or RESTORE, is due again; 0: at once */
     uint32_t hello_after_ms;
-    uint32_t heartbeat_ms;       /* as it said in its last WELCOME */
-    bool heard;                  /* since the last tick */
-    uint64_t heard_ms;           /* at which tick it was known that something had come */
+    uint64_t held;         /* of our gradients, it said there, it has what it acknowledged up to this step */
+    uint32_t heartbeat_ms; /* as it said in its last WELCOME */
+    bool heard;            /* since the last tick */
+    uint64_t heard_ms;     /* at which tick it was known that something had come */
     bool reads_ours, read_by_us; /* it can map our memory, we its */
     uint32_t open_parts;
     bool to_be_reminded;               /* of this member, though it waits for nothing from it */

@@ -149,7 +149,11 @@ static void a_synchronous_push_that_is_acknowledged_survives_before_its_step_is_
     uint64_t request = ask(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 1, 1, 2));
     bench_expect(&l.bench, WIRE_ACK, request);
     restart(&l);
-    bench_join(&l.bench, WIRE_WORKER, 0);
+    bench_send(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 1));
+    wire_message *welcome = bench_take(&l.bench, WIRE_WELCOME, 0);
+    assert_int_equal(welcome->step, 0);
+    assert_int_equal(welcome->held, 1);
+    wire_destroy(&welcome);
     bench_join(&l.bench, WIRE_WORKER, 1);
     request = ask(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 1, 1, 1, 4));
     bench_expect_weights(&l.bench, request, 1, -3);
@@ -199,7 +203,10 @@ static void half_a_gradient_is_still_there_after_a_restart(void **state)
     bench_join(&l.bench, WIRE_WORKER, 0);
     ask(&l.bench, bench_part(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2, 0, 1));
     restart(&l);
-    bench_join(&l.bench, WIRE_WORKER, 0);
+    bench_send(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 1));
+    wire_message *welcome = bench_take(&l.bench, WIRE_WELCOME, 0);
+    assert_int_equal(welcome->held, 1);
+    wire_destroy(&welcome);
     uint64_t request = ask(&l.bench, bench_part(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2, 1, 1));
     bench_expect_weights(&l.bench, request, 1, -2);
     close_logging(&l);

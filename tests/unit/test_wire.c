@@ -55,6 +55,7 @@ static wire_message *full_message(wire_type type, bool from_worker)
     m->exact = true;
     m->unfit = true;
     m->heartbeat_ms = UINT32_MAX;
+    m->held = UINT64_MAX - 4;
     wire_set_text(m, "worker 1 is late");
     if (type == WIRE_HELLO)
         m->hello = new_job();
@@ -77,6 +78,7 @@ static void forget_later_fields(wire_message *m)
     m->exact = false;
     m->unfit = false;
     m->heartbeat_ms = 0;
+    m->held = 0;
 }
 
 static ps_status decode(const buffer *header, const wire_message *sizes, wire_message **out, ps_error *error)
@@ -113,6 +115,7 @@ static void assert_same_message(const wire_message *a, const wire_message *b)
     assert_int_equal(a->exact, b->exact);
     assert_int_equal(a->unfit, b->unfit);
     assert_int_equal(a->heartbeat_ms, b->heartbeat_ms);
+    assert_true(a->held == b->held);
     assert_string_equal(a->text ? a->text : "", b->text ? b->text : "");
     assert_int_equal(!a->hello, !b->hello);
     if (a->hello)

@@ -87,6 +87,7 @@ static inline uint8_t *wire_reference_pack(const wire_message *m, size_t *bytes)
     h.exact = m->exact;
     h.unfit = m->unfit;
     h.heartbeat_ms = m->heartbeat_ms;
+    h.held = m->held;
     wire_reference_add_lists(m, &lists, &h);
     if (m->hello)
         h.hello = wire_job_to_proto(m->hello);
@@ -216,7 +217,8 @@ static inline const char *wire_reference_difference(const wire_header *h, const 
         m->epoch != p->epoch || m->exact != p->exact || m->unfit != p->unfit)
         return "another request";
     if (m->examples_total != p->examples_total || m->job_finished != p->job_finished ||
-        (int)m->status != p->status || m->oldest != p->oldest || m->heartbeat_ms != p->heartbeat_ms)
+        (int)m->status != p->status || m->oldest != p->oldest || m->heartbeat_ms != p->heartbeat_ms ||
+        m->held != p->held)
         return "another answer";
     if (strlen(p->text) != h->text_bytes || (h->text_bytes && memcmp(p->text, h->text, h->text_bytes) != 0))
         return "another text";
