@@ -71,12 +71,15 @@ static void handle_refusal(session *s, part *p, const wire_message *refusal)
         session_fail(s, p->server, status, why);
 }
 
-/* This ps must not come back to a step before the one that it has answered. */
+/* This ps must not come back to a step before the one that it has answered. Without synchrony weights may be
+ * pulled before the gradient of that step is there. */
 static void acknowledge(session *s, const part *p, const wire_message *answer)
 {
     const uint64_t asked = p->operation->request.step;
     const uint64_t step = answer->step > asked ? answer->step : asked;
     const bool sync = s->config.job->mode == CONSISTENCY_SYNC;
+    if (!sync && p->operation->request.type == WIRE_PULL)
+        return;
     peer *from = &s->peers[p->server];
     if (from->acknowledged < (sync ? step : asked))
         from->acknowledged = sync ? step : asked;

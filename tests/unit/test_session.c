@@ -898,6 +898,53 @@ static void silence_counts_neither_before_a_request_nor_while_nobody_looks(void 
     close_bench(&b);
 }
 
+/* ps/0 comes back under a new incarnation, at step 0, and says which gradients it holds; the others say that
+ * they are where they were. */
+static void bring_back(bench *b, uint64_t held)
+{
+    wire_message *m = make_answer(b, 0, WIRE_WELCOME, 0, 0);
+    m->incarnation = 500;
+    give(b, 0, m); /* unasked: the session asks all */
+    for (uint32_t server = 0; server < SERVERS; server++) {
+        m = make_answer(b, server, WIRE_WELCOME, take_request(b, server, 10, WIRE_HELLO), 0);
+        if (server == 0) {
+            m->incarnation = 500;
+            m->held = held;
+        }
+        give(b, server, m);
+    }
+}
+
+static void ps_that_still_holds_an_acknowledged_gradient_has_forgotten_nothing(void **state)
+{
+    (void)state;
+    for (uint64_t held = 0; held <= 1; held++) {
+        bench b;
+        open_joined(&b);
+        submit(&b, WIRE_PUSH, 1);
+        for (uint32_t server = 0; server < SERVERS; server++)
+            give_plain(&b, server, WIRE_ACK, take_request(&b, server, 0, WIRE_PUSH));
+        bring_back(&b, held);
+        assert_int_equal(session_rolled_back(b.session), held == 0);
+        close_bench(&b);
+    }
+}
+
+/* In `ssp` a worker may see weights before its own gradient is in them. */
+static void weights_that_were_pulled_acknowledge_no_gradient_without_synchrony(void **state)
+{
+    (void)state;
+    bench b;
+    open_joined(&b);
+    b.job.mode = CONSISTENCY_SSP;
+    submit(&b, WIRE_PULL, 1);
+    for (uint32_t server = 0; server < SERVERS; server++)
+        give(&b, server, make_weights(&b, server, take_request(&b, server, 0, WIRE_PULL), 0));
+    bring_back(&b, 0);
+    assert_false(session_rolled_back(b.session));
+    close_bench(&b);
+}
+
 static void heartbeats_are_as_frequent_as_any_ps_wants(void **state)
 {
     (void)state;
@@ -953,6 +1000,8 @@ int main(void)
         cmocka_unit_test(nothing_is_allocated_after_the_first_round),
         cmocka_unit_test(ps_that_owes_an_answer_and_is_silent_ends_the_session),
         cmocka_unit_test(silence_counts_neither_before_a_request_nor_while_nobody_looks),
+        cmocka_unit_test(ps_that_still_holds_an_acknowledged_gradient_has_forgotten_nothing),
+        cmocka_unit_test(weights_that_were_pulled_acknowledge_no_gradient_without_synchrony),
         cmocka_unit_test(heartbeats_are_as_frequent_as_any_ps_wants),
     };
     return cmocka_run_group_tests(tests, silence, NULL);

@@ -382,7 +382,7 @@ static uint64_t digest_of(const shard *s)
     return d.hash;
 }
 
-enum { WORKERS = 6, SLICES = 3, EVENTS = 240, IMAGE_STEPS = 5 };
+enum { WORKERS = 6, SLICES = 3, EVENTS = 120, IMAGE_STEPS = 5 };
 
 typedef struct {
     logging log;
