@@ -7,7 +7,7 @@
 
 enum {
     WAIT_SLICE_MS = 100, /* how long a wait sleeps before it looks at the stop flag and the session's clock */
-    HELD_BACK_MAX = 16,  /* small requests */
+    HELD_BACK_MAX = TRANSPORT_TOGETHER_MAX, /* small requests */
 };
 #define NS_PER_MS UINT64_C(1000000)
 
