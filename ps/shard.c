@@ -415,6 +415,8 @@ static ps_status handle_push(shard *s, member *m, wire_message **message, const 
         return ps_fail(error, PS_EPROTOCOL, "an %s may not push", wire_role_name(push->role));
     if (push->slice_count == 0)
         return ps_fail(error, PS_EPROTOCOL, "%s names no slice", wire_type_name(push->type));
+    if (s->held) /* it is for the life after this one: nobody says that it has come */
+        return PS_OK;
     arrival verdict;
     ps_status status = shard_take_part(s, m, push, &verdict, error);
     if (status != PS_OK)

@@ -261,6 +261,22 @@ static void no_step_is_applied_after_the_one_under_way(void **state)
     bench_close(&b);
 }
 
+static void pushes_that_come_after_the_end_are_left_for_the_next_life(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 1, 100);
+    b.job.mode = CONSISTENCY_ASYNC;
+    bench_join(&b, WIRE_WORKER, 0);
+    shard_wind_up(b.shard, b.now_ms);
+    bench_send(&b, bench_push(&b, WIRE_PUSH, 0, 1, 8, 1));
+    bench_send(&b, bench_push(&b, WIRE_PUSH, 0, 2, 8, 1));
+    bench_expect_nothing(&b);
+    assert_int_equal(shard_count(b.shard)->messages_refused, 0);
+    assert_int_equal(shard_count(b.shard)->steps_applied, 0);
+    bench_close(&b);
+}
+
 static void step_whose_gradients_do_not_come_is_abandoned(void **state)
 {
     (void)state;
@@ -303,6 +319,7 @@ int main(void)
         cmocka_unit_test(deadline_begins_anew_with_every_update),
         cmocka_unit_test(step_under_way_is_completed_but_not_answered),
         cmocka_unit_test(no_step_is_applied_after_the_one_under_way),
+        cmocka_unit_test(pushes_that_come_after_the_end_are_left_for_the_next_life),
         cmocka_unit_test(step_whose_gradients_do_not_come_is_abandoned),
         cmocka_unit_test(shard_without_a_job_ends_at_once),
     };
