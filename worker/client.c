@@ -110,7 +110,6 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
         ps_close(&c);
         return status;
     }
-    c->wakeful = cluster->present ? wakeful_create() : NULL;
     *out = c;
     return PS_OK;
 }
@@ -285,7 +284,6 @@ void ps_close(ps_client **client)
     pulse_destroy(&c->pulse);
     if (c->uplink) /* before the session: its I/O thread may still read lent gradients */
         c->uplink->ops->destroy(c->uplink, c->joined ? DRAIN_MS : 0);
-    wakeful_destroy(&c->wakeful);
     session_destroy(&c->session);
     judge_fini(&c->judge);
     free(c->coming);

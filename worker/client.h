@@ -38,10 +38,9 @@
  * ps that run on this host, and is not sent to them at all.
  *
  * Threads: a client belongs to one thread at a time; different clients may be used on different threads. The
- * client has further threads: ZeroMQ's, which reads lent gradients, one that tells the ps that it lives, and
- * one that keeps a processor awake in short waits for weights, if nobody else wants it. Nothing but ps_join,
- * ps_wait, ps_wait_weights, ps_finish and ps_close blocks. Lost and repeated messages, reconnection and names
- * that do not resolve yet are handled inside.
+ * client has further threads: ZeroMQ's, which reads lent gradients, and one that tells the ps that it lives.
+ * Nothing but ps_join, ps_wait, ps_wait_weights, ps_finish and ps_close blocks. Lost and repeated messages,
+ * reconnection and names that do not resolve yet are handled inside.
  *
  * Errors: every function returns a ps_status and, where it takes a ps_error (which may be NULL), leaves one
  * line that names the thing and the reason. After PS_EMISMATCH, PS_EPEER, PS_ENONFINITE, or PS_ENOMEM of a

@@ -169,11 +169,7 @@ ps_status ps_wait_weights(ps_client *c, ps_ticket ticket, uint32_t first, uint32
         return ps_fail(error, PS_EINVAL, "ticket %u brings no weights of %u tensors from number %u on",
                        ticket, count, first);
     const client_awaited what = {.ticket = ticket, .first = first, .count = count};
-    if (!weights_are_there(c, &what)) {
-        wakeful_begin(c->wakeful);
-        status = client_move_until(c, weights_are_there, &what, timeout_ms, error);
-        wakeful_end(c->wakeful);
-    }
+    status = client_move_until(c, weights_are_there, &what, timeout_ms, error);
     if (status != PS_OK)
         return status;
     client_send(c, false); /* that these were taken, so that others come while the caller computes */

@@ -14,7 +14,6 @@
 #include "worker/pulse.h"
 #include "worker/session.h"
 #include "worker/uplink.h"
-#include "worker/wakeful.h"
 
 /* Messages to one ps that its socket could not take yet. */
 typedef struct {
@@ -43,7 +42,6 @@ struct ps_client {
     pulse *pulse;            /* NULL: the shard is in this process */
     session *session;        /* from ps_join on */
     unsent_messages *unsent; /* per ps */
-    wakeful *wakeful;        /* while weights are waited for; NULL: none */
     struct {
         bool outstanding, nonfinite;
         bool brings_weights;
