@@ -196,7 +196,7 @@ static void bundles_of_strangers_are_refused(void **state)
     assert_int_equal(zmq_connect(raw, endpoint), 0);
     assert_refused(&b, raw, torn, sizeof torn, 1, "a bundle holds what is no message");
     assert_refused(&b, raw, empty, sizeof empty, 1, "a header of 0 bytes; 1 to 4194304 are allowed");
-    assert_refused(&b, raw, nested, sizeof nested, 1, "peer speaks protocol 0; this is protocol 1");
+    assert_refused(&b, raw, nested, sizeof nested, 1, "peer speaks protocol 0; this is protocol 2");
     assert_refused(
         &b, raw, empty, sizeof empty, 2,
         "a bundle of 3 bytes and 1 further frames; at most 16384 bytes, and no frames, are allowed");

