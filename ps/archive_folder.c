@@ -7,7 +7,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -17,6 +16,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "ps/optimizer.h"
 
 enum {
@@ -158,18 +158,10 @@ static void *write_images(void *context)
 
 /* ---- the shard's side ---- */
 
-static struct timespec in_patience(void)
-{
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += ARCHIVE_PATIENCE_MS / 1000;
-    return end;
-}
-
 static void folder_keep(archive *self, image **taken)
 {
     archive_folder *a = (archive_folder *)self;
-    const struct timespec end = in_patience();
+    const struct timespec end = thread_deadline(ARCHIVE_PATIENCE_MS);
     if ((*taken)->state.step >= a->damaged_low)
         a->damaged_low = a->damaged_high = 0; /* it is written anew */
     pthread_mutex_lock(&a->lock);
@@ -298,18 +290,10 @@ static const archive_ops folder_ops = {
 
 static ps_status start_writer(archive_folder *a, ps_error *error)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&a->lock, NULL);
-    pthread_cond_init(&a->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(&a->changed);
     a->has_lock = true;
-    sigset_t all, before;
-    sigfillset(&all); /* signals are for the thread that serves */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&a->writer, NULL, write_images, a);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = thread_start(&a->writer, write_images, a);
     a->has_writer = failed == 0;
     return failed ? ps_fail(error, PS_ENOMEM, "no thread to write checkpoints: %s", strerror(failed)) : PS_OK;
 }

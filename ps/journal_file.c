@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "common/checksum.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "ps/journal_folder.h"
 
 enum { PARTS_MAX = 1024 }; /* of one writev */
@@ -452,11 +452,7 @@ static ps_status start_writer(journal_file *j, ps_error *error)
     pthread_mutex_init(&j->lock, NULL);
     pthread_cond_init(&j->changed, NULL);
     j->has_lock = true;
-    sigset_t all, before;
-    sigfillset(&all); /* signals are for the thread that serves */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&j->writer, NULL, write_all, j);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = thread_start(&j->writer, write_all, j);
     j->has_writer = failed == 0;
     return failed ? ps_fail(error, PS_EIO, "no thread to write a log: %s", strerror(failed)) : PS_OK;
 }

@@ -7,7 +7,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "common/thread.h"
 
 #define ASLEEP (1U << 31)
 
@@ -19,12 +20,8 @@ struct loan {
 
 void lease_init(lease *l)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->returned, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(&l->returned);
     atomic_init(&l->lent, 0);
     atomic_init(&l->dropped, NULL);
     l->spare = NULL;
@@ -103,19 +100,6 @@ bool lease_is_idle(const lease *l)
     return atomic_load_explicit(&l->lent, memory_order_acquire) == 0;
 }
 
-static struct timespec deadline_after(uint32_t timeout_ms)
-{
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
-    return deadline;
-}
-
 /* Takes the mark away again, unless someone is about to do so: then that one must be waited for. */
 static bool give_up_sleep(lease *l)
 {
@@ -131,7 +115,7 @@ bool lease_wait(lease *l, uint32_t timeout_ms)
 {
     if (lease_is_idle(l))
         return true;
-    struct timespec deadline = deadline_after(timeout_ms);
+    struct timespec deadline = thread_deadline(timeout_ms);
     bool idle = true;
     pthread_mutex_lock(&l->lock);
     unsigned lent = atomic_fetch_or_explicit(&l->lent, ASLEEP, memory_order_acq_rel);

@@ -1,13 +1,11 @@
 /* pulse.c - see pulse.h. */
 #include "worker/pulse.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/thread.h"
 #include "common/transport.h"
 
 struct pulse {
@@ -41,19 +39,6 @@ static void beat(pulse *p, const pulse_identity *self)
     }
 }
 
-static struct timespec after(uint32_t ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
 static void *keep_beating(void *context)
 {
     pulse *p = context;
@@ -63,7 +48,7 @@ static void *keep_beating(void *context)
         pthread_mutex_unlock(&p->lock);
         beat(p, &self);
         pthread_mutex_lock(&p->lock);
-        const struct timespec next = after(p->interval_ms);
+        const struct timespec next = thread_deadline(p->interval_ms);
         int waited = 0;
         while (!p->ending && waited == 0) /* a change does not hurry: the next beat brings it */
             waited = pthread_cond_timedwait(&p->changed, &p->lock, &next);
@@ -74,23 +59,9 @@ static void *keep_beating(void *context)
 
 static ps_status start_thread(pulse *p, ps_error *error)
 {
-    sigset_t all, before;
-    sigfillset(&all); /* signals are for the thread that trains */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&p->thread, NULL, keep_beating, p);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = thread_start(&p->thread, keep_beating, p);
     p->has_thread = failed == 0;
     return failed ? ps_fail(error, PS_ENOMEM, "no thread for heartbeats: %s", strerror(failed)) : PS_OK;
-}
-
-static void init_lock(pulse *p)
-{
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
 }
 
 static ps_status connect_to_all(pulse *p, const cluster_spec *cluster, ps_error *error)
@@ -111,7 +82,8 @@ ps_status pulse_create(const cluster_spec *cluster, uint32_t servers, pulse **ou
     if (!p)
         return ps_fail(error, PS_ENOMEM, "out of memory for heartbeats");
     p->servers = servers;
-    init_lock(p);
+    pthread_mutex_init(&p->lock, NULL);
+    thread_condition_init(&p->changed);
     ps_status status = connect_to_all(p, cluster, error);
     if (status != PS_OK)
         pulse_destroy(out);
