@@ -17,7 +17,7 @@
 #include "common/status.h"
 
 enum {
-    WIRE_PROTOCOL = 2, /* 1: before small messages shared frames (common/bundle.h) */
+    WIRE_PROTOCOL = 2,            /* 1: before small messages shared frames (common/bundle.h) */
     WIRE_SLICES_MAX = 4096,       /* slices, and so payload frames, in one message */
     WIRE_HEADER_MAX = 4 << 20,    /* bytes; a HELLO with a full tensor table fits */
     WIRE_UNPACKED_MAX = 32 << 20, /* bytes that unpacking one header may allocate */
