@@ -40,17 +40,17 @@ await_log ps-0 "worker 1 is heard of again"
 expect is_running worker-0
 
 begin "a worker that computes for long is not lost"
-ps_options=(--lease-secs 1)
+ps_options=(--lease-secs 2)
 cluster=$(dense 1 2)
 start_one_ps 0
 # One step takes them longer than a lease.
-for w in 0 1; do start_one_worker "$w" "${endless[@]}" --hidden 4000,4000 --batch-size 1000 --evaluate-every 0; done
+for w in 0 1; do start_one_worker "$w" "${endless[@]}" --hidden 5000,5000 --batch-size 1000 --evaluate-every 0; done
 await_log worker-0 ": loss " # a line that comes after some seconds
 if log_says ps-0 "has not been heard of"; then fail_log ps-0 "a worker at work was taken for lost"; fi
 
 begin "a lost worker ends the job, if so wished"
 ps_options=(--lease-secs 1)
-start_cluster "$(dense 2 2)" 2 2 "${endless[@]}" --on-worker-loss fail --grace-secs 1
+start_cluster "$(dense 2 2)" 2 2 "${endless[@]}" --on-worker-loss fail --grace-secs 5
 await_log worker-0 "epoch 1: test"
 kill_hard worker-1
 for name in worker-0 ps-0 ps-1; do await_end "$name" 138; done
@@ -59,7 +59,7 @@ expect_log ps-0 "(--on-worker-loss fail)"
 expect_log worker-0 "(--on-worker-loss fail)"
 
 begin "a ps gives up when nothing moves, and says who is waited for"
-ps_options=(--deadline 2)
+ps_options=(--deadline 8) # longer than any step takes on a busy machine
 start_cluster "$(dense 2 2)" 2 2 "${endless[@]}"
 await_log worker-0 "epoch 1: test"
 kill_hard worker-1
@@ -76,11 +76,11 @@ expect_log ps-0 "(--deadline): no worker has joined"
 
 begin "a worker gives up on a ps that is silent"
 ps_options=()
-start_cluster "$(dense 2 1)" 2 1 "${endless[@]}" --deadline 2
+start_cluster "$(dense 2 1)" 2 1 "${endless[@]}" --deadline 8
 await_log worker-0 "epoch 1: test"
 kill -STOP "${pids[ps-1]}"
 await_end worker-0 138
-expect_log worker-0 "ps/1: it owes an answer and has been silent for 2 s (--deadline)"
+expect_log worker-0 "ps/1: it owes an answer and has been silent for 8 s (--deadline)"
 
 begin "everything is told to end, and goes on where it was, with the same bits"
 ps_options=()
