@@ -313,14 +313,19 @@ static ps_status read_segment(const journal_file *j, uint32_t number, bool furth
     return PS_OK;
 }
 
-/* What a crash has left behind the last good record goes. */
+/* What a crash has left behind the last good record goes. What was read is synced before it counts as
+ * durable: it may have come out of the system's memory, where a process that was killed amid a write has left
+ * it. */
 static ps_status cut_torn_end(journal_file *j, const char *path, const segment_reader *r, ps_error *error)
 {
+    const bool torn = r->at != r->count;
     ps_status status = open_last(j, error);
-    if (status != PS_OK || r->at == r->count)
+    if (status != PS_OK)
         return status;
-    if (ftruncate(j->fd, (off_t)r->at) != 0 || fsync(j->fd) != 0)
-        return fail_segment(j, "cut", error);
+    if ((torn && ftruncate(j->fd, (off_t)r->at) != 0) || fsync(j->fd) != 0)
+        return fail_segment(j, torn ? "cut" : "sync", error);
+    if (!torn)
+        return PS_OK;
     log_info("%s ended in %zu bytes that had not become durable", path, r->count - r->at);
     return PS_OK;
 }

@@ -96,7 +96,7 @@ void shard_watch(shard *s, uint64_t now_ms)
         s->moved_ms = now_ms;
     if (gap_ms > SHARD_TICK_MAX_MS)
         forgive_all(s, gap_ms, now_ms);
-    if (s->failure.status != PS_OK)
+    if (s->failure.status != PS_OK || s->winding_up) /* what ends anyway shall not take the others along */
         return;
     if (s->has_job && s->config.lease_ms)
         watch_members(s, now_ms);

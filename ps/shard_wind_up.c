@@ -19,7 +19,8 @@ void shard_wind_up(shard *s, uint64_t now_ms)
         return;
     s->winding_up = true;
     s->wind_up_ms = now_ms;
-    const bool under_way = s->has_job && s->job.mode == CONSISTENCY_SYNC && !shard_is_over(s);
+    const bool under_way =
+        s->has_job && s->slice_count > 0 && s->job.mode == CONSISTENCY_SYNC && !shard_is_over(s);
     if (s->has_job && !under_way)
         hold(s);
 }

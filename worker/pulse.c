@@ -18,6 +18,7 @@ struct pulse {
     pthread_cond_t changed;
     pulse_identity self;
     uint32_t interval_ms;
+    bool renewed; /* said something else since the last beat */
     bool ending;
 
     transport_socket *sockets[]; /* (servers), of the thread while it runs */
@@ -45,12 +46,13 @@ static void *keep_beating(void *context)
     pthread_mutex_lock(&p->lock);
     while (!p->ending) {
         const pulse_identity self = p->self;
+        p->renewed = false;
         pthread_mutex_unlock(&p->lock);
         beat(p, &self);
         pthread_mutex_lock(&p->lock);
         const struct timespec next = thread_deadline(p->interval_ms);
         int waited = 0;
-        while (!p->ending && waited == 0) /* a change does not hurry: the next beat brings it */
+        while (!p->ending && !p->renewed && waited == 0)
             waited = pthread_cond_timedwait(&p->changed, &p->lock, &next);
     }
     pthread_mutex_unlock(&p->lock);
@@ -95,6 +97,8 @@ ps_status pulse_beat(pulse *p, const pulse_identity *self, uint32_t interval_ms,
     pthread_mutex_lock(&p->lock);
     p->self = *self;
     p->interval_ms = interval_ms;
+    p->renewed = true; /* at once: a lease may have become shorter */
+    pthread_cond_signal(&p->changed);
     pthread_mutex_unlock(&p->lock);
     return p->has_thread ? PS_OK : start_thread(p, error);
 }

@@ -98,6 +98,24 @@ static void further_beats_are_of_the_new_incarnation(void **state)
     close_two_ps(&f);
 }
 
+static void shorter_interval_does_not_wait_for_the_longer_one(void **state)
+{
+    (void)state;
+    fixture f;
+    pulse *p;
+    ps_error error;
+    open_two_ps(&f);
+    assert_int_equal(pulse_create(&f.cluster, 2, &p, &error), PS_OK);
+    assert_int_equal(pulse_beat(p, &self, UINT32_MAX / 2, &error),
+                     PS_OK); /* no second one within the test's patience */
+    pulse_identity renewed = self;
+    renewed.incarnation = 10;
+    assert_int_equal(pulse_beat(p, &renewed, 20, &error), PS_OK);
+    expect_beat(&f, 0, 10);
+    pulse_destroy(&p);
+    close_two_ps(&f);
+}
+
 static void pulse_that_never_beat_ends_at_once(void **state)
 {
     (void)state;
@@ -129,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_ps_hears_of_the_process_again_and_again),
         cmocka_unit_test(further_beats_are_of_the_new_incarnation),
+        cmocka_unit_test(shorter_interval_does_not_wait_for_the_longer_one),
         cmocka_unit_test(pulse_that_never_beat_ends_at_once),
         cmocka_unit_test(ps_without_an_address_is_named),
     };

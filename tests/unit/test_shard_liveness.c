@@ -293,6 +293,37 @@ static void step_whose_gradients_do_not_come_is_abandoned(void **state)
     bench_close(&b);
 }
 
+static void nobody_is_judged_by_a_shard_that_winds_up(void **state)
+{
+    (void)state;
+    shard_bench b;
+    open_watched(&b, 2, LOSS_FAIL);
+    push_of_worker_0(&b);
+    shard_wind_up(b.shard, b.now_ms);
+    pass(&b, (uint64_t)4 * LEASE_MS);
+    assert_int_equal(shard_failure(b.shard, NULL), PS_OK);
+    bench_expect_nothing(&b);
+    bench_close(&b);
+}
+
+static void deadline_does_not_end_a_shard_that_winds_up(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 2, 100);
+    b.config.deadline_ms = 4000;
+    bench_reopen(&b);
+    shard_tick(b.shard, b.now_ms);
+    for (uint32_t w = 0; w < 2; w++)
+        bench_join(&b, WIRE_WORKER, w);
+    push_of_worker_0(&b);
+    shard_wind_up(b.shard, b.now_ms);
+    pass(&b, 10000);
+    assert_int_equal(shard_failure(b.shard, NULL), PS_OK);
+    bench_expect_nothing(&b);
+    bench_close(&b);
+}
+
 static void shard_without_a_job_ends_at_once(void **state)
 {
     (void)state;
@@ -321,6 +352,8 @@ int main(void)
         cmocka_unit_test(no_step_is_applied_after_the_one_under_way),
         cmocka_unit_test(pushes_that_come_after_the_end_are_left_for_the_next_life),
         cmocka_unit_test(step_whose_gradients_do_not_come_is_abandoned),
+        cmocka_unit_test(nobody_is_judged_by_a_shard_that_winds_up),
+        cmocka_unit_test(deadline_does_not_end_a_shard_that_winds_up),
         cmocka_unit_test(shard_without_a_job_ends_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
