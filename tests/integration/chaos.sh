@@ -7,7 +7,8 @@ PATIENCE_S=${PATIENCE_S:-300} # for whole trainings, with faults and sanitizers
 source "$(dirname "$0")/lib.sh" "$@"
 
 make_data "$scratch/data" 1130
-options=(--data-folder "$scratch/data" --steps "$(scaled 600)" --batch-size 20)
+# Long enough for the faults to find it at work: what happens is reported every 200 ms only.
+options=(--data-folder "$scratch/data" --steps "$(scaled 4000)" --batch-size 20)
 
 chaos() {
     local name=$1 code=$2
@@ -55,6 +56,7 @@ expect_log chaos "FAILED: another model"
 reports '"passed": false'
 
 begin "what does not end in time is ended, and counts as hung"
+options=(--data-folder "$scratch/data" --epochs 100000 --batch-size 20) # it does not end by itself
 echo '[{"at": {"seconds": 0}, "do": "stop", "target": "ps-0", "for": 600}]' >"$case_dir/plan.json"
 chaos chaos 1 --ps 1 --workers 1 --deadline 3 --expect "$(printf '0%.0s' {1..64})" "$case_dir/plan.json"
 expect_log chaos "FAILED: not at its end after 3 s"
