@@ -288,7 +288,7 @@ void chaos_plan_write(const chaos_plan *plan, FILE *to)
     fprintf(to, "{\"shared_memory\": %s,\n \"faults\": [", plan->share_memory ? "true" : "false");
     for (size_t i = 0; i < plan->count; i++) {
         const fault *f = &plan->faults[i];
-        fprintf(to, "%s\n  {\"at\": {\"%s\": %.6g}, \"do\": \"%s\", \"target\": \"%s\"", i > 0 ? "," : "",
+        fprintf(to, "%s\n  {\"at\": {\"%s\": %.15g}, \"do\": \"%s\", \"target\": \"%s\"", i > 0 ? "," : "",
                 clocks[f->clock], f->at, kinds[f->kind].name, fault_target(f, target));
         if (kinds[f->kind].lasts)
             fprintf(to, ", \"for\": %.3f", (double)f->for_ms / 1000);

@@ -170,11 +170,18 @@ static weather *next_meant(chaos_proxy *p, size_t worker, size_t server, chaos_d
     return NULL;
 }
 
+/* Of two faults of a link the later end counts. */
+static void extend(uint64_t *until_ms, uint64_t to_ms)
+{
+    if (*until_ms < to_ms)
+        *until_ms = to_ms;
+}
+
 void chaos_proxy_block(chaos_proxy *p, size_t worker, size_t server, chaos_direction d, uint64_t until_ms)
 {
     size_t i = 0;
     for (weather *w; (w = next_meant(p, worker, server, d, &i));)
-        w->blocked_until = until_ms;
+        extend(&w->blocked_until, until_ms);
 }
 
 void chaos_proxy_delay(chaos_proxy *p, size_t worker, size_t server, chaos_direction d, uint32_t delay_ms,
@@ -184,7 +191,7 @@ void chaos_proxy_delay(chaos_proxy *p, size_t worker, size_t server, chaos_direc
     for (weather *w; (w = next_meant(p, worker, server, d, &i));) {
         w->delay_ms = delay_ms;
         w->jitter_ms = jitter_ms;
-        w->delayed_until = until_ms;
+        extend(&w->delayed_until, until_ms);
     }
 }
 
@@ -194,7 +201,7 @@ void chaos_proxy_throttle(chaos_proxy *p, size_t worker, size_t server, chaos_di
     size_t i = 0;
     for (weather *w; (w = next_meant(p, worker, server, d, &i));) {
         w->bytes_per_s = bytes_per_s;
-        w->throttled_until = until_ms;
+        extend(&w->throttled_until, until_ms);
     }
 }
 

@@ -355,7 +355,7 @@ static int conclude(cluster_run *r)
         show_log(r, &r->tasks.list[failed]);
         return verdict_exit_code(&ends[failed]);
     }
-    return r->given_up ? PS_EXIT_FAILURE : PS_EXIT_DONE;
+    return PS_EXIT_DONE;
 }
 
 static int fail(cluster_run *r, const ps_error *error)

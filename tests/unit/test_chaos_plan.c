@@ -152,6 +152,23 @@ static void what_is_written_is_read_again(void **state)
     }
 }
 
+static void a_large_step_is_written_as_it_is(void **state)
+{
+    (void)state;
+    ps_error error;
+    char *text;
+    size_t bytes;
+    assert_int_equal(parse("[{\"at\": {\"step\": 1234567}, \"do\": \"kill\", \"target\": \"ps-0\"}]", &error),
+                     PS_OK);
+    FILE *to = open_memstream(&text, &bytes);
+    assert_non_null(to);
+    chaos_plan_write(&plan, to);
+    fclose(to);
+    assert_int_equal(parse(text, &error), PS_OK);
+    assert_true(plan.faults[0].at == 1234567);
+    free(text);
+}
+
 static void the_same_seed_draws_the_same_plan(void **state)
 {
     (void)state;
@@ -172,6 +189,7 @@ int main(void)
         cmocka_unit_test(drawn_plans_hit_every_kind_and_role),
         cmocka_unit_test(without_disks_none_fail),
         cmocka_unit_test(what_is_written_is_read_again),
+        cmocka_unit_test(a_large_step_is_written_as_it_is),
         cmocka_unit_test(the_same_seed_draws_the_same_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,18 @@ static void a_blackhole_holds_everything_up_and_loses_nothing(void **state)
     assert_true(arrives(n, n->worker, "down", PATIENCE_ROUNDS));
 }
 
+static void the_longer_of_two_faults_of_a_link_goes_on(void **state)
+{
+    net *n = *state;
+    chaos_proxy_block(n->proxy, 0, 0, CHAOS_BOTH, 2000);
+    chaos_proxy_block(n->proxy, 0, 0, CHAOS_UP, 1500);
+    put(n->worker, "up");
+    n->now_ms = 1600;
+    assert_false(arrives(n, n->ps, "up", QUIET_ROUNDS));
+    n->now_ms = 2000;
+    assert_true(arrives(n, n->ps, "up", PATIENCE_ROUNDS));
+}
+
 static void a_partition_is_one_way(void **state)
 {
     net *n = *state;
@@ -198,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NET_TEST(bytes_go_both_ways),
         NET_TEST(a_blackhole_holds_everything_up_and_loses_nothing),
+        NET_TEST(the_longer_of_two_faults_of_a_link_goes_on),
         NET_TEST(a_partition_is_one_way),
         NET_TEST(what_is_delayed_comes_in_its_time),
         NET_TEST(a_throttled_link_moves_no_more_than_it_may),
