@@ -116,12 +116,18 @@ static int drain(shard *s, uint64_t request)
     return answers;
 }
 
-/* Is there an answer, or else word that the request waits? Only a SETTLE asks for none. */
+/* SETTLE and HEARTBEAT tell something and ask nothing. */
+static bool asks(const wire_message *m)
+{
+    return m->type != WIRE_SETTLE && m->type != WIRE_HEARTBEAT;
+}
+
+/* Is there an answer to what asks, or else word that the request waits? */
 static void require_answered(shard *s, wire_message *m)
 {
     const wire_route from = {.bytes = 1};
     uint64_t request = m->request;
-    bool hello = m->type == WIRE_HELLO, settle = m->type == WIRE_SETTLE;
+    const bool hello = m->type == WIRE_HELLO, asked = asks(m);
     wire_message *query = wire_create(WIRE_QUERY, 0);
     FUZZ_REQUIRE(query);
     query->job = m->job;
@@ -132,7 +138,7 @@ static void require_answered(shard *s, wire_message *m)
     shard_receive(s, &m, &from, 1);
     FUZZ_REQUIRE(!m);
     int answers = drain(s, request);
-    if (answers == 0 && !hello && !settle) {
+    if (answers == 0 && !hello && asked) {
         shard_receive(s, &query, &from, 2);
         wire_route to;
         wire_message *pending = shard_next(s, &to);
