@@ -14,6 +14,7 @@
 void checkpoint_state_fini(checkpoint_state *state)
 {
     free(state->clocks);
+    members_fini(&state->members);
     memset(state, 0, sizeof *state);
 }
 
@@ -226,15 +227,22 @@ static ps_status read_slice(reader *r, const slice *now, const checkpoint_target
     return status;
 }
 
-/* Of shards that are at different updates, as without synchrony they are, the lowest. */
-static void merge_state(checkpoint_state *into, const checkpoint_state *s)
+/* Of shards that are at different updates, as without synchrony they are, the lowest; and the newest list of
+ * members. */
+static ps_status merge_state(checkpoint_state *into, const checkpoint_state *s)
 {
+    ps_status status = PS_OK;
     into->updates = s->updates < into->updates ? s->updates : into->updates;
     into->examples = s->examples < into->examples ? s->examples : into->examples;
     into->final &= s->final;
     for (uint32_t w = 0; w < into->clock_count; w++)
         if (s->clocks[w].pushed < into->clocks[w].pushed)
             into->clocks[w] = s->clocks[w];
+    if (s->members.version > into->members.version) {
+        members_fini(&into->members);
+        status = members_copy(&s->members, &into->members);
+    }
+    return status;
 }
 
 static ps_status take_state(reader *r, uint32_t server, uint32_t servers, checkpoint_state *state,
@@ -242,19 +250,21 @@ static ps_status take_state(reader *r, uint32_t server, uint32_t servers, checkp
 {
     shard_file *own = servers == r->first.servers ? &r->shards[server] : NULL;
     bool has_own = own && r->open[server];
-    *state = has_own ? own->manifest.state : r->first.state;
-    uint32_t clocks = state->clock_count;
-    state->clocks = calloc(clocks + 1, sizeof *state->clocks);
-    if (!state->clocks) {
-        *state = (checkpoint_state){0};
-        return ps_fail(error, PS_ENOMEM, "out of memory for clocks");
-    }
-    memcpy(state->clocks, has_own ? own->manifest.state.clocks : r->first.state.clocks,
-           clocks * sizeof *state->clocks);
-    for (uint32_t i = 0; !has_own && i < r->first.servers; i++)
+    const checkpoint_state *from = has_own ? &own->manifest.state : &r->first.state;
+    *state = *from;
+    state->clocks = calloc(from->clock_count + 1, sizeof *state->clocks);
+    ps_status status = members_copy(&from->members, &state->members);
+    if (!state->clocks)
+        status = PS_ENOMEM;
+    else
+        memcpy(state->clocks, from->clocks, from->clock_count * sizeof *state->clocks);
+    for (uint32_t i = 0; !has_own && i < r->first.servers && status == PS_OK; i++)
         if (r->open[i])
-            merge_state(state, &r->shards[i].manifest.state);
-    return PS_OK;
+            status = merge_state(state, &r->shards[i].manifest.state);
+    if (status == PS_OK)
+        return PS_OK;
+    checkpoint_state_fini(state);
+    return ps_fail(error, status, "out of memory for the clocks of a checkpoint");
 }
 
 ps_status checkpoint_load(const char *folder, uint64_t step, const job_config *job, const partition *p,

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/members.h"
 #include "common/partition.h"
 #include "common/status.h"
 
@@ -42,6 +43,7 @@ typedef struct {
     bool final;        /* every worker had finished */
     uint32_t clock_count;
     checkpoint_clock *clocks; /* (clock_count) per worker, owned */
+    members_list members;     /* who took part, and will, in which steps; owned */
 } checkpoint_state;
 
 /* Frees and empties; does nothing on an empty one. */

@@ -29,6 +29,17 @@ void manifest_fini(manifest *m)
 
 /* ---- writing ---- */
 
+static void print_changes(FILE *out, const members_list *list)
+{
+    if (list->count == 0)
+        return;
+    fprintf(out, "\"members\":[\"%016" PRIx64 "\"", list->version);
+    for (uint32_t i = 0; i < list->count; i++)
+        fprintf(out, ",[%" PRIu64 ",%" PRIu32 ",%d]", list->changes[i].from, list->changes[i].worker,
+                list->changes[i].enters);
+    fputs("],", out);
+}
+
 static void print_members(FILE *out, const manifest *m, const uint8_t *job, size_t job_bytes)
 {
     const checkpoint_state *s = &m->state;
@@ -40,7 +51,9 @@ static void print_members(FILE *out, const manifest *m, const uint8_t *job, size
             s->final ? "true" : "false");
     for (uint32_t i = 0; i < s->clock_count; i++)
         fprintf(out, "%s[%" PRIu64 ",%d]", i ? "," : "", s->clocks[i].pushed, s->clocks[i].finished);
-    fprintf(out, "],\"slots\":%u,\"data_bytes\":%" PRIu64 ",\"crc\":[", m->slots, m->data_bytes);
+    fputs("],", out);
+    print_changes(out, &s->members);
+    fprintf(out, "\"slots\":%u,\"data_bytes\":%" PRIu64 ",\"crc\":[", m->slots, m->data_bytes);
     for (uint32_t i = 0; i < m->crc_count; i++)
         fprintf(out, "%s%" PRIu32, i ? "," : "", m->crc[i]);
     fputs("],\"job\":\"", out);
@@ -137,6 +150,44 @@ static ps_status read_clocks(const json *root, manifest *m, ps_error *error)
     return status;
 }
 
+static ps_status read_change(const json *entry, members_list *list, ps_error *error)
+{
+    int64_t from = 0, worker = 0, enters = 0;
+    const json *first = json_first(entry);
+    if (json_type_of(entry) != JSON_LIST || json_count(entry) != 3)
+        return ps_fail(error, PS_EFORMAT, "each change of members must be three numbers");
+    ps_status status = json_as_integer(first, "step of a change", 1, JSON_INTEGER_MAX, &from, error);
+    if (status == PS_OK)
+        status = json_as_integer(json_next(first), "worker of a change", 0, JOB_WORKERS_MAX, &worker, error);
+    if (status == PS_OK)
+        status = json_as_integer(json_next(json_next(first)), "kind of a change", 0, 1, &enters, error);
+    const members_change change = {.from = (uint64_t)from, .worker = (uint32_t)worker, .enters = enters != 0};
+    return status == PS_OK ? members_add(list, &change, error) : status;
+}
+
+static ps_status read_changes(const json *root, manifest *m, ps_error *error)
+{
+    const json *list = json_find(root, "members");
+    members_list *read = &m->state.members;
+    const char *version;
+    if (!list)
+        return PS_OK;
+    ps_status status = json_as_list(list, "members", error);
+    if (status == PS_OK)
+        status = json_as_string(json_first(list), "members' version", &version, error);
+    if (status != PS_OK)
+        return status;
+    if (strlen(version) != 16 || strspn(version, "0123456789abcdef") != 16)
+        return ps_fail(error, PS_EFORMAT, "members' version must be 16 hexadecimal digits");
+    read->version = strtoull(version, NULL, 16);
+    for (const json *entry = json_next(json_first(list)); entry && status == PS_OK; entry = json_next(entry))
+        status = read_change(entry, read, error);
+    ps_error why;
+    if (status == PS_OK && members_check(read, m->job.workers, &why) != PS_OK)
+        status = ps_fail(error, PS_EFORMAT, "%s", why.text);
+    return status;
+}
+
 static ps_status read_crc(const json *root, manifest *m, ps_error *error)
 {
     const json *list = json_find(root, "crc");
@@ -230,6 +281,8 @@ static ps_status read_members(const json *root, manifest *m, ps_error *error)
         status = partition_init(&m->partition, &m->job, error);
     if (status == PS_OK)
         status = read_clocks(root, m, error);
+    if (status == PS_OK)
+        status = read_changes(root, m, error);
     if (status == PS_OK)
         status = read_crc(root, m, error);
     return status;

@@ -10,7 +10,9 @@
  *
  * `clocks`: per worker, the last step pushed and applied, and 1 if it has finished. `crc`: per slice of the
  * server, in the order of the ordinals, that of its weights and then of its slots. `job`: the protobuf form
- * of the Job (proto/penstock.proto), from which follows where the slices were cut. */
+ * of the Job (proto/penstock.proto), from which follows where the slices were cut. Where the
+ * members have changed (common/members.h) there is "members":["<version, 16 hexadecimal digits>",[step,
+ * worker, 1 if it enters],...] behind `clocks`. */
 #ifndef PENSTOCK_COMMON_CHECKPOINT_MANIFEST_H
 #define PENSTOCK_COMMON_CHECKPOINT_MANIFEST_H
 

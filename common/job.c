@@ -250,6 +250,10 @@ static ps_status check_relations(const job_config *job, ps_error *error)
     if (job->backup_workers >= job->workers)
         return ps_fail(error, PS_ECONFIG, "backup_workers is %u, which must be less than the %u workers",
                        job->backup_workers, job->workers);
+    if (job->backup_workers > 0 && job->on_worker_loss == LOSS_SHRINK)
+        return ps_fail(error, PS_ECONFIG,
+                       "backup_workers is %u, which must be 0 where on_worker_loss is %s: choose one of them",
+                       job->backup_workers, loss_policy_name(LOSS_SHRINK));
     if (job->slice_bytes % sizeof(float) != 0)
         return ps_fail(error, PS_ECONFIG, "slice_bytes is %u, which must be a multiple of %zu",
                        job->slice_bytes, sizeof(float));

@@ -62,9 +62,10 @@ enum {
     X(GUARD_STOP, "stop") /* the job ends with an error that names the worker */
 
 /* What it means that a worker has not been heard of for the time of its lease (ps/shard.h). */
-#define LOSS_LIST(X)                                                                \
-    X(LOSS_WAIT, "wait") /* it is waited for, until it comes or is started again */ \
-    X(LOSS_FAIL, "fail") /* once the grace time is over as well, the job ends */
+#define LOSS_LIST(X)                                                                    \
+    X(LOSS_WAIT, "wait")     /* it is waited for, until it comes or is started again */ \
+    X(LOSS_FAIL, "fail")     /* once the grace time is over as well, the job ends */    \
+    X(LOSS_SHRINK, "shrink") /* ... the others go on without it, and with it again when it comes */
 
 #define JOB_ENUM(name, text) name,
 typedef enum { CONSISTENCY_LIST(JOB_ENUM) } consistency_mode;
@@ -110,7 +111,7 @@ typedef struct {
     uint32_t backup_workers; /* sync: < workers */
     guard_policy guard;
     loss_policy on_worker_loss;
-    uint32_t grace_ms; /* LOSS_FAIL: that a lost worker still has to come back */
+    uint32_t grace_ms; /* LOSS_FAIL, LOSS_SHRINK: that a lost worker still has to come back */
     uint64_t seed;
     uint32_t slice_bytes;  /* largest slice; a multiple of 4 */
     codec_kind push_codec; /* how gradients travel, of tensors that do not say otherwise */

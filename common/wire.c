@@ -13,7 +13,7 @@
 
 /* The wire's types and roles are the schema's, under names that read well in C. */
 static_assert((int)WIRE_HELLO == PENSTOCK__MESSAGE_TYPE__HELLO, "schema and wire.h disagree");
-static_assert((int)WIRE_HEARTBEAT == PENSTOCK__MESSAGE_TYPE__HEARTBEAT, "schema and wire.h disagree");
+static_assert((int)WIRE_ENTER == PENSTOCK__MESSAGE_TYPE__ENTER, "schema and wire.h disagree");
 static_assert((int)WIRE_WELCOME == PENSTOCK__MESSAGE_TYPE__WELCOME, "schema and wire.h disagree");
 static_assert((int)WIRE_ERROR == PENSTOCK__MESSAGE_TYPE__ERROR, "schema and wire.h disagree");
 static_assert((int)WIRE_EVALUATOR == PENSTOCK__ROLE__EVALUATOR, "schema and wire.h disagree");
@@ -68,6 +68,10 @@ void wire_destroy(wire_message **message)
         job_fini(m->hello);
         free(m->hello);
     }
+    if (m->members) {
+        members_fini(m->members);
+        free(m->members);
+    }
     free(m->text);
     recycler_give(m);
 }
@@ -76,6 +80,16 @@ void wire_set_text(wire_message *m, const char *text)
 {
     free(m->text);
     m->text = strndup(text, WIRE_TEXT_MAX);
+}
+
+ps_status wire_set_members(wire_message *m, const members_list *list)
+{
+    assert(!m->members);
+    m->members_version = list->version;
+    if (list->count == 0)
+        return PS_OK;
+    m->members = calloc(1, sizeof *m->members);
+    return m->members ? members_copy(list, m->members) : PS_ENOMEM;
 }
 
 void wire_inline_small(wire_message *m)
@@ -158,6 +172,23 @@ static ps_status take_inlined(const wire_header *h, wire_message *m)
     return PS_OK;
 }
 
+static ps_status take_members(const wire_header *h, wire_message *m, ps_error *error)
+{
+    ps_status status = PS_OK;
+    if (h->change_step_count == 0)
+        return PS_OK;
+    m->members = calloc(1, sizeof *m->members);
+    if (!m->members)
+        return ps_fail(error, PS_ENOMEM, "out of memory for a list of members");
+    m->members->version = m->members_version;
+    for (uint32_t i = 0; i < h->change_step_count && status == PS_OK; i++) {
+        const uint32_t bits = h->change_workers[i];
+        const members_change change = {.from = h->change_steps[i], .worker = bits >> 1, .enters = bits & 1};
+        status = members_add(m->members, &change, error);
+    }
+    return status;
+}
+
 static ps_status message_from_header(const wire_header *h, wire_message **out, ps_error *error)
 {
     const wire_message *said = &h->message;
@@ -179,6 +210,8 @@ static ps_status message_from_header(const wire_header *h, wire_message **out, p
         ps_fail(error, status, "out of memory for the payloads of a message of %u slices", h->slice_count);
     else if (h->hello)
         status = read_job(h, &m->hello, error);
+    if (status == PS_OK)
+        status = take_members(h, m, error);
     if (status != PS_OK)
         wire_destroy(&m);
     *out = m;

@@ -13,6 +13,7 @@
 
 #include "common/buffer.h"
 #include "common/job.h"
+#include "common/members.h"
 #include "common/segment.h"
 #include "common/status.h"
 
@@ -39,6 +40,8 @@ typedef enum {
     WIRE_SETTLE = 7,
     WIRE_RESTORE = 8,
     WIRE_HEARTBEAT = 9,
+    WIRE_LEAVE = 10,
+    WIRE_ENTER = 11,
     WIRE_WELCOME = 16,
     WIRE_WEIGHTS = 17,
     WIRE_ACK = 18,
@@ -90,9 +93,12 @@ typedef struct {
     bool unfit;
     uint32_t heartbeat_ms;
     uint64_t held;
+    uint64_t members_version;
+    uint32_t lost_worker;
 
-    char *text;        /* owned, or NULL */
-    job_config *hello; /* owned; HELLO only */
+    char *text;            /* owned, or NULL */
+    job_config *hello;     /* owned; HELLO only */
+    members_list *members; /* owned, or NULL: none is told; its version is members_version */
 
     uint32_t slice_count;
     bool has_payload;
@@ -119,6 +125,9 @@ void wire_destroy(wire_message **m);
 
 /* Copies `text`, cut at WIRE_TEXT_MAX. Out of memory leaves the message without a text. */
 void wire_set_text(wire_message *m, const char *text);
+
+/* Has the message tell of this list. PS_ENOMEM: the message is to be given up. */
+ps_status wire_set_members(wire_message *m, const members_list *list);
 
 /* Has the payloads that lie in no segment travel within the header if they are small: a frame costs more than
  * its bytes then. To be called once their places are known. */

@@ -8,7 +8,7 @@ static const char *type_of(const wire_header *h)
 
 static bool is_request(wire_type type)
 {
-    return type >= WIRE_HELLO && type <= WIRE_HEARTBEAT;
+    return type >= WIRE_HELLO && type <= WIRE_ENTER;
 }
 
 static bool is_answer(wire_type type)
@@ -65,6 +65,19 @@ static ps_status check_fields(const wire_header *h, ps_error *error)
     if (h->text_bytes > WIRE_TEXT_MAX)
         return ps_fail(error, PS_EPROTOCOL, "%s: a text of more than %d bytes", type_of(h), WIRE_TEXT_MAX);
     return PS_OK;
+}
+
+/* Whether the changes themselves are possible is judged where the number of workers is known. */
+static ps_status check_members(const wire_header *h, ps_error *error)
+{
+    const wire_type type = h->message.type;
+    const uint32_t count = h->change_step_count;
+    const bool tells = type == WIRE_HELLO || type == WIRE_RESTORE || type == WIRE_WELCOME;
+    if (count != h->change_worker_count || count > MEMBERS_CHANGES_MAX)
+        return ps_fail(error, PS_EPROTOCOL, "%s: %u steps and %u workers of changes of members; at most %d",
+                       type_of(h), count, h->change_worker_count, MEMBERS_CHANGES_MAX);
+    return tells || count == 0 ? PS_OK
+                               : ps_fail(error, PS_EPROTOCOL, "%s must not tell of members", type_of(h));
 }
 
 /* Offsets are judged here against the lengths that the segments claim, and those when they are mapped. */
@@ -154,6 +167,8 @@ ps_status wire_check(const wire_header *h, const size_t *frame_bytes, uint32_t f
     ps_status status = check_sender(h, error);
     if (status == PS_OK)
         status = check_fields(h, error);
+    if (status == PS_OK)
+        status = check_members(h, error);
     if (status == PS_OK)
         status = check_slices(h, payloads, error);
     if (status == PS_OK)

@@ -52,7 +52,11 @@ typedef enum {
     HEADER_UNFIT = 30,
     HEADER_HEARTBEAT_MS = 31,
     HEADER_HELD = 32,
-    HEADER_FIELDS = HEADER_HELD,
+    HEADER_MEMBERS_VERSION = 33,
+    HEADER_CHANGE_STEP = 34,
+    HEADER_CHANGE_WORKER = 35,
+    HEADER_LOST_WORKER = 36,
+    HEADER_FIELDS = HEADER_LOST_WORKER,
 } wire_header_field;
 
 typedef enum {
@@ -79,17 +83,20 @@ typedef struct {
     const uint8_t *inlined;
     size_t inlined_bytes;
     uint32_t slice_count, length_count, place_count, offset_count;
+    uint32_t change_step_count, change_worker_count;
     wire_message message; /* scalars and segments; it has no lists, text or job */
     uint32_t slices[WIRE_SLICES_MAX];
     uint32_t lengths[WIRE_SLICES_MAX]; /* field slice_bytes */
     uint32_t places[WIRE_SLICES_MAX];  /* field slice_segment */
     uint64_t offsets[WIRE_SLICES_MAX]; /* field slice_offset */
+    uint64_t change_steps[MEMBERS_CHANGES_MAX];
+    uint32_t change_workers[MEMBERS_CHANGES_MAX];
 } wire_header;
 
 /* Bytes that a header takes, and of those the contents of its lists and its Job. */
 typedef struct {
     size_t bytes;
-    size_t slices, lengths, places, offsets, hello, inlined;
+    size_t slices, lengths, places, offsets, hello, inlined, change_steps, change_workers;
 } wire_header_size;
 
 /* The size of the header of `m`, whose Job is `hello` or NULL. */

@@ -6,6 +6,8 @@
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fixed numbers are copied as they lie in memory");
 
+static_assert((int)MEMBERS_CHANGES_MAX == (int)WIRE_SLICES_MAX, "lists of either kind have the same limit");
+
 enum { VARINT_BYTES_MAX = 10, PREFIX_BYTES_MAX = 5 };
 
 /* The bytes that are left to read. */
@@ -329,6 +331,18 @@ static inline bool read_field(reader *r, wire_header *h)
         return read_uint32(r, &m->heartbeat_ms);
     case WIRE_TAG(HEADER_HELD, WIRE_VARINT):
         return read_varint(r, &m->held);
+    case WIRE_TAG(HEADER_MEMBERS_VERSION, WIRE_FIXED64):
+        return read_fixed(r, &m->members_version, sizeof m->members_version);
+    case WIRE_TAG(HEADER_CHANGE_STEP, WIRE_LENGTH):
+        return read_packed64(r, h->change_steps, &h->change_step_count);
+    case WIRE_TAG(HEADER_CHANGE_STEP, WIRE_VARINT):
+        return read_entry64(r, h->change_steps, &h->change_step_count);
+    case WIRE_TAG(HEADER_CHANGE_WORKER, WIRE_LENGTH):
+        return read_packed32(r, h->change_workers, &h->change_worker_count);
+    case WIRE_TAG(HEADER_CHANGE_WORKER, WIRE_VARINT):
+        return read_entry32(r, h->change_workers, &h->change_worker_count);
+    case WIRE_TAG(HEADER_LOST_WORKER, WIRE_VARINT):
+        return read_uint32(r, &m->lost_worker);
     default: /* also a known field whose value is laid out otherwise than the schema says */
         return tag >> WIRE_KIND_BITS > HEADER_FIELDS && skip_field(r, tag);
     }

@@ -76,21 +76,21 @@ INLINED void put_length(sink *s, uint32_t field, size_t bytes)
     put_varint(s, bytes);
 }
 
-/* A packed list of an entry per slice, that takes `bytes`: found out when counting. */
-INLINED void put_list(sink *s, uint32_t field, size_t *bytes, const wire_message *m,
-                      uint64_t entry(const wire_message *m, uint32_t slice))
+/* A packed list of `count` entries, that takes `bytes`: found out when counting. */
+INLINED void put_list(sink *s, uint32_t field, size_t *bytes, const wire_message *m, uint32_t count,
+                      uint64_t entry(const wire_message *m, uint32_t i))
 {
-    if (m->slice_count == 0)
+    if (count == 0)
         return;
     if (!s->writing) {
         size_t sum = 0;
-        for (uint32_t i = 0; i < m->slice_count; i++)
+        for (uint32_t i = 0; i < count; i++)
             sum += varint_bytes(entry(m, i));
         s->bytes += sum;
         *bytes = sum;
     }
     put_length(s, field, *bytes);
-    for (uint32_t i = 0; s->writing && i < m->slice_count; i++)
+    for (uint32_t i = 0; s->writing && i < count; i++)
         put_varint(s, entry(m, i));
 }
 
@@ -112,6 +112,17 @@ INLINED uint64_t segment_of_slice(const wire_message *m, uint32_t i)
 INLINED uint64_t offset_of_slice(const wire_message *m, uint32_t i)
 {
     return m->places[i].offset;
+}
+
+INLINED uint64_t step_of_change(const wire_message *m, uint32_t i)
+{
+    return m->members->changes[i].from;
+}
+
+INLINED uint64_t worker_of_change(const wire_message *m, uint32_t i)
+{
+    const members_change *change = &m->members->changes[i];
+    return (uint32_t)(change->worker << 1 | change->enters);
 }
 
 INLINED void put_segment_fields(sink *s, const segment_name *name)
@@ -198,9 +209,9 @@ INLINED void put_header(sink *s, wire_header_size *size, const wire_message *m, 
     put_float(s, HEADER_CLIP_FACTOR, m->clip_factor);
     put_number(s, HEADER_NONFINITE, m->nonfinite);
     put_number(s, HEADER_AFTER_FINISH, m->after_finish);
-    put_list(s, HEADER_SLICE, &size->slices, m, number_of_slice);
+    put_list(s, HEADER_SLICE, &size->slices, m, m->slice_count, number_of_slice);
     if (m->has_payload)
-        put_list(s, HEADER_SLICE_BYTES, &size->lengths, m, bytes_of_slice);
+        put_list(s, HEADER_SLICE_BYTES, &size->lengths, m, m->slice_count, bytes_of_slice);
     put_number(s, HEADER_RECEIVER, m->receiver);
     put_number(s, HEADER_EXAMPLES_TOTAL, m->examples_total);
     put_number(s, HEADER_JOB_FINISHED, m->job_finished);
@@ -211,8 +222,8 @@ INLINED void put_header(sink *s, wire_header_size *size, const wire_message *m, 
     put_number(s, HEADER_READS_MEMORY, m->reads_memory);
     put_segments(s, m);
     if (m->has_payload && m->segment_count > 0) {
-        put_list(s, HEADER_SLICE_SEGMENT, &size->places, m, segment_of_slice);
-        put_list(s, HEADER_SLICE_OFFSET, &size->offsets, m, offset_of_slice);
+        put_list(s, HEADER_SLICE_SEGMENT, &size->places, m, m->slice_count, segment_of_slice);
+        put_list(s, HEADER_SLICE_OFFSET, &size->offsets, m, m->slice_count, offset_of_slice);
     }
     if (m->inlined)
         put_inlined(s, &size->inlined, m);
@@ -222,6 +233,12 @@ INLINED void put_header(sink *s, wire_header_size *size, const wire_message *m, 
     put_number(s, HEADER_UNFIT, m->unfit);
     put_number(s, HEADER_HEARTBEAT_MS, m->heartbeat_ms);
     put_number(s, HEADER_HELD, m->held);
+    put_fixed64(s, HEADER_MEMBERS_VERSION, m->members_version);
+    if (m->members) {
+        put_list(s, HEADER_CHANGE_STEP, &size->change_steps, m, m->members->count, step_of_change);
+        put_list(s, HEADER_CHANGE_WORKER, &size->change_workers, m, m->members->count, worker_of_change);
+    }
+    put_number(s, HEADER_LOST_WORKER, m->lost_worker);
 }
 
 wire_header_size wire_header_measure(const wire_message *m, const Penstock__Job *hello)

@@ -22,6 +22,7 @@ void consistency_fini(consistency *c)
 {
     free(c->clocks);
     c->clocks = NULL;
+    members_fini(&c->members);
 }
 
 static void add(worker_set *set, uint32_t worker)
@@ -29,12 +30,10 @@ static void add(worker_set *set, uint32_t worker)
     set->workers[set->count++] = (uint16_t)worker;
 }
 
-static uint32_t active(const consistency *c)
+/* Does anybody wait for this worker's clock to move on? */
+static bool is_awaited(const consistency_clock *clock)
 {
-    uint32_t count = 0;
-    for (uint32_t w = 0; w < c->workers; w++)
-        count += !c->clocks[w].finished;
-    return count;
+    return !clock->finished && !clock->absent && !clock->behind;
 }
 
 /* Clock of the slowest worker that is still at work; UINT64_MAX if none is. */
@@ -42,7 +41,7 @@ static uint64_t slowest(const consistency *c)
 {
     uint64_t least = UINT64_MAX;
     for (uint32_t w = 0; w < c->workers; w++)
-        if (!c->clocks[w].finished && c->clocks[w].pushed < least)
+        if (is_awaited(&c->clocks[w]) && c->clocks[w].pushed < least)
             least = c->clocks[w].pushed;
     return least;
 }
@@ -72,6 +71,9 @@ ps_status consistency_judge(const consistency *c, uint32_t worker, uint64_t step
         *verdict = ARRIVAL_LATE;
         return PS_OK;
     }
+    if (c->mode == CONSISTENCY_SYNC && !members_include(&c->members, worker, step))
+        return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu, in which it takes no part", worker,
+                       (unsigned long long)step);
     if (clock->finished)
         return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu after it said it had finished",
                        worker, (unsigned long long)step);
@@ -90,6 +92,7 @@ void consistency_arrive(consistency *c, uint32_t worker, uint64_t step)
     clock->before = clock->pushed;
     clock->pushed = step;
     clock->waiting = true;
+    clock->behind = clock->behind && step + c->staleness < slowest(c);
 }
 
 void consistency_resume(consistency *c, uint64_t applied, const uint64_t *pushed, uint32_t count)
@@ -101,8 +104,28 @@ void consistency_resume(consistency *c, uint64_t applied, const uint64_t *pushed
     c->resumed = applied > 0;
     for (uint32_t w = 0; w < c->workers; w++) {
         uint64_t from = count == c->workers ? pushed[w] : least;
-        c->clocks[w] = (consistency_clock){.pushed = c->mode == CONSISTENCY_SYNC ? applied : from};
+        c->clocks[w] = (consistency_clock){.pushed = c->mode == CONSISTENCY_SYNC ? applied : from,
+                                           .absent = c->clocks[w].absent};
     }
+}
+
+void consistency_set_members(consistency *c, members_list *list)
+{
+    members_fini(&c->members);
+    c->members = *list;
+    *list = (members_list){.version = 0};
+}
+
+void consistency_set_absent(consistency *c, uint32_t worker, bool absent)
+{
+    consistency_clock *clock = &c->clocks[worker];
+    clock->behind |= clock->absent && !absent && c->mode == CONSISTENCY_SSP;
+    clock->absent = absent;
+}
+
+bool consistency_awaits_end(const consistency *c, uint32_t worker)
+{
+    return !c->clocks[worker].absent && members_include(&c->members, worker, MEMBERS_NEVER);
 }
 
 void consistency_forget(consistency *c, uint32_t worker)
@@ -115,13 +138,14 @@ void consistency_forget(consistency *c, uint32_t worker)
 
 static bool sync_ready(const consistency *c, uint64_t *step, worker_set *contributors)
 {
-    uint32_t expected = active(c);
+    uint32_t expected = 0;
     for (uint32_t w = 0; w < c->workers; w++) {
         const consistency_clock *clock = &c->clocks[w];
-        if (!clock->waiting || clock->pushed != c->applied + 1)
-            continue;
-        add(contributors, w);
-        expected += clock->finished; /* finished, but its last gradient counts */
+        const bool contributes = clock->waiting && clock->pushed == c->applied + 1;
+        if (contributes)
+            add(contributors, w);
+        /* One that has finished: but its last gradient counts. */
+        expected += contributes || (!clock->finished && members_include(&c->members, w, c->applied + 1));
     }
     uint32_t needed = expected > c->backup_workers ? expected - c->backup_workers : 1;
     *step = c->applied + 1;
@@ -180,7 +204,10 @@ void consistency_finish(consistency *c, uint32_t worker)
 
 bool consistency_all_finished(const consistency *c)
 {
-    return active(c) == 0;
+    for (uint32_t w = 0; w < c->workers; w++)
+        if (!c->clocks[w].finished && consistency_awaits_end(c, w))
+            return false;
+    return true;
 }
 
 void consistency_missing(const consistency *c, uint64_t step, worker_set *missing)
@@ -191,7 +218,8 @@ void consistency_missing(const consistency *c, uint64_t step, worker_set *missin
         uint64_t wanted = step;
         if (c->mode == CONSISTENCY_SSP)
             wanted = step > c->staleness ? step - c->staleness : 0;
-        if (!clock->finished && clock->pushed < wanted)
+        const bool member = c->mode != CONSISTENCY_SYNC || members_include(&c->members, w, wanted);
+        if (is_awaited(clock) && clock->pushed < wanted && member)
             add(missing, w);
     }
 }

@@ -8,6 +8,9 @@
  * | sync  | with all of its step (with backups: the first n - b) | once step t is applied                   |
  * | ssp   | on arrival                                           | once the slowest worker is at t - s      |
  * | async | on arrival                                           | at once                                  |
+ *
+ * In sync "all" are the members of that step (common/members.h). In ssp and async nobody waits for a worker
+ * that is absent; one that returns is not waited for until it has caught up.
  */
 #ifndef PENSTOCK_PS_CONSISTENCY_H
 #define PENSTOCK_PS_CONSISTENCY_H
@@ -16,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/job.h"
+#include "common/members.h"
 #include "common/status.h"
 
 /* Members of a set of workers, in rising order. */
@@ -35,6 +39,8 @@ typedef struct {
     uint64_t before; /* what `pushed` was before the gradient that waits: with backups, not one less */
     bool waiting;    /* `pushed` is not applied yet */
     bool finished;   /* pushes no more; nobody waits for it */
+    bool absent;     /* ssp, async: lost for so long that nobody waits for it */
+    bool behind;     /* ssp: it was absent, and has not caught up yet */
 } consistency_clock;
 
 typedef struct {
@@ -42,6 +48,7 @@ typedef struct {
     uint32_t workers, staleness, backup_workers;
     bool resumed;              /* ssp: clocks may be further apart than workers have been allowed elsewhere */
     uint64_t applied;          /* sync: last step applied; else number of updates applied */
+    members_list members;      /* sync: who takes part in which step */
     consistency_clock *clocks; /* (workers) */
 } consistency;
 
@@ -50,7 +57,7 @@ ps_status consistency_init(consistency *c, const job_config *job);
 void consistency_fini(consistency *c);
 
 /* How would the gradient of `worker` for `step` (1, 2, ...) be taken? Changes nothing. PS_EPROTOCOL: a step
- * that this worker cannot have reached, or a worker that has finished. */
+ * that this worker cannot have reached, in which it takes no part, or a worker that has finished. */
 ps_status consistency_judge(const consistency *c, uint32_t worker, uint64_t step, arrival *verdict,
                             ps_error *error);
 
@@ -61,6 +68,16 @@ void consistency_arrive(consistency *c, uint32_t worker, uint64_t step);
  * of which had been applied; nobody has finished. With another number of workers than the job has, each goes
  * on from where the slowest was. In synchronous mode all go on from `applied`. */
 void consistency_resume(consistency *c, uint64_t applied, const uint64_t *pushed, uint32_t count);
+
+/* From now on this is the list of members; taken over, and `list` is empty. Of steps that are applied already
+ * it says what the one before said. */
+void consistency_set_members(consistency *c, members_list *list);
+
+/* Nobody waits for this worker; or it has been heard of again. */
+void consistency_set_absent(consistency *c, uint32_t worker, bool absent);
+
+/* Is its end to be waited for? Not that of an absent one, or of one that is no member any more. */
+bool consistency_awaits_end(const consistency *c, uint32_t worker);
 
 /* A worker starts anew after a restart: its gradient that waits, if any, is forgotten. */
 void consistency_forget(consistency *c, uint32_t worker);

@@ -40,7 +40,8 @@ typedef struct {
     bool joined, finished;
     bool back;         /* a new process has come since, and has not said so itself */
     bool gone;         /* it has the word of all ps that they know, and will not come again */
-    bool lost;         /* not heard of for the lease's time */
+    bool lost;         /* not heard of for the lease's time, */
+    bool given_up;     /* nor for the job's grace time after that (policy shrink) */
     uint64_t heard_ms; /* when it last gave a sign of life; 0: not since it joined */
     uint64_t incarnation;
     wire_route route; /* by which its last HELLO came */

@@ -182,6 +182,7 @@ static ps_status adopt_job(shard *s, const job_config *job, ps_error *error)
     if (status != PS_OK)
         goto fail;
     s->has_job = true;
+    s->begun_ms = s->now_ms;
     log_info("job '%s': %s, %s, %u ps, %u workers; this shard holds %u slices, %llu parameters", s->job.name,
              consistency_mode_name(s->job.mode), optimizer_kind_name(s->job.optimizer.kind), s->job.servers,
              s->job.workers, s->slice_count,
@@ -289,8 +290,11 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
         status = replace_incarnation(s, m, hello, error);
     if (status != PS_OK)
         return status;
-    shard_note_alive(m, hello, now_ms);
+    shard_note_alive(s, m, hello, now_ms);
     m->route = *from;
+    status = shard_hear_of_members(s, hello, error);
+    if (status != PS_OK)
+        return status;
     if (hello->unfit && m != &s->workers[0])
         shard_alert_chief(s);
 
@@ -451,8 +455,11 @@ void shard_take_finish(shard *s, member *m, const wire_message *finish)
         return;
     m->finished = true;
     log_info("%s %u finished", wire_role_name(finish->role), finish->index);
-    if (finish->role == WIRE_WORKER)
-        consistency_finish(&s->consistency, finish->index);
+    if (finish->role != WIRE_WORKER)
+        return;
+    consistency_finish(&s->consistency, finish->index);
+    if (finish->index == 0)
+        shard_note_absences(s);
 }
 
 /* One that comes late, to a ps that has restarted since and waits for the worker to push again, is refused.
@@ -495,7 +502,12 @@ static void handle_query(shard *s, member *m, const wire_message *query, const w
         return;
     char text[WIRE_TEXT_MAX + 1];
     shard_describe_wait(s, r->message, text, sizeof text);
-    shard_send_plain(s, WIRE_PENDING, query, from, text);
+    wire_message *pending = wire_create(WIRE_PENDING, 0);
+    if (pending) {
+        wire_set_text(pending, text);
+        pending->lost_worker = shard_lost_worker(s, r->message);
+    }
+    shard_send_answer(s, pending, query, from);
 }
 
 static ps_status find_sender(shard *s, const wire_message *message, member **found, ps_error *error)
@@ -523,6 +535,10 @@ static ps_status find_sender(shard *s, const wire_message *message, member **fou
         return ps_fail(error, PS_EREJOIN, "%s of %s %u is of epoch %llu; ps/%u is in epoch %llu",
                        wire_type_name(message->type), wire_role_name(message->role), message->index,
                        (unsigned long long)message->epoch, s->config.index, (unsigned long long)s->epoch);
+    if (message->members_version != s->consistency.members.version && message->type != WIRE_RESTORE)
+        return ps_fail(error, PS_EREJOIN, "%s of %s %u knows another list of members than ps/%u",
+                       wire_type_name(message->type), wire_role_name(message->role), message->index,
+                       s->config.index);
     return PS_OK;
 }
 
@@ -535,7 +551,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
         status = shard_failure(s, error);
     if (status != PS_OK)
         return status;
-    shard_note_alive(m, *message, now_ms);
+    shard_note_alive(s, m, *message, now_ms);
     member_settle(m, (*message)->settled);
     if ((*message)->type == WIRE_QUERY) {
         handle_query(s, m, *message, from);
@@ -546,6 +562,8 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
         return PS_OK;
     if ((*message)->type == WIRE_RESTORE)
         return shard_handle_restore(s, *message, from, error);
+    if ((*message)->type == WIRE_LEAVE || (*message)->type == WIRE_ENTER)
+        return shard_handle_change(s, *message, from, error);
     open_request *known = member_find(m, (*message)->request);
     if (known) { /* sent again while it waits */
         known->from = *from;

@@ -31,6 +31,7 @@ void shard_send_answer(shard *s, wire_message *m, const wire_message *request, c
     m->examples_total = s->counters.examples_applied;
     if (s->has_job) {
         m->job = s->fingerprint;
+        m->members_version = s->consistency.members.version;
         m->job_finished = shard_is_over(s);
         if (m->type != WIRE_WELCOME && !m->exact)
             m->step = s->consistency.applied;
@@ -152,7 +153,7 @@ void shard_others_at_work(const shard *s, const wire_message *request, worker_se
     for (uint32_t w = 0; w < s->job.workers; w++) {
         const bool asks = request->role == WIRE_WORKER && request->index == w;
         const bool was_done = s->at_the_end && !s->workers[w].joined;
-        if (!s->workers[w].finished && !asks && !was_done)
+        if (!s->workers[w].finished && !asks && !was_done && consistency_awaits_end(&s->consistency, w))
             others->workers[others->count++] = (uint16_t)w;
     }
 }

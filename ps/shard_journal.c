@@ -218,7 +218,7 @@ static ps_status take_back(void *context, wire_message **message, bool carried, 
     else if (m->type == WIRE_FINISH)
         shard_take_finish(s, of, m);
     else if (m->step == s->consistency.applied)
-        shard_take_restore(s, m->step, m->epoch);
+        status = shard_take_restore(s, m);
     else
         status = ps_fail(error, PS_EFORMAT, "RESTORE to step %llu, at step %llu", (unsigned long long)m->step,
                          (unsigned long long)s->consistency.applied);

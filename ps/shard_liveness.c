@@ -8,8 +8,10 @@
 #include "common/log.h"
 #include "ps/shard_state.h"
 
-void shard_note_alive(member *m, const wire_message *sign, uint64_t now_ms)
+void shard_note_alive(shard *s, member *m, const wire_message *sign, uint64_t now_ms)
 {
+    if (m->given_up)
+        shard_take_up_again(s, sign->index);
     if (m->lost)
         log_info("%s %u is heard of again, after %llu s", wire_role_name(sign->role), sign->index,
                  (unsigned long long)(now_ms - m->heard_ms) / 1000);
@@ -23,7 +25,7 @@ void shard_handle_heartbeat(shard *s, const wire_message *heartbeat, uint64_t no
         return;
     member *m = shard_member_of(s, heartbeat);
     if (m->joined && m->incarnation == heartbeat->incarnation)
-        shard_note_alive(m, heartbeat, now_ms);
+        shard_note_alive(s, m, heartbeat, now_ms);
 }
 
 void shard_note_progress(shard *s)
@@ -38,6 +40,14 @@ static void lose(shard *s, member *m, wire_role role, uint32_t index)
                 s->config.lease_ms / 1000);
 }
 
+static void fail_for_want_of(shard *s, uint32_t index, uint64_t silent_ms)
+{
+    ps_error why;
+    ps_fail(&why, PS_EPEER, "worker %u has not been heard of for %llu s (--on-worker-loss fail)", index,
+            (unsigned long long)silent_ms / 1000);
+    shard_fail_job(s, &why);
+}
+
 static void watch_member(shard *s, member *m, wire_role role, uint32_t index, uint64_t now_ms)
 {
     if (!m->joined || m->finished)
@@ -45,19 +55,31 @@ static void watch_member(shard *s, member *m, wire_role role, uint32_t index, ui
     const uint64_t silent_ms = now_ms - m->heard_ms;
     if (!m->lost && silent_ms >= s->config.lease_ms)
         lose(s, m, role, index);
-    if (!m->lost || role != WIRE_WORKER || s->job.on_worker_loss != LOSS_FAIL ||
-        silent_ms < (uint64_t)s->config.lease_ms + s->job.grace_ms)
+}
+
+/* Who is missing when the job is taken up again may be gone for good; before its first step everyone is
+ * awaited. */
+static void judge_loss(shard *s, uint32_t index, uint64_t now_ms)
+{
+    const member *m = &s->workers[index];
+    const bool missing = !m->joined && s->consistency.applied > 0;
+    const uint64_t silent_ms = now_ms - (m->joined ? m->heard_ms : s->begun_ms);
+    if (m->finished || !(m->lost || missing) || silent_ms < (uint64_t)s->config.lease_ms + s->job.grace_ms)
         return;
-    ps_error why;
-    ps_fail(&why, PS_EPEER, "worker %u has not been heard of for %llu s (--on-worker-loss fail)", index,
-            (unsigned long long)silent_ms / 1000);
-    shard_fail_job(s, &why);
+    if (s->job.on_worker_loss == LOSS_SHRINK)
+        shard_give_up(s, index, silent_ms);
+    else if (s->job.on_worker_loss == LOSS_FAIL && m->joined)
+        fail_for_want_of(s, index, silent_ms);
 }
 
 static void watch_members(shard *s, uint64_t now_ms)
 {
-    for (uint32_t w = 0; w < s->job.workers; w++)
+    for (uint32_t w = 0; w < s->job.workers; w++) {
+        if (!shard_is_member(s, w))
+            continue;
         watch_member(s, &s->workers[w], WIRE_WORKER, w, now_ms);
+        judge_loss(s, w, now_ms);
+    }
     for (uint32_t i = 0; i < s->job.evaluators; i++)
         watch_member(s, &s->evaluators[i], WIRE_EVALUATOR, i, now_ms);
 }
@@ -82,6 +104,7 @@ static void forgive(uint64_t *since_ms, uint64_t slept_ms, uint64_t now_ms)
 static void forgive_all(shard *s, uint64_t slept_ms, uint64_t now_ms)
 {
     forgive(&s->moved_ms, slept_ms, now_ms);
+    forgive(&s->begun_ms, slept_ms, now_ms);
     for (uint32_t w = 0; s->has_job && w < s->job.workers; w++)
         forgive(&s->workers[w].heard_ms, slept_ms, now_ms);
     for (uint32_t i = 0; s->has_job && i < s->job.evaluators; i++)

@@ -65,6 +65,8 @@ static ps_status go_to_image(shard *s, uint64_t step, bool own, ps_error *error)
         status = resume(s, &state);
         s->at_the_end = state.final;
         s->epoch = state.epoch;
+        if (state.clock_count == s->job.workers) /* else its list is about others */
+            consistency_set_members(&s->consistency, &state.members);
     }
     checkpoint_state_fini(&state);
     if (status == PS_OK)
@@ -159,9 +161,10 @@ static uint64_t patience_ms(const shard *s)
     bool over = s->at_the_end, awaited = false, at_work = false;
     for (uint32_t w = 0; w < s->job.workers; w++) {
         const member *m = &s->workers[w];
+        const bool counts = m->joined && consistency_awaits_end(&s->consistency, w);
         over |= m->gone; /* all ps know that it is */
-        awaited |= m->joined && !m->gone;
-        at_work |= m->joined && (!m->finished || m->back);
+        awaited |= counts && !m->gone;
+        at_work |= counts && (!m->finished || m->back);
     }
     if (at_work || !(over || s->last_image_taken))
         return UINT64_MAX;
@@ -181,7 +184,7 @@ bool shard_all_gone(const shard *s)
 {
     bool gone = true;
     for (uint32_t w = 0; w < s->job.workers; w++)
-        gone &= s->workers[w].gone;
+        gone &= s->workers[w].gone || !consistency_awaits_end(&s->consistency, w);
     return gone || s->abandoned || !s->config.archive;
 }
 
@@ -212,6 +215,7 @@ static void take_image(shard *s, bool final)
         .clocks = calloc(s->job.workers, sizeof *state.clocks),
     };
     image *taken = NULL;
+    const bool listed = members_copy(&s->consistency.members, &state.members) == PS_OK;
     for (uint32_t w = 0; state.clocks && w < s->job.workers; w++) {
         const consistency_clock *clock = &s->consistency.clocks[w];
         state.clocks[w] = (checkpoint_clock){
@@ -219,7 +223,7 @@ static void take_image(shard *s, bool final)
             .finished = clock->finished,
         };
     }
-    if (state.clocks)
+    if (state.clocks && listed)
         taken = image_take(&s->job, &s->partition, s->config.index, s->store, &state);
     if (taken) {
         shard_keep_image(s, &taken);
@@ -253,17 +257,18 @@ bool shard_has_kept_images(const shard *s)
 
 /* ---- RESTORE ---- */
 
-void shard_describe_place(const shard *s, wire_message *welcome)
+void shard_describe_place(shard *s, wire_message *welcome)
 {
     bool previous =
         s->job.mode == CONSISTENCY_SYNC && s->consistency.applied > 0 && store_keeps_previous(s->store);
+    if (wire_set_members(welcome, &s->consistency.members) != PS_OK)
+        shard_fail_out_of_memory(s);
     welcome->epoch = s->epoch;
     welcome->oldest = s->consistency.applied - previous;
     welcome->heartbeat_ms = s->config.lease_ms / SHARD_HEARTBEATS_PER_LEASE;
 }
 
-/* What they had begun is void; they themselves are still there. */
-static void forget_requests(shard *s)
+void shard_forget_requests(shard *s)
 {
     for (uint32_t w = 0; w < s->job.workers; w++) {
         member_drop_requests(&s->workers[w]);
@@ -278,7 +283,6 @@ static void forget_requests(shard *s)
     }
 }
 
-/* Tells a member unasked where the shard is, so that it asks all of them. */
 static void announce(shard *s, const member *m)
 {
     wire_message *welcome = m->joined ? wire_create(WIRE_WELCOME, 0) : NULL;
@@ -302,6 +306,12 @@ static void announce_to_others(shard *s)
         announce(s, &s->workers[w]);
     for (uint32_t i = 0; i < s->job.evaluators; i++)
         announce(s, &s->evaluators[i]);
+}
+
+void shard_announce_to_all(shard *s)
+{
+    shard_alert_chief(s);
+    announce_to_others(s);
 }
 
 /* The chief is told where it might go instead. */
@@ -328,13 +338,20 @@ static ps_status go_to(shard *s, uint64_t step, ps_error *error)
     return shard_go_to(s, step, false, error);
 }
 
-void shard_take_restore(shard *s, uint64_t step, uint64_t epoch)
+ps_status shard_take_restore(shard *s, const wire_message *restore)
 {
-    forget_requests(s);
-    consistency_resume(&s->consistency, step, NULL, 0);
-    s->epoch = epoch;
+    static const members_list everyone = {.version = 0};
+    members_list list;
+    if (members_copy(restore->members ? restore->members : &everyone, &list) != PS_OK) {
+        shard_fail_out_of_memory(s);
+        return PS_ENOMEM;
+    }
+    shard_take_members(s, &list);
+    consistency_resume(&s->consistency, restore->step, NULL, 0);
+    s->epoch = restore->epoch;
     s->last_image_taken = false;
-    image_timer_start(&s->images, step, s->now_ms);
+    image_timer_start(&s->images, restore->step, s->now_ms);
+    return PS_OK;
 }
 
 ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire_route *from, ps_error *error)
@@ -344,11 +361,13 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
     if (restore->epoch < s->epoch)
         return ps_fail(error, PS_EREJOIN, "RESTORE of epoch %llu is outdated; ps/%u is in epoch %llu",
                        (unsigned long long)restore->epoch, s->config.index, (unsigned long long)s->epoch);
+    if (restore->members && members_check(restore->members, s->job.workers, error) != PS_OK)
+        return PS_EPROTOCOL;
     if (restore->epoch > s->epoch) {
         uint64_t before = s->consistency.applied;
         s->at_the_end |= s->last_image_taken; /* unless it has to go elsewhere */
         ps_error why;
-        forget_requests(s);
+        shard_forget_requests(s);
         ps_status status = go_to(s, restore->step, &why);
         if (status == PS_ENOMEM)
             shard_fail_job(s, &why);
@@ -359,7 +378,8 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
         }
         if (before == restore->step && shard_journal_append(s, restore, error) != PS_OK)
             return PS_ENOMEM;
-        shard_take_restore(s, restore->step, restore->epoch);
+        if (shard_take_restore(s, restore) != PS_OK)
+            return ps_fail(error, PS_ENOMEM, "ps/%u is out of memory", s->config.index);
         if (before != restore->step)
             shard_journal_begin(s, true);
         s->counters.restores++;

@@ -6,6 +6,7 @@
  *   shard_journal.c   writes down what the shard takes in, and takes it in again after a restart
  *   shard_answer.c  sends answers, now or when they may leave
  *   shard_liveness.c  who is lost, and what follows
+ *   shard_members.c   workers that take part no more, or again
  *   shard_wait.c    says who waits for whom
  *   shard_wind_up.c  ends before the job does
  */
@@ -34,6 +35,7 @@ struct shard {
     outgoing *outbox, **outbox_tail;
     uint64_t created_ms, said_ms; /* 0 until the first tick */
     uint64_t ticked_ms;           /* when the last tick was */
+    uint64_t begun_ms;            /* when it got its job */
     uint64_t
         moved_ms;    /* when something last moved: an update, or somebody who joined or finished; 0: never */
     uint64_t now_ms; /* of the message, or tick, that is being dealt with */
@@ -115,8 +117,15 @@ ps_status shard_begin(shard *s, ps_error *error);
  * for PS_ENOMEM, the shard is at the start. */
 ps_status shard_go_to(shard *s, uint64_t step, bool own, ps_error *error);
 
-/* All shards are at `step`, as is this one by now: what its members had begun is void. */
-void shard_take_restore(shard *s, uint64_t step, uint64_t epoch);
+/* All shards are at the step of this RESTORE, as is this one by now, and have its list of members: what those
+ * had begun is void. PS_ENOMEM: the job has failed. */
+ps_status shard_take_restore(shard *s, const wire_message *restore);
+
+/* What the members had begun is void; they themselves are still there. */
+void shard_forget_requests(shard *s);
+
+/* Tells all members unasked where the shard is, so that they ask all of them. */
+void shard_announce_to_all(shard *s);
 
 /* After an update, or when a worker has finished: takes an image if it is time for one. */
 void shard_take_image(shard *s);
@@ -151,7 +160,7 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
                                ps_error *error);
 
 /* Fills in what a WELCOME says of the shard's place. */
-void shard_describe_place(const shard *s, wire_message *welcome);
+void shard_describe_place(shard *s, wire_message *welcome);
 
 /* ---- shard_journal.c ---- */
 
@@ -208,7 +217,7 @@ void shard_others_at_work(const shard *s, const wire_message *request, worker_se
 /* ---- shard_liveness.c ---- */
 
 /* A sign of life of a member. */
-void shard_note_alive(member *m, const wire_message *sign, uint64_t now_ms);
+void shard_note_alive(shard *s, member *m, const wire_message *sign, uint64_t now_ms);
 
 /* HEARTBEAT of anybody. */
 void shard_handle_heartbeat(shard *s, const wire_message *heartbeat, uint64_t now_ms);
@@ -218,6 +227,35 @@ void shard_note_progress(shard *s);
 
 /* Who is lost, and is the deadline over? */
 void shard_watch(shard *s, uint64_t now_ms);
+
+/* ---- shard_members.c ---- */
+
+/* Does this worker take part in the next step, or in later ones? */
+bool shard_is_member(const shard *s, uint32_t worker);
+
+/* It has been lost for longer than its grace time: it is not waited for any more where that can be; the chief
+ * is told who asks. Does nothing for the chief itself. */
+void shard_give_up(shard *s, uint32_t worker, uint64_t silent_ms);
+
+/* It has been heard of again. */
+void shard_take_up_again(shard *s, uint32_t worker);
+
+/* After the chief has finished, or has not any more. */
+void shard_note_absences(shard *s);
+
+/* 1 + a worker that is given up and that this request waits for; 0: none. */
+uint32_t shard_lost_worker(const shard *s, const wire_message *request);
+
+/* This is the list of members, of a later version; it is taken over. What the members had begun is void. */
+void shard_take_members(shard *s, members_list *list);
+
+/* Takes the list that a HELLO tells of, if it is newer and not too late. PS_EPROTOCOL: it is none; PS_ENOMEM.
+ */
+ps_status shard_hear_of_members(shard *s, const wire_message *hello, ps_error *error);
+
+/* LEAVE or ENTER. PS_EPROTOCOL: from or to the wrong one; PS_ESTATE: the job is at its end; PS_ELIMIT;
+ * PS_ENOMEM. */
+ps_status shard_handle_change(shard *s, const wire_message *message, const wire_route *from, ps_error *error);
 
 /* ---- shard_wind_up.c ---- */
 

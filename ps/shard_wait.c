@@ -69,7 +69,7 @@ static void find_who_has_not_joined(const shard *s, worker_set *missing)
 {
     missing->count = 0;
     for (uint32_t w = 0; w < s->job.workers; w++)
-        if (!s->workers[w].joined)
+        if (!s->workers[w].joined && shard_is_member(s, w))
             missing->workers[missing->count++] = (uint16_t)w;
 }
 
@@ -77,7 +77,7 @@ static void find_who_has_not_finished(const shard *s, worker_set *at_work)
 {
     at_work->count = 0;
     for (uint32_t w = 0; w < s->job.workers; w++)
-        if (!s->workers[w].finished)
+        if (!s->workers[w].finished && shard_is_member(s, w))
             at_work->workers[at_work->count++] = (uint16_t)w;
 }
 

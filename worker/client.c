@@ -78,6 +78,8 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
     if (!c)
         return ps_fail(error, PS_ENOMEM, "out of memory for a client");
     c->stop = options->stop;
+    c->worker_lost = options->worker_lost;
+    c->context = options->context;
     c->query_first_ms = options->query_first_ms;
     c->query_max_ms = options->query_max_ms;
     c->deadline_ms = options->deadline_ms;
@@ -260,6 +262,11 @@ ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
 uint64_t ps_joined_step(const ps_client *c)
 {
     return c->joined_step;
+}
+
+const members_list *ps_members(const ps_client *c)
+{
+    return session_members(c->session);
 }
 
 const job_config *ps_job(const ps_client *c)

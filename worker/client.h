@@ -31,8 +31,9 @@
  *
  * Faults: what is lost or repeated on the way, and ps that come back with all that they had answered, are
  * dealt with inside. If ps come back at an earlier step, calls fail with PS_EROLLBACK, and all that is
- * outstanding is void. Then call ps_join again, pull, and go on from ps_joined_step: pushing the same
- * gradients again leads to the same bits. In the example, the loop begins anew at the first ps_pull.
+ * outstanding is void; so they do when the members have changed. Then call ps_join again, pull, and go on
+ * from ps_joined_step: pushing the same gradients again leads to the same bits. In the example, the loop
+ * begins anew at the first ps_pull.
  *
  * Memory: gradients and weights may lie anywhere. What lies in memory from ps_allocate is shared with those
  * ps that run on this host, and is not sent to them at all.
@@ -55,6 +56,7 @@
 
 #include "common/cluster.h"
 #include "common/job.h"
+#include "common/members.h"
 #include "common/status.h"
 
 #ifdef __cplusplus
@@ -69,7 +71,8 @@ typedef struct {
     /* What is trained and how. Numbers of ps, workers and evaluators are taken from the cluster spec where it
      * knows them, and must be set here for a sparse one. Tensors are added by ps_declare. */
     job_config job;
-    /* If not NULL: blocking calls return PS_EINTERRUPTED once this is non-zero (set by a signal handler). */
+    /* If not NULL: blocking calls return PS_EINTERRUPTED once this is non-zero (set by a signal handler, or
+     * atomically by another thread). */
     const volatile sig_atomic_t *stop;
     /* An unanswered request is asked about after this time, then after twice as long, and so on. */
     uint32_t query_first_ms, query_max_ms;
@@ -79,6 +82,12 @@ typedef struct {
     /* After ps_join has succeeded once: calls fail with PS_EPEER when a ps that owes an answer has not been
      * heard of for so long. 0: never. */
     uint32_t deadline_ms;
+    /* If not NULL: is told, in a call that waits, of a worker that is lost for longer than the job's grace
+     * time while the others wait for it (on_worker_loss shrink). May be told of the same one again. Someone
+     * who can compute gradients is to join under its index, call ps_leave, and push what it still takes part
+     * in. */
+    void (*worker_lost)(void *context, uint32_t worker);
+    void *context;
     /* Share memory with ps on this host. What cannot be shared goes through the socket. */
     bool share_memory;
 } ps_client_options;
@@ -139,6 +148,17 @@ ps_status ps_join(ps_client *client, uint32_t timeout_ms, ps_error *error);
 
 /* The step after which this process goes on: 0 for a new job. After ps_join, by which it may change. */
 uint64_t ps_joined_step(const ps_client *client);
+
+/* Which workers take part in which steps, as of the last ps_join. Synchronous mode; a step is answered once
+ * its members have pushed it. Changes come with PS_EROLLBACK. Valid until the next ps_join. */
+const members_list *ps_members(const ps_client *client);
+
+/* From a coming step on this worker takes part no more, or again; which step that is, ps_members says then.
+ * Nothing may be outstanding. Joins anew, so that ps_joined_step may change. For jobs of on_worker_loss
+ * shrink, and all workers but the chief: else PS_EPROTOCOL; PS_ESTATE: it is too late, the job is at its end;
+ * PS_ELIMIT; else as ps_join and ps_wait. */
+ps_status ps_leave(ps_client *client, uint32_t timeout_ms, ps_error *error);
+ps_status ps_enter(ps_client *client, uint32_t timeout_ms, ps_error *error);
 
 /* The job as joined, tensors included; valid until ps_close. */
 const job_config *ps_job(const ps_client *client);

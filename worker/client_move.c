@@ -49,6 +49,9 @@ static bool receive_one(ps_client *c)
     switch (c->uplink->ops->receive(c->uplink, &server, &m, &error)) {
     case TRANSPORT_MESSAGE:
         session_receive(c->session, server, &m);
+        uint32_t lost;
+        if (session_lost_worker(c->session, &lost) && c->worker_lost)
+            c->worker_lost(c->context, lost);
         return true;
     case TRANSPORT_REFUSED:
         log_warning("ps/%u sent what is no message: %s", server, error.text);
@@ -121,7 +124,7 @@ double ps_hidden_share(const ps_counters *counters)
 
 static bool stopped(const ps_client *c)
 {
-    return c->stop && *c->stop;
+    return c->stop && __atomic_load_n(c->stop, __ATOMIC_RELAXED);
 }
 
 static ps_status move_and_wait(ps_client *c, client_done *done, const client_awaited *what,

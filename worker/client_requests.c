@@ -229,6 +229,49 @@ ps_status client_drop_requests(ps_client *c, uint32_t timeout_ms, ps_error *erro
     return PS_OK;
 }
 
+static bool has_joined_or_gone_back(ps_client *c, const client_awaited *unused)
+{
+    (void)unused;
+    uint64_t step;
+    return session_rolled_back(c->session) || session_joined(c->session, &step);
+}
+
+/* LEAVE or ENTER. PS_OK: it has had no effect; PS_EROLLBACK: there is another list. */
+static ps_status ask_for_change(ps_client *c, wire_type type, uint32_t timeout_ms, ps_error *error)
+{
+    const session_request request = {.type = type};
+    ps_ticket ticket;
+    ps_status status = submit(c, &request, &ticket, error);
+    if (status == PS_OK)
+        status = ps_wait(c, ticket, timeout_ms, NULL, error);
+    if (status == PS_OK)
+        status = client_move_until(c, has_joined_or_gone_back, NULL, timeout_ms, error);
+    return status == PS_OK && session_rolled_back(c->session) ? PS_EROLLBACK : status;
+}
+
+/* The request is made until the list says what is wanted: an answer may be lost with what it answered. */
+static ps_status change_members(ps_client *c, wire_type type, uint32_t timeout_ms, ps_error *error)
+{
+    const bool enters = type == WIRE_ENTER;
+    ps_status status = check_joined(c, error);
+    while (status == PS_OK && members_include(ps_members(c), c->index, MEMBERS_NEVER) != enters) {
+        status = ask_for_change(c, type, timeout_ms, error);
+        if (status == PS_EROLLBACK)
+            status = ps_join(c, timeout_ms, error);
+    }
+    return status;
+}
+
+ps_status ps_leave(ps_client *c, uint32_t timeout_ms, ps_error *error)
+{
+    return change_members(c, WIRE_LEAVE, timeout_ms, error);
+}
+
+ps_status ps_enter(ps_client *c, uint32_t timeout_ms, ps_error *error)
+{
+    return change_members(c, WIRE_ENTER, timeout_ms, error);
+}
+
 /* Waits as long as a ps says anything at all. */
 static ps_status say_finished(ps_client *c, bool once_more, uint32_t timeout_ms, ps_error *error)
 {

@@ -30,6 +30,8 @@ typedef struct allocation {
 struct ps_client {
     job_config job;
     const volatile sig_atomic_t *stop;
+    void (*worker_lost)(void *context, uint32_t worker);
+    void *context;
     uint32_t query_first_ms, query_max_ms, deadline_ms;
     uint64_t message_bytes_min, message_bytes_max;
     wire_role role;

@@ -38,7 +38,7 @@ static ps_status follow(setup *s, const report *r, const volatile sig_atomic_t *
     uint64_t tested = UINT64_MAX; /* examples_total of the version tested last */
     for (;;) {
         ps_result at;
-        ps_status status = setup_pull(s, false, &at, error);
+        ps_status status = setup_pull(s, 0, &at, error);
         if (status == PS_OK && at.examples_total != tested)
             status = test_model(s, r, &at, started, error);
         if (status != PS_OK || at.job_finished)
@@ -55,7 +55,8 @@ ps_status evaluator_run(const worker_options *options, const cluster_spec *clust
 {
     fpmode_flush_denormals();
     setup s;
-    ps_status status = setup_init(&s, options, cluster, true, stop, error);
+    const setup_wishes wishes = {.needs_test = true, .stop = stop};
+    ps_status status = setup_init(&s, options, cluster, &wishes, error);
     if (status == PS_OK) {
         report r = {.fd = options->progress_fd};
         status = follow(&s, &r, stop, error);

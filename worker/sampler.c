@@ -16,32 +16,90 @@ ps_status sampler_check(const sampler *s, ps_error *error)
     return PS_OK;
 }
 
-/* Rows of a step over all workers. Two 32-bit factors: no overflow. */
-static uint64_t global_batch(const sampler *s)
+static uint64_t steps_for(uint64_t rows, uint64_t batch)
 {
-    return (uint64_t)s->workers * s->batch;
+    return rows / batch + (rows % batch != 0);
 }
 
 uint64_t sampler_steps_per_epoch(const sampler *s)
 {
-    uint64_t batch = global_batch(s);
-    return s->rows / batch + (s->rows % batch != 0);
+    return steps_for(s->rows, (uint64_t)s->workers * s->batch); /* two 32-bit factors: no overflow */
+}
+
+/* Where the rows of a step begin: `position` rows of the epoch have been drawn before. */
+typedef struct {
+    uint64_t step;
+    uint64_t epoch, position;
+} place;
+
+static uint64_t rows_of_step(const sampler *s, uint64_t step)
+{
+    const uint32_t takers = s->members ? members_count(s->members, s->workers, step) : s->workers;
+    return (uint64_t)takers * s->batch;
+}
+
+/* `steps` further, between which no change of members takes effect. */
+static void advance(const sampler *s, place *p, uint64_t steps)
+{
+    const uint64_t batch = rows_of_step(s, p->step), left = steps_for(s->rows - p->position, batch);
+    p->step += steps;
+    if (steps < left) {
+        p->position += steps * batch;
+        return;
+    }
+    const uint64_t per_epoch = steps_for(s->rows, batch);
+    steps -= left;
+    p->epoch += 1 + steps / per_epoch;
+    p->position = steps % per_epoch * batch;
+}
+
+/* Up to which step, at most `limit`, the members are those of the place; exclusive. */
+static uint64_t stretch_end(const sampler *s, const place *p, uint64_t limit)
+{
+    const uint64_t change = s->members ? members_next_change(s->members, p->step) : MEMBERS_NEVER;
+    return change < limit ? change : limit;
+}
+
+static place find_place(const sampler *s, uint64_t step)
+{
+    place p = {.step = 1};
+    while (p.step < step)
+        advance(s, &p, stretch_end(s, &p, step) - p.step);
+    return p;
+}
+
+uint64_t sampler_last_step(const sampler *s, uint64_t epochs)
+{
+    place p = {.step = 1};
+    while (p.epoch < epochs) {
+        const uint64_t batch = rows_of_step(s, p.step), per_epoch = steps_for(s->rows, batch);
+        const uint64_t left = steps_for(s->rows - p.position, batch) + (epochs - p.epoch - 1) * per_epoch;
+        advance(s, &p, stretch_end(s, &p, p.step + left) - p.step);
+    }
+    return p.step - 1;
+}
+
+double sampler_epochs_done(const sampler *s, uint64_t step)
+{
+    const place next = find_place(s, step + 1);
+    return (double)next.epoch + (double)next.position / (double)s->rows;
 }
 
 uint32_t sampler_rows(const sampler *s, uint64_t step, uint32_t rank, uint64_t *rows)
 {
     assert(step >= 1 && rank < s->workers);
-    uint64_t steps = sampler_steps_per_epoch(s);
-    uint64_t epoch = (step - 1) / steps;
-    uint64_t step_start = (step - 1) % steps * global_batch(s);
+    if (s->members && !members_include(s->members, rank, step))
+        return 0;
+    const place p = find_place(s, step);
     /* Compared as distances: a sum of positions could overflow where `rows` is near 2^64. */
-    uint64_t left = s->rows - step_start;
-    uint64_t before = (uint64_t)rank * s->batch;
+    uint64_t left = s->rows - p.position;
+    const uint32_t order = s->members ? members_order(s->members, rank, step) : rank;
+    const uint64_t before = (uint64_t)order * s->batch;
     if (before >= left)
         return 0;
     left -= before;
     uint32_t count = left < s->batch ? (uint32_t)left : s->batch;
     for (uint32_t i = 0; i < count; i++)
-        rows[i] = random_shuffle(s->seed, epoch, s->rows, step_start + before + i);
+        rows[i] = random_shuffle(s->seed, p.epoch, s->rows, p.position + before + i);
     return count;
 }

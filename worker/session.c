@@ -79,6 +79,8 @@ void session_destroy(session **handle)
     for (uint32_t i = 0; i < SESSION_OPERATIONS_MAX; i++)
         session_operation_fini(&s->operations[i]);
     encoder_destroy(&s->encoder);
+    members_fini(&s->members);
+    members_fini(&s->newest);
     free(s->slice_counts);
     free(s->peers);
     free(s);

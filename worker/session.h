@@ -12,8 +12,9 @@
  * A ps that restarts, or goes back to an earlier step with the others (ps/shard.h), is found out by what it
  * refuses, and all are asked anew where they are. If they know of everything that this member has an answer
  * for, what is unanswered is sent again and nobody notices. Else all operations end with PS_EROLLBACK, and
- * the trainer goes on from where the ps are. Of synchronous workers that of rank 0 brings together ps that
- * are at different steps.
+ * the trainer goes on from where the ps are. So they do when the members have changed (common/members.h): the
+ * list is that of all ps whenever the session has joined. Of synchronous workers that of rank 0 brings
+ * together ps that are at different steps.
  *
  * Memory that is lent: gradients travel from where they are. The caller must leave them alone until
  * session_finished says so, which is when all answers are in and no message holds a reference any more. Those
@@ -58,7 +59,7 @@ typedef struct {
 } session_config;
 
 typedef struct {
-    wire_type type; /* WIRE_PUSH_PULL, WIRE_PUSH, WIRE_PULL or WIRE_FINISH */
+    wire_type type; /* WIRE_PUSH_PULL, WIRE_PUSH, WIRE_PULL, WIRE_FINISH, WIRE_LEAVE or WIRE_ENTER */
     uint64_t step;
     uint32_t examples; /* pushes; 0: nothing to contribute, `gradients` may be NULL */
     float clip_factor;
@@ -149,6 +150,14 @@ bool session_rolled_back(const session *s);
 
 /* The trainer has heard of that, and collected them all. */
 void session_resume(session *s);
+
+/* Who takes part in which steps, as of the last time the session joined. */
+const members_list *session_members(const session *s);
+
+/* Has a ps said that this request of ours waits for a worker that is lost, and given up? Then its index,
+ * once.
+ */
+bool session_lost_worker(session *s, uint32_t *worker);
 
 /* How often the ps want to hear that this process lives, and as which incarnation they know it; 0 ms: never.
  */

@@ -7,6 +7,9 @@
  * member goes on from the lowest of the steps; a ps that is further takes what it has seen before as the
  * repeat that it is.
  *
+ * It also tells of its list of members. Where those differ, the newest is told to all in a further round;
+ * until all have it nobody has joined. Whoever finds another list than when it joined before goes back.
+ *
  * A worker that goes back does so under a new incarnation, as if it had restarted: so what it has on the way,
  * and what waits for the rest of it or of the others', counts no more. */
 #include <stdlib.h>
@@ -21,15 +24,17 @@ typedef struct {
     uint64_t oldest; /* version that all have */
     uint64_t newest_epoch;
     bool same_epoch;
+    bool same_members;
 } places;
 
 static places survey(const session *s)
 {
-    places found = {.least = UINT64_MAX, .same_epoch = true};
+    places found = {.least = UINT64_MAX, .same_epoch = true, .same_members = true};
     for (uint32_t i = 0; i < s->config.job->servers; i++) {
         const peer *p = &s->peers[i];
         found.newest_epoch = p->epoch > found.newest_epoch ? p->epoch : found.newest_epoch;
         found.same_epoch &= p->epoch == s->peers[0].epoch;
+        found.same_members &= p->members_version == s->newest.version;
         if (partition_server_count(s->config.partition, i) == 0)
             continue; /* it never gets a step */
         found.least = p->step < found.least ? p->step : found.least;
@@ -59,6 +64,12 @@ static void ask_all(session *s)
     s->unwelcomed = s->config.job->servers;
 }
 
+/* What ps said in another life of theirs shall not be told to them. */
+static void forget_newest(session *s)
+{
+    members_fini(&s->newest);
+}
+
 static void ask_all_at_once(session *s)
 {
     ask_all(s);
@@ -70,6 +81,7 @@ void session_rejoin(session *s)
 {
     s->joined = false;
     s->restoring.request = 0;
+    forget_newest(s);
     ask_all_at_once(s);
 }
 
@@ -78,6 +90,10 @@ static void begin_to_restore(session *s, uint64_t epoch, uint64_t step)
     s->restoring.request = s->next_serial++ * SESSION_OPERATIONS_MAX;
     s->restoring.epoch = epoch;
     s->restoring.step = step;
+    if (members_next_change(&s->newest, step + 1) != MEMBERS_NEVER) { /* it need not wait for what is void */
+        members_hasten(&s->newest, step + 1);
+        s->newest.version++;
+    }
     log_warning("the ps are at different steps: all go back to step %llu", (unsigned long long)step);
     ask_all_at_once(s);
 }
@@ -91,7 +107,7 @@ static wire_message *make_hello(const session *s, uint32_t server)
     m->receiver = server;
     m->unfit = s->unfit;
     m->hello = calloc(1, sizeof *m->hello);
-    if (!m->hello || job_copy(s->config.job, m->hello) != PS_OK) {
+    if (wire_set_members(m, &s->newest) != PS_OK || !m->hello || job_copy(s->config.job, m->hello) != PS_OK) {
         free(m->hello);
         m->hello = NULL;
         wire_destroy(&m);
@@ -102,10 +118,12 @@ static wire_message *make_hello(const session *s, uint32_t server)
 static wire_message *make_restore(const session *s, uint32_t server)
 {
     wire_message *m = session_stamp(s, server, wire_create(WIRE_RESTORE, 0), s->restoring.request);
-    if (m) {
-        m->epoch = s->restoring.epoch;
-        m->step = s->restoring.step;
-    }
+    if (!m)
+        return NULL;
+    m->epoch = s->restoring.epoch;
+    m->step = s->restoring.step;
+    if (wire_set_members(m, &s->newest) != PS_OK)
+        wire_destroy(&m);
     return m;
 }
 
@@ -147,11 +165,11 @@ static void send_again(session *s, uint32_t server)
     }
 }
 
-/* What has been answered is lost: all begins anew from where the ps are. */
-static void go_back(session *s, uint64_t step)
+/* All begins anew from where the ps are: what has been answered is lost, or the members are others. */
+static void go_back(session *s, const char *cause, uint64_t step)
 {
     ps_error why;
-    ps_fail(&why, PS_EROLLBACK, "a ps was lost: training goes back to step %llu", (unsigned long long)step);
+    ps_fail(&why, PS_EROLLBACK, "%s: training goes on from step %llu", cause, (unsigned long long)step);
     session_abandon_all(s, &why);
     s->rolled_back = true;
     s->counters.rollbacks++;
@@ -171,13 +189,28 @@ static void take_place(session *s, uint64_t step)
         s->peers[i].acknowledged = step;
 }
 
+/* The list that all ps have. Says whether it is another than before. */
+static bool take_members(session *s)
+{
+    const bool changed = s->newest.version != s->members.version;
+    members_fini(&s->members);
+    s->members = s->newest;
+    s->newest = (members_list){.version = 0};
+    return changed;
+}
+
 /* The ps fit together at `step`. */
 static void join(session *s, uint64_t step)
 {
+    const bool looks_on = s->config.role == WIRE_EVALUATOR;
     s->unfit = s->doubtful = false;
+    if (take_members(s) && s->has_place && !looks_on) {
+        go_back(s, "the members have changed", step);
+        return;
+    }
     for (uint32_t i = 0; s->has_place && i < s->config.job->servers; i++) {
         if (has_forgotten(s, i)) {
-            go_back(s, step);
+            go_back(s, "a ps was lost", step);
             return;
         }
     }
@@ -194,7 +227,11 @@ static void join(session *s, uint64_t step)
  * now. */
 static bool fit_together(const session *s, const places *found)
 {
-    if (!is_sync(s) || s->config.role == WIRE_EVALUATOR) /* who only looks may look at any time */
+    if (!is_sync(s))
+        return true;
+    if (!found->same_members)
+        return false;
+    if (s->config.role == WIRE_EVALUATOR) /* who only looks may look at any time */
         return true;
     const uint64_t oldest = s->doubtful && s->oldest_seen < found->oldest ? s->oldest_seen : found->oldest;
     return found->same_epoch && oldest <= found->least;
@@ -221,6 +258,21 @@ static void bring_together(session *s)
         s->unfit = true;
         ask_all(s);
     }
+}
+
+/* PS_ENOMEM, PS_EPROTOCOL. */
+static ps_status note_members(session *s, peer *from, const wire_message *welcome, ps_error *error)
+{
+    from->members_version = welcome->members_version;
+    if (!welcome->members || welcome->members->version <= s->newest.version)
+        return PS_OK;
+    ps_status status = members_check(welcome->members, s->config.job->workers, error);
+    if (status != PS_OK)
+        return status;
+    members_fini(&s->newest);
+    return members_copy(welcome->members, &s->newest) == PS_OK
+               ? PS_OK
+               : ps_fail(error, PS_ENOMEM, "out of memory for a list of members");
 }
 
 static void note_place(session *s, uint32_t server, const wire_message *welcome)
@@ -265,6 +317,12 @@ void session_handle_welcome(session *s, uint32_t server, const wire_message *wel
             from->hello_at_ms = 0;
         return;
     }
+    ps_error why;
+    ps_status status = note_members(s, from, welcome, &why);
+    if (status != PS_OK) {
+        session_fail(s, server, status, why.text);
+        return;
+    }
     note_place(s, server, welcome);
     from->welcomed = true;
     s->unwelcomed--;
@@ -303,6 +361,19 @@ bool session_rolled_back(const session *s)
 void session_resume(session *s)
 {
     s->rolled_back = false;
+}
+
+const members_list *session_members(const session *s)
+{
+    return &s->members;
+}
+
+bool session_lost_worker(session *s, uint32_t *worker)
+{
+    const uint32_t lost = s->lost_worker;
+    s->lost_worker = 0;
+    *worker = lost - 1;
+    return lost > 0;
 }
 
 uint32_t session_heartbeat_ms(const session *s)

@@ -60,20 +60,36 @@ static ps_status allocate_arrays(const session *s, operation *op)
     return PS_ENOMEM;
 }
 
+/* Slices of a ps that an operation is about; what is about none goes to all ps, or to ps 0. */
+static bool concerns(const session *s, const operation *op, uint32_t server, uint32_t *slices)
+{
+    *slices = 0;
+    switch (op->request.type) {
+    case WIRE_FINISH:
+        return true;
+    case WIRE_LEAVE:
+    case WIRE_ENTER:
+        return server == 0;
+    default:
+        *slices = partition_server_count(s->config.partition, server);
+        return *slices > 0;
+    }
+}
+
 static void open_lanes(session *s, operation *op)
 {
-    const partition *map = s->config.partition;
-    bool finish = op->request.type == WIRE_FINISH, whole = !op->request.by_tensor;
+    const bool whole = !op->request.by_tensor;
     op->open_lanes = 0;
     for (uint32_t server = 0; server < s->config.job->servers; server++) {
-        uint32_t slices = finish ? 0 : partition_server_count(map, server);
+        uint32_t slices;
+        const bool concerned = concerns(s, op, server, &slices);
         op->lanes[server] = (lane){
             .operation = op,
             .server = server,
             .uncut = slices,
             .ready = whole ? slices : 0,
             .next = whole ? 0 : slices,
-            .linked = slices > 0 || finish,
+            .linked = concerned,
         };
         if (!op->lanes[server].linked)
             continue;

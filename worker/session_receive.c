@@ -123,6 +123,7 @@ static void handle_answer(session *s, part *p, const wire_message *answer)
     case WIRE_PENDING:
         snprintf(s->peers[p->server].waits_for, sizeof s->peers[p->server].waits_for, "%s",
                  answer->text ? answer->text : "");
+        s->lost_worker = answer->lost_worker;
         break;
     case WIRE_ERROR:
         if (answer->status == PS_EREJOIN)
@@ -143,6 +144,8 @@ static void take_answer(session *s, uint32_t server, part *p, const wire_message
         handle_answer(s, p, m);
     if (m->type == WIRE_WEIGHTS && m->settled > from->taken)
         from->taken = m->settled;
+    if (s->joined && m->members_version > s->members.version)
+        session_rejoin(s);
 }
 
 void session_receive(session *s, uint32_t server, wire_message **message)

@@ -112,6 +112,7 @@ wire_message *session_stamp(const session *s, uint32_t server, wire_message *m, 
     m->settled = s->peers[server].taken;
     m->epoch = s->peers[server].epoch;
     m->receiver = (uint32_t)s->peers[server].incarnation;
+    m->members_version = s->members.version;
     return m;
 }
 

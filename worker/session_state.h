@@ -83,6 +83,7 @@ typedef struct {
     bool welcomed;
     uint64_t incarnation;         /* 0: it has never said WELCOME */
     uint64_t epoch, step, oldest; /* as it said in its last WELCOME */
+    uint64_t members_version;     /* ... and of this version is its list */
     bool reborn;           /* since the session had joined: it may have forgotten what it had answered */
     uint64_t acknowledged; /* the last step that it must know of: pushed there and answered, or joined at */
     uint64_t hello_at_ms;  /* when HELLO, or RESTORE, is due again; 0: at once */
@@ -126,6 +127,9 @@ struct session {
         uint64_t request; /* 0: nothing is being restored */
         uint64_t epoch, step;
     } restoring;            /* by the chief */
+    members_list members;   /* as of the last time it joined */
+    members_list newest;    /* the newest list that a ps told of while it joins, to be told to all */
+    uint32_t lost_worker;   /* 1 + one that a ps has given up, and nobody has asked for yet; 0: none */
     uint32_t parts_max;     /* of an operation */
     uint32_t *slice_counts; /* (tensors) */
     peer *peers;            /* (servers) */

@@ -53,14 +53,16 @@ static ps_status declare_model(setup *s, ps_error *error)
 }
 
 static ps_status join(setup *s, const worker_options *o, const cluster_spec *cluster,
-                      const volatile sig_atomic_t *stop, ps_error *error)
+                      const setup_wishes *wishes, ps_error *error)
 {
     ps_client_options options;
     ps_client_options_init(&options);
     ps_status status = job_copy(&o->job, &options.job);
     if (status != PS_OK)
         return ps_fail(error, status, "out of memory for the job");
-    options.stop = stop;
+    options.stop = wishes->stop;
+    options.worker_lost = wishes->worker_lost;
+    options.context = wishes->context;
     options.share_memory = o->share_memory;
     options.deadline_ms = o->deadline_ms;
     status = ps_connect(cluster, &options, &s->client, error);
@@ -83,15 +85,15 @@ float **setup_tensor_pointers(const setup *s, float *flat)
     return pointers;
 }
 
-ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster, bool needs_test,
-                     const volatile sig_atomic_t *stop, ps_error *error)
+ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster,
+                     const setup_wishes *wishes, ps_error *error)
 {
     memset(s, 0, sizeof *s);
-    ps_status status = open_data(s, options, needs_test, error);
+    ps_status status = open_data(s, options, wishes->needs_test, error);
     if (status == PS_OK)
         status = make_model(s, options, error);
     if (status == PS_OK)
-        status = join(s, options, cluster, stop, error);
+        status = join(s, options, cluster, wishes, error);
     if (status != PS_OK)
         return status;
     s->weights = ps_allocate(s->client, s->parameters * sizeof *s->weights);
@@ -102,14 +104,18 @@ ps_status setup_init(setup *s, const worker_options *options, const cluster_spec
     return PS_OK;
 }
 
-ps_status setup_pull(setup *s, bool final, ps_result *result, ps_error *error)
+ps_status setup_pull(setup *s, uint64_t step, ps_result *result, ps_error *error)
 {
     ps_ticket ticket;
-    ps_status status = final ? ps_pull_final(s->client, s->tensor_weights, &ticket, error)
-                             : ps_pull(s->client, 0, s->tensor_weights, &ticket, error);
-    if (status == PS_OK)
-        status = ps_wait(s->client, ticket, PS_FOREVER, result, error);
-    return status;
+    ps_status status = ps_pull(s->client, step, s->tensor_weights, &ticket, error);
+    return status == PS_OK ? ps_wait(s->client, ticket, PS_FOREVER, result, error) : status;
+}
+
+ps_status setup_pull_final(setup *s, ps_result *result, ps_error *error)
+{
+    ps_ticket ticket;
+    ps_status status = ps_pull_final(s->client, s->tensor_weights, &ticket, error);
+    return status == PS_OK ? ps_wait(s->client, ticket, PS_FOREVER, result, error) : status;
 }
 
 ps_status setup_finish(setup *s, ps_error *error)

@@ -23,10 +23,18 @@ typedef struct {
     float **tensor_weights; /* per tensor, into `weights` */
 } setup;
 
-/* Opens the data, makes the model and joins the job. `needs_test`: the test set too. setup_fini is due in any
- * case. PS_EINVAL without a data folder; else what the data, the model and the client fail with. */
-ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster, bool needs_test,
-                     const volatile sig_atomic_t *stop, ps_error *error);
+/* What differs from one that sets up to another. */
+typedef struct {
+    bool needs_test; /* the test set too */
+    const volatile sig_atomic_t *stop;
+    void (*worker_lost)(void *context, uint32_t worker); /* as in ps_client_options; may be NULL */
+    void *context;
+} setup_wishes;
+
+/* Opens the data, makes the model and joins the job. setup_fini is due in any case. PS_EINVAL without a data
+ * folder; else what the data, the model and the client fail with. */
+ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster,
+                     const setup_wishes *wishes, ps_error *error);
 void setup_fini(setup *s);
 
 /* Tells every ps that this process has done its part. That a ps does not answer any more is only a warning:
@@ -36,7 +44,10 @@ ps_status setup_finish(setup *s, ps_error *error);
 /* Per tensor of the job, its place in a flat array; the caller frees. NULL if out of memory. */
 float **setup_tensor_pointers(const setup *s, float *flat);
 
-/* Blocks until a pull, or a push with its pull, is answered. */
-ps_status setup_pull(setup *s, bool final, ps_result *result, ps_error *error);
+/* Blocks until weights of at least version `step` are in place, 0: those that there are. */
+ps_status setup_pull(setup *s, uint64_t step, ps_result *result, ps_error *error);
+
+/* ... those after the last step of all. */
+ps_status setup_pull_final(setup *s, ps_result *result, ps_error *error);
 
 #endif

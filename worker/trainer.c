@@ -3,7 +3,10 @@
  * One thread does all of it and drives the client. A layer's gradient leaves while backward works on the
  * layer below; while the rest is on its way the next batch is gathered; and the next forward begins with the
  * layers whose weights are back. A step is over when its successor's forward has needed all weights. Which
- * rows a batch holds is the sampler's business, when an update applies the shard's. */
+ * rows a batch holds is the sampler's business, when an update applies the shard's.
+ *
+ * Where workers may be lost for good (--on-worker-loss shrink), one that comes back enters anew and begins
+ * with the step that the ps name; the chief stands in for one that is lost (worker/stand_in.h). */
 #include "worker/trainer.h"
 
 #include <stdlib.h>
@@ -17,6 +20,7 @@
 #include "worker/report.h"
 #include "worker/sampler.h"
 #include "worker/setup.h"
+#include "worker/stand_in.h"
 
 enum {
     REPORT_MS = 200, /* between progress reports */
@@ -37,7 +41,11 @@ typedef struct {
     setup setup;
     const worker_options *options;
     const cluster_spec *cluster;
+    uint32_t rank;         /* of the worker that this is, or stands in for */
     bool chief, evaluates; /* evaluates: also while training */
+    bool stands_in;        /* only to do what another has left to do */
+    bool shrinks;          /* workers may leave and enter the job */
+    stand_in *stand_in;    /* for workers that are lost; the chief's, else NULL */
     report report;
     sampler sampler;
     uint64_t steps_per_epoch, steps; /* of the whole run */
@@ -61,10 +69,30 @@ typedef struct {
     char model_path[PATH_BYTES];
 } trainer;
 
+/* More where fewer share the rows of an epoch. */
+static uint64_t count_steps(const trainer *t)
+{
+    const worker_options *o = t->options;
+    return o->steps ? o->steps : sampler_last_step(&t->sampler, o->epochs);
+}
+
+static void worker_lost(void *context, uint32_t worker)
+{
+    trainer *t = context;
+    if (t->stand_in)
+        stand_in_replace(t->stand_in, worker);
+}
+
 static ps_status init(trainer *t, const volatile sig_atomic_t *stop, ps_error *error)
 {
     const worker_options *o = t->options;
-    ps_status status = setup_init(&t->setup, o, t->cluster, t->chief, stop, error);
+    const setup_wishes wishes = {
+        .needs_test = t->chief, .stop = stop, .worker_lost = worker_lost, .context = t};
+    t->shrinks = o->job.on_worker_loss == LOSS_SHRINK && o->job.mode == CONSISTENCY_SYNC;
+    ps_status status = PS_OK;
+    if (t->shrinks && t->chief && stand_in_create(o, t->cluster, &t->stand_in) != PS_OK)
+        return ps_fail(error, PS_ENOMEM, "out of memory for a trainer");
+    status = setup_init(&t->setup, o, t->cluster, &wishes, error);
     if (status == PS_OK && t->chief)
         status = model_file_prepare(o->output_folder, t->model_path, sizeof t->model_path, error);
     if (status != PS_OK)
@@ -75,12 +103,13 @@ static ps_status init(trainer *t, const volatile sig_atomic_t *stop, ps_error *e
         .rows = dataset_rows(t->setup.train),
         .workers = job->workers,
         .batch = o->batch_size,
+        .members = ps_members(t->setup.client),
     };
     status = sampler_check(&t->sampler, error);
     if (status != PS_OK)
         return status;
     t->steps_per_epoch = sampler_steps_per_epoch(&t->sampler);
-    t->steps = o->steps ? o->steps : t->steps_per_epoch * o->epochs;
+    t->steps = count_steps(t);
     t->evaluates = t->chief && job->evaluators == 0 && o->evaluate_every > 0;
 
     t->batch.rows = calloc(o->batch_size, sizeof *t->batch.rows);
@@ -95,6 +124,7 @@ static ps_status init(trainer *t, const volatile sig_atomic_t *stop, ps_error *e
 
 static void fini(trainer *t)
 {
+    stand_in_destroy(&t->stand_in);
     setup_fini(&t->setup); /* ends the client, and with it all lending */
     free(t->batch.rows);
     free(t->batch.labels);
@@ -106,7 +136,7 @@ static void fini(trainer *t)
 
 static double epochs_done(const trainer *t)
 {
-    return (double)t->step / (double)t->steps_per_epoch;
+    return sampler_epochs_done(&t->sampler, t->step);
 }
 
 static void tell_progress(trainer *t)
@@ -150,7 +180,7 @@ static void gather(trainer *t, uint64_t step)
     if (b->step == step || step > t->steps)
         return;
     b->step = step;
-    b->count = sampler_rows(&t->sampler, step, t->cluster->rank, b->rows);
+    b->count = sampler_rows(&t->sampler, step, t->rank, b->rows);
     dataset_gather(t->setup.train, b->rows, b->count, b->features, b->labels);
 }
 
@@ -256,9 +286,16 @@ static ps_status do_step(trainer *t, uint64_t step, ps_error *error)
 /* Does an epoch after which to evaluate end between two steps? */
 static bool epoch_to_evaluate(const trainer *t, uint64_t before, uint64_t step)
 {
-    uint64_t epoch = step / t->steps_per_epoch;
-    return t->evaluates && step < t->steps && epoch > before / t->steps_per_epoch &&
+    if (!t->evaluates || step >= t->steps)
+        return false;
+    const uint64_t epoch = (uint64_t)sampler_epochs_done(&t->sampler, step);
+    return epoch > (uint64_t)sampler_epochs_done(&t->sampler, before) &&
            epoch % t->options->evaluate_every == 0;
+}
+
+static bool takes_part(const trainer *t, uint64_t step)
+{
+    return members_include(t->sampler.members, t->rank, step);
 }
 
 /* Must this step be over before the next may begin? With backup workers its answers tell which is the next.
@@ -266,7 +303,7 @@ static bool epoch_to_evaluate(const trainer *t, uint64_t before, uint64_t step)
 static bool ends_at_once(const trainer *t, uint64_t step)
 {
     return step == t->steps || ps_job(t->setup.client)->backup_workers > 0 ||
-           epoch_to_evaluate(t, step - 1, step);
+           epoch_to_evaluate(t, step - 1, step) || !takes_part(t, step + 1);
 }
 
 /* Before the chief waits for the others' end, which is no communication of its own. */
@@ -282,15 +319,48 @@ static void say_how_it_communicated(const trainer *t)
              (unsigned long long)done.resent);
 }
 
-/* At the start, and after the ps have gone back. */
+/* Says that the worker takes part no more, or again, unless the ps know that already. `*begin`: the step
+ * after which it goes on; that of the end if it comes too late. */
+static ps_status settle_membership(trainer *t, uint64_t *begin, ps_error *error)
+{
+    ps_client *client = t->setup.client;
+    ps_status status = PS_OK;
+    if (t->shrinks && t->rank > 0)
+        status = (t->stands_in ? ps_leave : ps_enter)(client, PS_FOREVER, error);
+    if (status == PS_ESTATE)
+        log_info("%s", error->text);
+    else if (status != PS_OK)
+        return status;
+    t->sampler.members = ps_members(client);
+    t->steps = count_steps(t);
+    const uint64_t joined = ps_joined_step(client);
+    const uint64_t first = members_first_step(t->sampler.members, t->rank, joined + 1);
+    if (t->stands_in || first == joined + 1)
+        *begin = joined;
+    else if (first <= t->steps)
+        *begin = first - 1;
+    else
+        *begin = joined > t->steps ? joined : t->steps; /* nothing is left to do */
+    if (*begin > joined && *begin < t->steps)
+        log_info("taking part from step %llu on; the ps are at step %llu", (unsigned long long)first,
+                 (unsigned long long)joined);
+    return PS_OK;
+}
+
+/* At the start, and after the ps have gone back or the members have changed. */
 static ps_status begin_where_joined(trainer *t, ps_error *error)
 {
     ps_result result;
-    ps_status status = setup_pull(&t->setup, false, &result, error);
+    uint64_t begin;
+    ps_status status = settle_membership(t, &begin, error);
+    const bool waits = status == PS_OK && begin > ps_joined_step(t->setup.client) && begin < t->steps;
+    if (status == PS_OK)
+        status = setup_pull(&t->setup, waits ? begin : 0, &result, error);
     if (status != PS_OK)
         return status;
     t->pending = false;
-    t->step = ps_joined_step(t->setup.client);
+    t->batch.step = 0;
+    t->step = begin;
     t->examples_total = t->report_examples = result.examples_total;
     t->report_at = clock_monotonic_seconds();
     if (t->started > 0)
@@ -305,7 +375,7 @@ static ps_status train(trainer *t, ps_error *error)
 {
     ps_status status = begin_where_joined(t, error);
     uint64_t step = t->step;
-    while (status == PS_OK && step < t->steps) {
+    while (status == PS_OK && step < t->steps && takes_part(t, step + 1)) {
         uint64_t before = step;
         status = do_step(t, ++step, error);
         if (status == PS_OK && ends_at_once(t, step)) {
@@ -326,7 +396,7 @@ static ps_status train(trainer *t, ps_error *error)
 static ps_status conclude(trainer *t, ps_error *error)
 {
     ps_result result;
-    ps_status status = setup_pull(&t->setup, true, &result, error);
+    ps_status status = setup_pull_final(&t->setup, &result, error);
     if (status != PS_OK)
         return status;
     t->examples_total = result.examples_total;
@@ -366,37 +436,68 @@ static ps_status run_to_the_end(trainer *t, ps_error *error)
     return status;
 }
 
-/* A ps was lost, and those that are there go on from an earlier step: so does this worker, as often as need
- * be. */
-static ps_status run_and_go_back(trainer *t, ps_error *error)
+/* A ps was lost, and those that are there go on from an earlier step, or the members have changed: then this
+ * worker does the same, as often as need be. */
+static ps_status run_and_go_back(trainer *t, ps_status run(trainer *t, ps_error *error), ps_error *error)
 {
-    ps_status status = run_to_the_end(t, error);
+    ps_status status = run(t, error);
     while (status == PS_EROLLBACK) {
         log_warning("step %llu: %s", (unsigned long long)t->step, error->text);
         status = ps_join(t->setup.client, t->options->join_timeout_ms, error);
         if (status == PS_OK)
-            status = run_to_the_end(t, error);
+            status = run(t, error);
     }
     return status;
+}
+
+/* NULL: out of memory. */
+static trainer *create(const worker_options *options, const cluster_spec *cluster, ps_error *error)
+{
+    trainer *t = calloc(1, sizeof *t);
+    fpmode_flush_denormals();
+    if (!t) {
+        ps_fail(error, PS_ENOMEM, "out of memory for a trainer");
+        return NULL;
+    }
+    t->options = options;
+    t->cluster = cluster;
+    t->rank = cluster->rank;
+    t->report.fd = -1;
+    return t;
 }
 
 ps_status trainer_run(const worker_options *options, const cluster_spec *cluster,
                       const volatile sig_atomic_t *stop, ps_error *error)
 {
-    fpmode_flush_denormals();
-    trainer *t = calloc(1, sizeof *t);
+    trainer *t = create(options, cluster, error);
     if (!t)
-        return ps_fail(error, PS_ENOMEM, "out of memory for a trainer");
-    t->options = options;
-    t->cluster = cluster;
+        return PS_ENOMEM;
     t->chief = cluster->is_chief;
-    t->report.fd = t->chief ? options->progress_fd : -1;
+    if (t->chief)
+        t->report.fd = options->progress_fd;
     ps_status status = init(t, stop, error);
     if (status == PS_OK) {
         report_start(&t->report, cluster_role_name(cluster->role), ps_job(t->setup.client), options->epochs,
                      t->steps, t->steps_per_epoch, t->sampler.rows);
-        status = run_and_go_back(t, error);
+        status = run_and_go_back(t, run_to_the_end, error);
     }
+    fini(t);
+    free(t);
+    return status;
+}
+
+ps_status trainer_stand_in(const worker_options *options, const cluster_spec *cluster, uint32_t worker,
+                           const volatile sig_atomic_t *stop, ps_error *error)
+{
+    cluster_spec as_the_lost = *cluster; /* borrows what it holds */
+    as_the_lost.rank = worker;
+    trainer *t = create(options, &as_the_lost, error);
+    if (!t)
+        return PS_ENOMEM;
+    t->stands_in = true;
+    ps_status status = init(t, stop, error);
+    if (status == PS_OK)
+        status = run_and_go_back(t, train, error);
     fini(t);
     free(t);
     return status;

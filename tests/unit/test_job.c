@@ -177,6 +177,10 @@ static void backup_workers_leave_at_least_one_contributor(void **state)
     job.workers = 4;
     ACCEPTS(backup_workers, 3);
     REFUSES(backup_workers, 4);
+    job.backup_workers = 3;
+    REFUSES(on_worker_loss, LOSS_SHRINK); /* each would take the other's work */
+    job.backup_workers = 0;
+    ACCEPTS(on_worker_loss, LOSS_SHRINK);
     job_fini(&job);
 }
 
@@ -187,7 +191,7 @@ static void enum_values_from_outside_the_list_are_refused(void **state)
     init_valid(&job);
     REFUSES(mode, (consistency_mode)3);
     REFUSES(guard, (guard_policy)2);
-    REFUSES(on_worker_loss, (loss_policy)2);
+    REFUSES(on_worker_loss, (loss_policy)3);
     REFUSES(optimizer.kind, (optimizer_kind)8);
     REFUSES(optimizer.kind, (optimizer_kind)UINT32_MAX);
     REFUSES(schedule.kind, (schedule_kind)5);

@@ -74,6 +74,62 @@ static void the_order_of_an_epoch_does_not_depend_on_how_it_is_shared(void **sta
     assert_memory_equal(one, three, sizeof one);
 }
 
+/* Without worker 1 from step 3 on, without worker 2 in steps 5 to 15. */
+static members_list changing_members(void)
+{
+    static const members_change changes[] = {
+        {.from = 3, .worker = 1}, {.from = 5, .worker = 2}, {.from = 16, .worker = 2, .enters = true}};
+    members_list m = {.version = 1};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+        assert_int_equal(members_add(&m, &changes[i], NULL), PS_OK);
+    return m;
+}
+
+static void every_row_is_drawn_once_an_epoch_also_when_members_change(void **state)
+{
+    (void)state;
+    enum { ROWS = 101, EPOCHS = 3 };
+    members_list m = changing_members();
+    const sampler s = {.seed = 4, .rows = ROWS, .workers = 3, .batch = 7, .members = &m};
+    uint32_t drawn[ROWS] = {0}, total = 0;
+    uint64_t step = 0;
+    for (uint32_t epoch = 1; epoch <= EPOCHS; epoch++) {
+        while (total < epoch * ROWS) {
+            step++;
+            for (uint32_t rank = 0; rank < 3; rank++) {
+                uint64_t rows[BATCH_MAX];
+                const uint32_t count = sampler_rows(&s, step, rank, rows);
+                assert_true(count == 0 || members_include(&m, rank, step));
+                for (uint32_t i = 0; i < count; i++)
+                    assert_int_equal(++drawn[rows[i]], epoch);
+                total += count;
+            }
+            assert_true(total <= epoch * ROWS); /* no step reaches into the next epoch */
+        }
+        assert_int_equal(sampler_last_step(&s, epoch), step);
+        assert_true(sampler_epochs_done(&s, step) == epoch);
+    }
+    assert_true(step > 16); /* all changes have come by */
+    members_fini(&m);
+}
+
+static void a_change_to_come_leaves_the_steps_before_it_alone(void **state)
+{
+    (void)state;
+    members_list m = changing_members();
+    const sampler all = {.seed = 4, .rows = 101, .workers = 3, .batch = 7};
+    sampler some = all;
+    some.members = &m;
+    for (uint64_t step = 1; step < 3; step++)
+        for (uint32_t rank = 0; rank < 3; rank++) {
+            uint64_t one[BATCH_MAX], other[BATCH_MAX];
+            assert_int_equal(sampler_rows(&all, step, rank, one), 7);
+            assert_int_equal(sampler_rows(&some, step, rank, other), 7);
+            assert_memory_equal(one, other, 7 * sizeof *one);
+        }
+    members_fini(&m);
+}
+
 static void calls_in_any_order_give_the_same_rows(void **state)
 {
     (void)state;
@@ -144,6 +200,8 @@ int main(void)
         cmocka_unit_test(every_row_is_drawn_once_an_epoch),
         cmocka_unit_test(epochs_and_seeds_have_different_orders),
         cmocka_unit_test(the_order_of_an_epoch_does_not_depend_on_how_it_is_shared),
+        cmocka_unit_test(every_row_is_drawn_once_an_epoch_also_when_members_change),
+        cmocka_unit_test(a_change_to_come_leaves_the_steps_before_it_alone),
         cmocka_unit_test(calls_in_any_order_give_the_same_rows),
         cmocka_unit_test(the_last_step_of_an_epoch_may_leave_workers_with_less),
         cmocka_unit_test(the_largest_numbers_do_not_overflow),

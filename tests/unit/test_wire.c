@@ -301,12 +301,36 @@ static void payloads_in_segments_travel_as_their_places(void **state)
     wire_destroy(&m);
 }
 
+static void a_list_of_members_survives_the_wire(void **state)
+{
+    (void)state;
+    members_list list = {.version = 77};
+    const members_change leaves = {.from = 5, .worker = 1}, enters = {.from = 9, .worker = 1, .enters = true};
+    assert_int_equal(members_add(&list, &leaves, NULL), PS_OK);
+    assert_int_equal(members_add(&list, &enters, NULL), PS_OK);
+    wire_message *m = wire_create(WIRE_WELCOME, 0), *decoded;
+    assert_non_null(m);
+    m->lost_worker = 3;
+    assert_int_equal(wire_set_members(m, &list), PS_OK);
+    buffer *header;
+    assert_int_equal(wire_encode(m, &header), PS_OK);
+    assert_int_equal(wire_decode(buffer_bytes(header), buffer_size(header), NULL, 0, &decoded, NULL), PS_OK);
+    assert_int_equal(decoded->members_version, 77);
+    assert_int_equal(decoded->lost_worker, 3);
+    assert_int_equal(decoded->members->version, 77);
+    assert_int_equal(members_first_difference(decoded->members, &list, 2), MEMBERS_NEVER);
+    wire_destroy(&decoded);
+    wire_destroy(&m);
+    buffer_unref(&header);
+    members_fini(&list);
+}
+
 static void types_and_roles_have_names(void **state)
 {
     (void)state;
     assert_string_equal(wire_type_name(WIRE_PUSH_PULL), "PUSH_PULL");
     assert_string_equal(wire_type_name(WIRE_ERROR), "ERROR");
-    assert_string_equal(wire_type_name((wire_type)10), "?");
+    assert_string_equal(wire_type_name((wire_type)12), "?");
     assert_string_equal(wire_role_name(WIRE_PS), "ps");
     assert_string_equal(wire_role_name(WIRE_WORKER), "worker");
     assert_string_equal(wire_role_name(WIRE_EVALUATOR), "evaluator");
@@ -387,14 +411,28 @@ static void foreign_protocol_versions_are_refused(void **state)
     assert_refused(&h, 2, "peer speaks protocol 3; this is protocol 2");
 }
 
+static void members_are_told_whole_and_where_they_belong(void **state)
+{
+    (void)state;
+    Penstock__Header h = push_header();
+    uint64_t steps[] = {5, 9};
+    uint32_t workers[] = {2, 3};
+    h.change_step = steps;
+    h.change_worker = workers;
+    h.n_change_step = h.n_change_worker = 2;
+    assert_refused(&h, 2, "PUSH must not tell of members");
+    h.n_change_worker = 1;
+    assert_refused(&h, 2, "PUSH: 2 steps and 1 workers of changes of members; at most 4096");
+}
+
 static void unknown_types_and_roles_are_refused(void **state)
 {
     (void)state;
     Penstock__Header h = push_header();
     h.type = PENSTOCK__MESSAGE_TYPE__MESSAGE_NONE;
     assert_refused(&h, 2, "message type 0 is unknown");
-    h.type = (Penstock__MessageType)10;
-    assert_refused(&h, 2, "message type 10 is unknown");
+    h.type = (Penstock__MessageType)12;
+    assert_refused(&h, 2, "message type 12 is unknown");
     h.type = (Penstock__MessageType)-1;
     assert_refused(&h, 2, "message type -1 is unknown");
     h = push_header();
@@ -1132,9 +1170,11 @@ int main(void)
         cmocka_unit_test(small_payloads_travel_within_the_header),
         cmocka_unit_test(payloads_that_are_not_small_travel_as_frames),
         cmocka_unit_test(payloads_in_segments_travel_as_their_places),
+        cmocka_unit_test(a_list_of_members_survives_the_wire),
         cmocka_unit_test(types_and_roles_have_names),
         cmocka_unit_test(sound_push_is_the_basis_of_the_refusals),
         cmocka_unit_test(foreign_protocol_versions_are_refused),
+        cmocka_unit_test(members_are_told_whole_and_where_they_belong),
         cmocka_unit_test(unknown_types_and_roles_are_refused),
         cmocka_unit_test(every_type_and_role_of_the_schema_is_known),
         cmocka_unit_test(messages_come_from_the_side_they_belong_to),

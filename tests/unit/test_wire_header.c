@@ -68,6 +68,17 @@ static void roll_lists(dice *d, wire_message *m)
         wire_inline_small(m);
 }
 
+static void roll_members(dice *d, wire_message *m)
+{
+    m->members = calloc(1, sizeof *m->members);
+    assert_non_null(m->members);
+    for (uint32_t left = roll_below(d, 20); left > 0; left--) {
+        const members_change change = {
+            .from = roll_number(d), .worker = (uint32_t)roll_number(d) >> 1, .enters = roll_below(d, 2)};
+        assert_int_equal(members_add(m->members, &change, NULL), PS_OK);
+    }
+}
+
 static void roll_job(dice *d, wire_message *m)
 {
     m->hello = malloc(sizeof *m->hello);
@@ -104,6 +115,16 @@ static wire_message *roll_message(dice *d)
         memset(text, 'a' + (int)roll_below(d, 26), roll_below(d, WIRE_TEXT_MAX + 1));
         wire_set_text(m, text);
     }
+    m->epoch = roll_number(d);
+    m->oldest = roll_number(d);
+    m->exact = roll_below(d, 2);
+    m->unfit = roll_below(d, 2);
+    m->heartbeat_ms = (uint32_t)roll_number(d);
+    m->held = roll_number(d);
+    m->members_version = roll_number(d);
+    m->lost_worker = (uint32_t)roll_number(d);
+    if (roll_below(d, 4) == 0)
+        roll_members(d, m);
     if (roll_below(d, 8) == 0)
         roll_job(d, m);
     roll_lists(d, m);

@@ -18,6 +18,8 @@ typedef struct {
     uint64_t offsets[WIRE_SLICES_MAX];
     Penstock__Segment segments[WIRE_SEGMENTS_MAX], *segment_list[WIRE_SEGMENTS_MAX];
     uint8_t inlined[WIRE_INLINED_MAX];
+    uint64_t change_steps[MEMBERS_CHANGES_MAX];
+    uint32_t change_workers[MEMBERS_CHANGES_MAX];
 } wire_reference_lists;
 
 static inline void wire_reference_add_lists(const wire_message *m, wire_reference_lists *lists,
@@ -49,6 +51,14 @@ static inline void wire_reference_add_lists(const wire_message *m, wire_referenc
         memcpy(lists->inlined + h->inlined.len, buffer_bytes(m->payloads[i]), buffer_size(m->payloads[i]));
         h->inlined.len += buffer_size(m->payloads[i]);
     }
+    const uint32_t changes = m->members ? m->members->count : 0;
+    for (uint32_t i = 0; i < changes; i++) {
+        lists->change_steps[i] = m->members->changes[i].from;
+        lists->change_workers[i] = m->members->changes[i].worker << 1 | m->members->changes[i].enters;
+    }
+    h->n_change_step = h->n_change_worker = changes;
+    h->change_step = lists->change_steps;
+    h->change_worker = lists->change_workers;
     h->n_slice_bytes = m->has_payload ? m->slice_count : 0;
     h->slice_bytes = lists->lengths;
     h->n_slice_segment = h->n_slice_offset = m->segment_count ? h->n_slice_bytes : 0;
@@ -88,6 +98,8 @@ static inline uint8_t *wire_reference_pack(const wire_message *m, size_t *bytes)
     h.unfit = m->unfit;
     h.heartbeat_ms = m->heartbeat_ms;
     h.held = m->held;
+    h.members_version = m->members_version;
+    h.lost_worker = m->lost_worker;
     wire_reference_add_lists(m, &lists, &h);
     if (m->hello)
         h.hello = wire_job_to_proto(m->hello);
@@ -157,7 +169,8 @@ static inline bool wire_reference_is_loose(const uint8_t *at, size_t left, bool 
                              number == HEADER_JOB_FINISHED || number == HEADER_READS_MEMORY ||
                              number == HEADER_EXACT || number == HEADER_UNFIT;
         const bool is_list = number == HEADER_SLICE || number == HEADER_SLICE_BYTES ||
-                             number == HEADER_SLICE_SEGMENT || number == HEADER_SLICE_OFFSET;
+                             number == HEADER_SLICE_SEGMENT || number == HEADER_SLICE_OFFSET ||
+                             number == HEADER_CHANGE_STEP || number == HEADER_CHANGE_WORKER;
         if (!is_segment && is_bool && kind != WIRE_VARINT)
             return true;
         size_t bytes = kind == WIRE_FIXED64 ? 8 : 4;
@@ -191,6 +204,12 @@ static inline bool wire_reference_same_list32(const uint32_t *a, uint32_t count,
     return count == n && (kept == 0 || memcmp(a, b, kept * sizeof *a) == 0);
 }
 
+static inline bool wire_reference_same_list64(const uint64_t *a, uint32_t count, const uint64_t *b, size_t n)
+{
+    const size_t kept = n < WIRE_SLICES_MAX ? n : WIRE_SLICES_MAX;
+    return count == n && (kept == 0 || memcmp(a, b, kept * sizeof *a) == 0);
+}
+
 static inline bool wire_reference_same_segments(const wire_message *m, const Penstock__Header *p)
 {
     bool same = m->segment_count == p->n_segment;
@@ -206,7 +225,6 @@ static inline bool wire_reference_same_segments(const wire_message *m, const Pen
 static inline const char *wire_reference_difference(const wire_header *h, const Penstock__Header *p)
 {
     const wire_message *m = &h->message;
-    const size_t kept = p->n_slice_offset < WIRE_SLICES_MAX ? p->n_slice_offset : WIRE_SLICES_MAX;
     if (h->protocol != p->protocol || (int)m->type != (int)p->type || (int)m->role != (int)p->role ||
         m->index != p->index || m->incarnation != p->incarnation || m->job != p->job ||
         m->receiver != p->receiver || m->reads_memory != p->reads_memory)
@@ -214,19 +232,23 @@ static inline const char *wire_reference_difference(const wire_header *h, const 
     if (m->request != p->request || m->step != p->step || m->examples != p->examples ||
         memcmp(&m->clip_factor, &p->clip_factor, sizeof m->clip_factor) != 0 ||
         m->nonfinite != p->nonfinite || m->after_finish != p->after_finish || m->settled != p->settled ||
-        m->epoch != p->epoch || m->exact != p->exact || m->unfit != p->unfit)
+        m->epoch != p->epoch || m->exact != p->exact || m->unfit != p->unfit ||
+        m->members_version != p->members_version)
         return "another request";
     if (m->examples_total != p->examples_total || m->job_finished != p->job_finished ||
         (int)m->status != p->status || m->oldest != p->oldest || m->heartbeat_ms != p->heartbeat_ms ||
-        m->held != p->held)
+        m->held != p->held || m->lost_worker != p->lost_worker)
         return "another answer";
     if (strlen(p->text) != h->text_bytes || (h->text_bytes && memcmp(p->text, h->text, h->text_bytes) != 0))
         return "another text";
     if (!wire_reference_same_list32(h->slices, h->slice_count, p->slice, p->n_slice) ||
         !wire_reference_same_list32(h->lengths, h->length_count, p->slice_bytes, p->n_slice_bytes) ||
         !wire_reference_same_list32(h->places, h->place_count, p->slice_segment, p->n_slice_segment) ||
-        h->offset_count != p->n_slice_offset ||
-        (kept && memcmp(h->offsets, p->slice_offset, kept * sizeof *h->offsets) != 0))
+        !wire_reference_same_list32(h->change_workers, h->change_worker_count, p->change_worker,
+                                    p->n_change_worker) ||
+        !wire_reference_same_list64(h->change_steps, h->change_step_count, p->change_step,
+                                    p->n_change_step) ||
+        !wire_reference_same_list64(h->offsets, h->offset_count, p->slice_offset, p->n_slice_offset))
         return "another list";
     if (p->inlined.len != h->inlined_bytes ||
         (h->inlined_bytes && memcmp(p->inlined.data, h->inlined, h->inlined_bytes) != 0))
