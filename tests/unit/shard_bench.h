@@ -18,7 +18,8 @@ typedef struct {
     job_config job;
     partition map;
     uint64_t fingerprint;
-    uint64_t request; /* number of the last request made */
+    uint64_t request;         /* number of the last request made */
+    uint64_t members_version; /* of the list that its members know */
     uint64_t now_ms;
     wire_route to; /* where the last answer went */
 } shard_bench;
@@ -67,6 +68,7 @@ static inline wire_message *bench_request(shard_bench *b, wire_type type, wire_r
     m->incarnation = 1;
     m->receiver = (uint32_t)b->config.incarnation;
     m->request = ++b->request;
+    m->members_version = b->members_version;
     for (uint32_t i = 0; i < count; i++)
         m->slices[i] = b->map.server_slices[b->map.server_first[0] + first + i];
     return m;

@@ -26,6 +26,11 @@ static void make(manifest *m)
                                   .clock_count = 3,
                                   .clocks = calloc(3, sizeof(checkpoint_clock))};
     m->state.clocks[1] = (checkpoint_clock){.pushed = 201, .finished = true};
+    const members_change leaves = {.from = 12, .worker = 2},
+                         enters = {.from = 90, .worker = 2, .enters = true};
+    m->state.members.version = UINT64_MAX - 1; /* more than a JSON number holds */
+    assert_int_equal(members_add(&m->state.members, &leaves, NULL), PS_OK);
+    assert_int_equal(members_add(&m->state.members, &enters, NULL), PS_OK);
 }
 
 static char *print(size_t *bytes)
@@ -104,6 +109,9 @@ static void what_is_printed_is_read_again(void **state)
     assert_int_equal(m.state.clock_count, 3);
     assert_memory_equal(&m.state.clocks[1].pushed, &made.state.clocks[1].pushed, sizeof(uint64_t));
     assert_true(m.state.clocks[1].finished && !m.state.clocks[0].finished);
+    assert_true(m.state.members.version == made.state.members.version);
+    assert_int_equal(m.state.members.count, 2);
+    assert_int_equal(members_first_difference(&m.state.members, &made.state.members, 3), MEMBERS_NEVER);
     assert_int_equal(m.crc_count, made.crc_count);
     assert_memory_equal(m.crc, made.crc, m.crc_count * sizeof *m.crc);
     assert_int_equal(job_difference(&m.job, &made.job, NULL), PS_OK);
@@ -217,6 +225,15 @@ static void what_was_made_up_is_refused_in_spite_of_its_checksum(void **state)
     assert_edit_is_refused("\"clocks\":[[0,0]", "\"clocks\":[[0,2]", "clock must be");
     assert_edit_is_refused("\"clocks\":[[0,0]", "\"clocks\":[[-1,0]", "clock must be");
     assert_edit_is_refused("\"clocks\":[", "\"clocks\":7,\"c\":[", "clocks must be");
+    assert_edit_is_refused("\"members\":[", "\"members\":7,\"m\":[", "members must be");
+    assert_edit_is_refused("\"fffffffffffffffe\"", "7", "members' version must be");
+    assert_edit_is_refused("fffffffffffffffe", "fffffffffffffff", "must be 16 hexadecimal digits");
+    assert_edit_is_refused("[12,2,0]", "[12,2]", "each change of members must be three numbers");
+    assert_edit_is_refused("[12,2,0]", "[0,2,0]", "step of a change must be");
+    assert_edit_is_refused("[12,2,0]", "[12,-1,0]", "worker of a change must be");
+    assert_edit_is_refused("[12,2,0]", "[12,2,2]", "kind of a change must be");
+    assert_edit_is_refused("[12,2,0]", "[12,3,0]", "change 0 of members is impossible");
+    assert_edit_is_refused(",[12,2,0],[90,2,1]", "", "a list of 0 changes of members has version");
     assert_edit_is_refused("\"crc\":[", "\"crc\":[1,", "checksums for");
     assert_edit_is_refused("4294967295", "4294967296", "each of crc must be");
     assert_edit_is_refused("4294967295", "[]", "each of crc must be");

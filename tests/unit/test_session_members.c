@@ -58,6 +58,171 @@ static void ps_that_owes_nothing_is_spoken_to_while_another_keeps_the_session_wa
     close_bench(&b);
 }
 
+/* ---- lists of members ---- */
+
+static void open_of_three(bench *b)
+{
+    memset(b, 0, sizeof *b);
+    job_sample(&b->job, SERVERS, 3, ELEMENTS);
+    open_session(b, 0, 0);
+    join_all(b);
+}
+
+/* Without worker 2 from a step on. */
+static members_list make_list(uint64_t version, uint64_t from)
+{
+    members_list list = {.version = version};
+    const members_change leaves = {.from = from, .worker = 2};
+    assert_int_equal(members_add(&list, &leaves, NULL), PS_OK);
+    return list;
+}
+
+/* The HELLO that is due to this ps; `told`: the version of the list in it. */
+static uint64_t take_hello(bench *b, uint32_t server, uint64_t told)
+{
+    wire_message *m = session_next(b->session, server, 0);
+    assert_non_null(m);
+    assert_int_equal(m->type, WIRE_HELLO);
+    assert_int_equal(m->members ? m->members->version : 0, told);
+    const uint64_t request = m->request;
+    wire_destroy(&m);
+    return request;
+}
+
+/* WELCOME at `step` with that list; version 0: none. */
+static void welcome(bench *b, uint32_t server, uint64_t request, uint64_t step, uint64_t version,
+                    uint64_t from)
+{
+    wire_message *m = make_answer(b, server, WIRE_WELCOME, request, 0);
+    m->step = m->oldest = step;
+    if (version > 0) {
+        members_list list = make_list(version, from);
+        assert_int_equal(wire_set_members(m, &list), PS_OK);
+        members_fini(&list);
+    }
+    give(b, server, m);
+}
+
+static void a_new_list_is_heard_of_by_any_answer_and_told_to_the_others(void **state)
+{
+    (void)state;
+    bench b;
+    uint64_t step;
+    open_of_three(&b);
+    const session_ticket ticket = submit(&b, WIRE_PUSH_PULL, 1);
+    const uint64_t request = take_request(&b, 0, 0, WIRE_PUSH_PULL);
+    take_request(&b, 1, 0, WIRE_PUSH_PULL);
+    wire_message *weights = make_weights(&b, 0, request, 0);
+    weights->members_version = 9;
+    give(&b, 0, weights);
+    assert_false(session_joined(b.session, &step));
+    const uint64_t asked = take_hello(&b, 0, 0);
+    take_hello(&b, 1, 0);
+    welcome(&b, 0, asked, 0, 9, 2);
+    welcome(&b, 1, asked, 0, 0, 0);
+    assert_false(session_joined(b.session, &step)); /* ps/1 does not know it */
+    welcome(&b, 0, take_hello(&b, 0, 9), 0, 9, 2);
+    welcome(&b, 1, take_hello(&b, 1, 9), 0, 9, 2);
+
+    ps_error why;
+    assert_true(session_rolled_back(b.session));
+    assert_int_equal(session_refusal(b.session, ticket, &why), PS_EROLLBACK);
+    assert_string_equal(why.text, "the members have changed: training goes on from step 0");
+    const uint64_t again = take_hello(&b, 0, 0); /* as another incarnation */
+    for (uint32_t server = 0; server < SERVERS; server++)
+        welcome(&b, server, again, 0, 9, 2);
+    session_resume(b.session);
+    assert_true(session_joined(b.session, &step));
+    assert_false(members_include(session_members(b.session), 2, 2));
+    close_bench(&b);
+}
+
+static void answers_of_a_ps_that_has_not_heard_of_it_yet_change_nothing(void **state)
+{
+    (void)state;
+    bench b;
+    uint64_t step;
+    memset(&b, 0, sizeof b);
+    job_sample(&b.job, SERVERS, 3, ELEMENTS);
+    open_session(&b, 0, 0);
+    const uint64_t asked = take_hello(&b, 0, 0);
+    for (uint32_t server = 0; server < SERVERS; server++)
+        welcome(&b, server, asked, 0, 9, 2);
+    submit(&b, WIRE_PUSH_PULL, 1);
+    wire_message *push = take(&b, 0, 0, WIRE_PUSH_PULL);
+    assert_int_equal(push->members_version, 9);
+    give_plain(&b, 0, WIRE_PENDING, push->request); /* of version 0 */
+    assert_true(session_joined(b.session, &step));
+    wire_destroy(&push);
+    close_bench(&b);
+}
+
+/* The ps that made the list has come back at a step before it, say. */
+static void ps_that_cannot_take_a_list_are_brought_together_by_the_chief(void **state)
+{
+    (void)state;
+    bench b;
+    memset(&b, 0, sizeof b);
+    job_sample(&b.job, SERVERS, 3, ELEMENTS);
+    open_session(&b, 0, 0);
+    for (uint64_t told = 0; told <= 9; told += 9) {
+        const uint64_t asked = take_hello(&b, 1, told);
+        welcome(&b, 0, asked, 5, 9, 20);
+        welcome(&b, 1, asked, 5, 0, 0);
+    }
+    for (uint32_t server = 0; server < SERVERS; server++) {
+        wire_message *restore = take(&b, server, 0, WIRE_RESTORE);
+        assert_int_equal(restore->step, 5);
+        assert_int_equal(restore->members->version, 10);
+        assert_int_equal(restore->members->changes[0].from, 6); /* nothing else is to be waited for */
+        wire_destroy(&restore);
+    }
+    close_bench(&b);
+}
+
+static void an_impossible_list_ends_the_session(void **state)
+{
+    (void)state;
+    bench b;
+    memset(&b, 0, sizeof b);
+    job_sample(&b.job, SERVERS, 2, ELEMENTS);
+    open_session(&b, 0, 0);
+    welcome(&b, 0, take_hello(&b, 0, 0), 0, 9, 2);
+    assert_fails(&b, PS_EPROTOCOL,
+                 "ps/0: change 0 of members is impossible: worker 2 of 2 leaves from step 2 on");
+    close_bench(&b);
+}
+
+static void a_lost_worker_is_named_once(void **state)
+{
+    (void)state;
+    bench b;
+    uint32_t lost;
+    open_of_three(&b);
+    submit(&b, WIRE_PUSH_PULL, 1);
+    wire_message *pending = make_answer(&b, 0, WIRE_PENDING, take_request(&b, 0, 0, WIRE_PUSH_PULL), 0);
+    pending->lost_worker = 1 + 2;
+    assert_false(session_lost_worker(b.session, &lost));
+    give(&b, 0, pending);
+    assert_true(session_lost_worker(b.session, &lost));
+    assert_int_equal(lost, 2);
+    assert_false(session_lost_worker(b.session, &lost));
+    close_bench(&b);
+}
+
+static void leave_goes_to_ps_0_alone(void **state)
+{
+    (void)state;
+    bench b;
+    open_of_three(&b);
+    const session_ticket ticket = submit(&b, WIRE_LEAVE, 0);
+    const uint64_t request = take_request(&b, 0, 0, WIRE_LEAVE);
+    assert_silent(&b, 1, 0);
+    give_plain(&b, 0, WIRE_ACK, request);
+    assert_true(session_answered(b.session, ticket));
+    close_bench(&b);
+}
+
 static int silence(void **state)
 {
     (void)state;
@@ -70,6 +235,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_round_of_hellos_has_a_number_of_its_own),
         cmocka_unit_test(ps_that_owes_nothing_is_spoken_to_while_another_keeps_the_session_waiting),
+        cmocka_unit_test(a_new_list_is_heard_of_by_any_answer_and_told_to_the_others),
+        cmocka_unit_test(answers_of_a_ps_that_has_not_heard_of_it_yet_change_nothing),
+        cmocka_unit_test(ps_that_cannot_take_a_list_are_brought_together_by_the_chief),
+        cmocka_unit_test(an_impossible_list_ends_the_session),
+        cmocka_unit_test(a_lost_worker_is_named_once),
+        cmocka_unit_test(leave_goes_to_ps_0_alone),
     };
     return cmocka_run_group_tests(tests, silence, NULL);
 }
