@@ -76,6 +76,7 @@ void record_head_fill(record_head *h, record_slice *slices, const wire_message *
                       uint64_t sequence)
 {
     const bool push = message->type == WIRE_PUSH || message->type == WIRE_PUSH_PULL;
+    assert(message->slice_count <= WIRE_SLICES_MAX); /* the reader believes no more */
     *h = (record_head){
         .magic = RECORD_MAGIC,
         .sequence = sequence,

@@ -66,18 +66,18 @@ static void carry_finish(shard *s, uint32_t worker)
     carry(s, m);
 }
 
-/* The slices that have come of a gradient. */
-static void carry_push(shard *s, uint32_t worker)
+/* Slices that have come of a gradient, from `*ordinal` on, as many as a record holds. */
+static void carry_part(shard *s, uint32_t worker, uint32_t slices, uint32_t *ordinal)
 {
     const member_push *push = &s->workers[worker].push;
     const uint32_t *numbers = s->partition.server_slices + s->partition.server_first[s->config.index];
-    wire_message *m = make_carried(s, WIRE_PUSH, worker, push->received);
-    for (uint32_t i = 0, next = 0; m && i < s->slice_count; i++) {
-        if (!push->named[i])
+    wire_message *m = make_carried(s, WIRE_PUSH, worker, slices);
+    for (uint32_t next = 0; m && next < slices; ++*ordinal) {
+        if (!push->named[*ordinal])
             continue;
-        m->slices[next] = numbers[i];
-        m->has_payload |= push->slices[i] != NULL;
-        m->payloads[next++] = push->slices[i] ? buffer_ref(push->slices[i]) : NULL;
+        m->slices[next] = numbers[*ordinal];
+        m->has_payload |= push->slices[*ordinal] != NULL;
+        m->payloads[next++] = push->slices[*ordinal] ? buffer_ref(push->slices[*ordinal]) : NULL;
     }
     if (m) {
         m->step = push->step;
@@ -86,6 +86,21 @@ static void carry_push(shard *s, uint32_t worker)
         m->nonfinite = push->nonfinite;
     }
     carry(s, m);
+}
+
+static uint32_t count_parts(const member_push *push)
+{
+    return (push->received + WIRE_SLICES_MAX - 1) / WIRE_SLICES_MAX;
+}
+
+static void carry_push(shard *s, uint32_t worker)
+{
+    const member_push *push = &s->workers[worker].push;
+    uint32_t ordinal = 0;
+    for (uint32_t left = push->received, slices; left > 0; left -= slices) {
+        slices = left < WIRE_SLICES_MAX ? left : WIRE_SLICES_MAX;
+        carry_part(s, worker, slices, &ordinal);
+    }
 }
 
 /* With backup workers a step may have been applied without it. */
@@ -100,7 +115,7 @@ static uint32_t count_carried(const shard *s)
     for (uint32_t w = 0; w < s->job.workers; w++) {
         const member *m = &s->workers[w];
         count += m->incarnation != 0 ? 1 : 0;
-        count += waits(s, &m->push) ? 1 : 0;
+        count += waits(s, &m->push) ? count_parts(&m->push) : 0;
         count += m->finished ? 1 : 0;
     }
     return count;

@@ -60,6 +60,7 @@ static inline uint64_t fake_begin(journal *self, const journal_base *base, uint6
 
 static inline uint64_t fake_append(journal *self, const wire_message *message, bool carried)
 {
+    assert_true(message->slice_count <= WIRE_SLICES_MAX);
     return fake_add((fake_journal *)self, (fake_record){.message = fake_copy(message), .carried = carried});
 }
 

@@ -680,6 +680,43 @@ static void a_journal_tells_which_image_is_durable_when_a_segment_begins(void **
     close_logging(&l);
 }
 
+/* More slices than a record holds. */
+static void a_waiting_gradient_is_carried_over_in_as_many_records_as_it_needs(void **state)
+{
+    (void)state;
+    enum { MANY = 2 * WIRE_SLICES_MAX + 2 };
+    logging l;
+    open_job(&l, 2, (uint64_t)MANY * 1024);
+    l.bench.job.mode = CONSISTENCY_ASYNC;
+    open_shard(&l, 1);
+    bench_join(&l.bench, WIRE_WORKER, 0);
+    bench_join(&l.bench, WIRE_WORKER, 1);
+    for (uint32_t w = 0; w < 2; w++)
+        for (uint32_t first = 0; first < MANY - 1; first += WIRE_SLICES_MAX)
+            ask(&l.bench, bench_part(&l.bench, WIRE_PUSH, w, 1, 1, 2, first,
+                                     first + WIRE_SLICES_MAX < MANY ? WIRE_SLICES_MAX : 1));
+    bench_expect_nothing(&l.bench);
+    ask(&l.bench, bench_part(&l.bench, WIRE_PUSH, 1, 1, 1, 2, MANY - 1, 1)); /* an image is taken */
+    shard_tick(l.bench.shard, l.bench.now_ms);
+    while (!l.archive->ops->is_idle(l.archive))
+        ;
+    uint32_t base = l.journal->count - 1;
+    while (l.journal->records[base].message)
+        base--;
+    assert_int_equal(l.journal->records[base].base.step, 1);
+    assert_int_equal(l.journal->records[base].base.carried, 2 + 3); /* who is who, and the parts */
+    assert_int_equal(l.journal->count - base - 1, 2 + 3);
+    restart(&l);
+    bench_join(&l.bench, WIRE_WORKER, 1);
+    bench_send(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 1));
+    wire_message *welcome = bench_take(&l.bench, WIRE_WELCOME, 0);
+    assert_int_equal(welcome->held, 1);
+    wire_destroy(&welcome);
+    uint64_t last = ask(&l.bench, bench_part(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2, MANY - 1, 1));
+    bench_expect_weights(&l.bench, last, 2, -4);
+    close_logging(&l);
+}
+
 static void a_record_that_does_not_fit_the_shard_is_refused_as_damage(void **state)
 {
     (void)state;
@@ -716,6 +753,7 @@ int main(void)
         FOLDER_TEST(a_damaged_image_loses_nothing_with_the_one_before),
         FOLDER_TEST(without_any_image_to_begin_from_the_job_is_refused),
         FOLDER_TEST(a_journal_tells_which_image_is_durable_when_a_segment_begins),
+        FOLDER_TEST(a_waiting_gradient_is_carried_over_in_as_many_records_as_it_needs),
         FOLDER_TEST(a_record_that_does_not_fit_the_shard_is_refused_as_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
