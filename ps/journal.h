@@ -14,8 +14,9 @@
  *
  * A journal is cut into segments. Each begins with a base: what the shard is before the first of its records.
  * That is an image (ps/archive.h), the initial values, or the image that a RESTORE went back to. When images
- * are durable the segments before them are dropped: kept is what has come since the last image but one, so
- * that one damaged image loses nothing, and a synchronous shard has the version before its current one again.
+ * are durable the segments before them are dropped: kept is what has come since the last image but one of
+ * those known to be durable, so that one damaged image loses nothing, and a synchronous shard has the version
+ * before its current one again.
  *
  * What a journal is made of is behind a small table: files (journal_file.h), or what a simulator thinks up.
  */
@@ -27,7 +28,9 @@
 
 #include "common/wire.h"
 
-enum { JOURNAL_BASES_MAX = 64 }; /* that a shard can begin from; of more, the newest */
+enum {
+    JOURNAL_BASES_MAX = 4096
+}; /* segments of one shard; ps/shard_journal.c sees to it that they are few */
 
 /* Whose it is. */
 typedef struct {

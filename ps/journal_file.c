@@ -171,25 +171,32 @@ static ps_status open_last(journal_file *j, ps_error *error)
                                 : fail_segment(j, "lock", error);
 }
 
-/* Segments before the last image but one. */
-static uint32_t count_outdated(const journal_file *j, uint64_t kept)
+/* Segments before the last image but one, of those that are known to be kept: as of now that of step `kept`
+ * is. */
+static uint32_t count_outdated(journal_file *j, uint64_t kept)
 {
-    uint32_t last = j->segments.count - 1;
-    if (j->segments.segments[last].base.leap)
-        return last;
-    for (uint32_t i = last; kept > 0 && i > 0; i--)
-        if (j->segments.segments[i].base.step == kept)
-            return i - 1;
-    return 0;
+    journal_segment *segments = j->segments.segments;
+    uint32_t at = j->segments.count;
+    while (at > 0 && segments[at - 1].base.step != kept)
+        at--;
+    if (kept == 0 || at == 0)
+        return 0;
+    segments[--at].usable = true;
+    while (at > 0 && !segments[at - 1].usable)
+        at--;
+    return at > 0 ? at - 1 : 0;
 }
 
+/* What is outdated goes before there is more, and before a leap once that is durable. */
 static ps_status begin_segment(journal_file *j, const work *w, ps_error *error)
 {
+    if (!w->base.leap)
+        journal_folder_drop(&j->segments, count_outdated(j, w->kept));
     ps_status status = journal_folder_add(&j->segments, &j->owner, &w->base, w->sequence, error);
     if (status == PS_OK)
         status = open_last(j, error);
-    if (status == PS_OK)
-        journal_folder_drop(&j->segments, count_outdated(j, w->kept));
+    if (status == PS_OK && w->base.leap)
+        journal_folder_drop(&j->segments, j->segments.count - 1);
     return status;
 }
 
@@ -277,7 +284,7 @@ static ps_status file_open(journal *self, const journal_owner *owner, journal_ba
     j->owner = *owner;
     ps_status status = journal_folder_open(j->folder, owner, &j->segments, error);
     const journal_folder *f = &j->segments;
-    for (uint32_t i = f->count; i > 0 && *count < JOURNAL_BASES_MAX; i--) {
+    for (uint32_t i = f->count; i > 0; i--) {
         bases[(*count)++] = f->segments[i - 1].base;
         if (f->segments[i - 1].base.leap)
             break;

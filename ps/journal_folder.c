@@ -102,7 +102,7 @@ bool journal_folder_finds(const char *folder, uint32_t server, char path[JOURNAL
 
 static ps_status make_room(journal_folder *f, ps_error *error)
 {
-    if (f->count == JOURNAL_SEGMENTS_MAX)
+    if (f->count == JOURNAL_BASES_MAX)
         return ps_fail(error, PS_ELIMIT, "%s holds %u segments: no checkpoint could be written for too long",
                        f->path, f->count);
     if (f->count < f->room)
@@ -169,6 +169,7 @@ static ps_status read_head(const journal_folder *f, const journal_owner *owner, 
         return ps_fail(error, status, "%s: %s", path, why.text);
     s->sequence = head.sequence;
     s->base = segment_head_base(&head);
+    s->usable = s->base.leap;
     return PS_OK;
 }
 
@@ -209,6 +210,7 @@ ps_status journal_folder_add(journal_folder *f, const journal_owner *owner, cons
         .number = f->count > 0 ? f->segments[f->count - 1].number + 1 : 1,
         .sequence = sequence,
         .base = *base,
+        .usable = base->leap,
     };
     segment_head_fill(&head, owner, base, sequence);
     ps_status status = make_room(f, error);

@@ -8,14 +8,12 @@
 
 #include "ps/journal_format.h"
 
-enum {
-    JOURNAL_PATH_BYTES = 4096,
-    JOURNAL_SEGMENTS_MAX = 4096, /* of one shard: so often may images fail to be written in a row */
-};
+enum { JOURNAL_PATH_BYTES = 4096 };
 
 typedef struct {
     uint64_t number, sequence; /* of the file, and of its head */
     journal_base base;
+    bool usable; /* the image that it begins with is known to be durable */
 } journal_segment;
 
 typedef struct {

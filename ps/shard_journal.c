@@ -10,6 +10,10 @@
 #include "common/log.h"
 #include "ps/shard_state.h"
 
+/* Segments whose images are not known to be kept. Each is a file, and one more image that a restart tries in
+ * vain. */
+enum { UNKEPT_MAX = 8 };
+
 /* A shard without slices has nothing to lose. */
 static journal *journal_of(const shard *s)
 {
@@ -136,6 +140,19 @@ static void carry_over(shard *s)
             carry_finish(s, w);
 }
 
+/* Has one more been kept? */
+static bool look_at_images(shard *s)
+{
+    const archive *a = s->config.archive;
+    const uint64_t kept = a->ops->newest_kept(a);
+    const bool news = kept > 0 && kept != s->kept_step;
+    if (news)
+        s->kept_step = kept;
+    if (s->kept_step == s->base_step)
+        s->unkept = 0;
+    return news;
+}
+
 void shard_journal_begin(shard *s, bool leap)
 {
     journal *j = journal_of(s);
@@ -143,20 +160,24 @@ void shard_journal_begin(shard *s, bool leap)
         return;
     if (leap)
         image_destroy(&s->held_image); /* of where the shard is no more */
-    const archive *a = s->config.archive;
+    look_at_images(s);
     const journal_base base = {
         .step = s->consistency.applied,
         .epoch = s->epoch,
         .leap = leap,
         .carried = count_carried(s),
     };
-    if (note_position(s, j->ops->begin(j, &base, a->ops->newest_kept(a)), NULL) == PS_OK)
+    s->base_step = base.step;
+    s->unkept = leap ? 0 : s->unkept + 1;
+    if (note_position(s, j->ops->begin(j, &base, s->kept_step), NULL) == PS_OK)
         carry_over(s);
 }
 
 /* ---- images ---- */
 
-/* An image that is kept has its segment: so the newest one is always a base to come back from. */
+/* An image that is kept has its segment: so the newest one is always a base to come back from. But while
+ * images fail, segments would come for nothing: after some of them, the next image that is kept has none yet,
+ * and only the one after it gets one. It waits for the log too: no image holds what a crash could undo. */
 void shard_keep_image(shard *s, image **taken)
 {
     if (!journal_of(s)) {
@@ -167,7 +188,9 @@ void shard_keep_image(shard *s, image **taken)
         log_warning("the checkpoint of step %llu is left out: the log has not kept up",
                     (unsigned long long)s->held_image->state.step);
     image_destroy(&s->held_image);
-    shard_journal_begin(s, false);
+    const bool news = look_at_images(s);
+    if (news || s->unkept < UNKEPT_MAX)
+        shard_journal_begin(s, false);
     s->held_image = *taken;
     s->held_position = s->position;
     *taken = NULL;
@@ -313,6 +336,9 @@ static ps_status come_back_by_any(shard *s, const journal_base *bases, uint32_t 
     }
     if (lacks_previous(s) || status != PS_OK)
         status = come_back(s, bases, found, &unusable, error);
+    s->base_step = bases[0].step;
+    s->kept_step = bases[found].step;
+    s->unkept = found;
     if (status == PS_OK)
         log_info("going on from step %llu: the log brought %llu updates to step %llu",
                  (unsigned long long)s->consistency.applied,

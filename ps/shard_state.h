@@ -67,6 +67,9 @@ struct shard {
     uint32_t taken_over;    /* carried records taken in so far */
     image *held_image;      /* goes to the archive once its segment is durable; or NULL */
     uint64_t held_position; /* of that segment */
+    uint64_t base_step;     /* of the last segment */
+    uint64_t kept_step;     /* of the newest image known to be kept; 0: none */
+    uint32_t unkept;        /* segments begun since the image of the last one was known to be kept */
     uint64_t
         behind_ms; /* since when the journal has made nothing durable, though it should; 0: it keeps up */
     uint64_t behind_at; /* what was durable then */

@@ -379,7 +379,7 @@ static void segments_before_the_last_kept_image_but_one_are_dropped(void **state
     static const struct {
         uint64_t step, kept;
         int segments;
-    } cases[] = {{10, 0, 2}, {20, 0, 3}, {30, 10, 4}, {40, 30, 3}, {50, 50, 2}, {60, 50, 3}};
+    } cases[] = {{10, 0, 2}, {20, 0, 3}, {30, 10, 4}, {40, 30, 4}, {50, 40, 3}, {60, 50, 3}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         append(j, make(WIRE_FINISH, 0, cases[i].step, 0, 0), false);
         uint64_t position = j->ops->begin(j, &(journal_base){.step = cases[i].step}, cases[i].kept);
@@ -389,7 +389,9 @@ static void segments_before_the_last_kept_image_but_one_are_dropped(void **state
     }
     destroy(&j);
 
-    /* Of the segments 40, 50 and 60 the first may still be begun from; what the others carried over is passed
+    /* The image of 20 was never known to be kept: so until 40 was, that of 10 stayed, the last but one.
+     *
+     * Of the segments 40, 50 and 60 the first may still be begun from; what the others carried over is passed
      * over then. */
     taken out = {0};
     ps_error error;
@@ -412,6 +414,38 @@ static void segments_before_the_last_kept_image_but_one_are_dropped(void **state
     assert_int_equal(open_all(j, bases), 1);
     assert_int_equal(bases[0].epoch, 1);
     destroy(&j);
+}
+
+static void put_segment(uint64_t number, const journal_base *base)
+{
+    char path[JOURNAL_PATH_BYTES];
+    segment_head head;
+    snprintf(path, sizeof path, "log/ps-1-of-2/%012llu.log", (unsigned long long)number);
+    segment_head_fill(&head, &owner, base, number);
+    folder_put(path, &head, sizeof head);
+}
+
+/* As after images that failed so often: the oldest is the only one to come back from. */
+static void as_many_segments_as_there_may_be_are_all_bases_and_make_room_for_one_more(void **state)
+{
+    (void)state;
+    static journal_base bases[JOURNAL_BASES_MAX];
+    assert_int_equal(mkdir("log", 0700), 0);
+    assert_int_equal(mkdir("log/ps-1-of-2", 0700), 0);
+    for (uint64_t i = 1; i <= JOURNAL_BASES_MAX; i++)
+        put_segment(i, &(journal_base){.step = 10 * i, .leap = i <= 2});
+    journal *j = create();
+    taken out = {0};
+    ps_error error;
+    const uint32_t count = open_all(j, bases);
+    assert_int_equal(count, JOURNAL_BASES_MAX - 1); /* what is before a leap is none */
+    assert_int_equal(bases[count - 1].step, 20);
+    assert_int_equal(j->ops->replay(j, count - 1, take, &out, &error), PS_OK);
+    await(j, j->ops->begin(j, &(journal_base){.step = bases[0].step + 10}, 60));
+    if (journal_file_failure(j, &error) != PS_OK)
+        fail_msg("%s", error.text);
+    destroy(&j);
+    assert_int_equal(folder_count("log/ps-1-of-2"), JOURNAL_BASES_MAX);
 }
 
 static void a_segment_that_is_missing_is_named(void **state)
@@ -580,6 +614,7 @@ int main(void)
         FOLDER_TEST(a_ps_without_a_log_does_not_pass_over_one),
         FOLDER_TEST(a_log_that_is_not_needed_any_more_goes_with_its_journal),
         FOLDER_TEST(segments_before_the_last_kept_image_but_one_are_dropped),
+        FOLDER_TEST(as_many_segments_as_there_may_be_are_all_bases_and_make_room_for_one_more),
         FOLDER_TEST(a_segment_that_is_missing_is_named),
         FOLDER_TEST(an_earlier_segment_has_no_torn_end),
         FOLDER_TEST(two_processes_do_not_write_the_same_log),

@@ -604,8 +604,9 @@ static void it_comes_back_as_it_was_with_every_optimizer(void **state)
 static void push_steps(logging *l, uint64_t from, uint64_t to)
 {
     for (uint64_t step = from; step <= to; step++) {
-        bench_expect(&l->bench, WIRE_WEIGHTS,
-                     ask(&l->bench, bench_push(&l->bench, WIRE_PUSH_PULL, 0, step, 1, 1)));
+        wire_message *m = bench_push(&l->bench, WIRE_PUSH_PULL, 0, step, 1, 1);
+        m->settled = UINT64_MAX;
+        bench_expect(&l->bench, WIRE_WEIGHTS, ask(&l->bench, m));
         shard_tick(l->bench.shard, l->bench.now_ms);
         while (!l->archive->ops->is_idle(l->archive))
             ;
@@ -676,6 +677,66 @@ static void a_journal_tells_which_image_is_durable_when_a_segment_begins(void **
     push_steps(&l, 1, 2);
     assert_int_equal(l.journal->kept, 0);
     push_steps(&l, 3, 4);
+    assert_int_equal(l.journal->kept, 2);
+    close_logging(&l);
+}
+
+static uint32_t count_bases(const fake_journal *f, uint64_t *newest)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < f->count; i++) {
+        count += !f->records[i].message;
+        *newest = f->records[i].message ? *newest : f->records[i].base.step;
+    }
+    return count;
+}
+
+static void images_that_fail_for_long_cost_few_segments_and_nothing_else(void **state)
+{
+    (void)state;
+    enum { FIRST = 3, FAILED = 100 };
+    logging l;
+    uint64_t newest;
+    open_job(&l, 1, 100);
+    l.bench.job.mode = CONSISTENCY_ASYNC;
+    open_shard(&l, 1);
+    bench_join(&l.bench, WIRE_WORKER, 0);
+    push_steps(&l, 1, FIRST);
+    assert_int_equal(count_bases(l.journal, &newest), 1 + FIRST);
+    assert_int_equal(rename("checkpoints", "away"), 0);
+    folder_put("checkpoints", "", 0);
+    push_steps(&l, FIRST + 1, FIRST + FAILED);
+    assert_true(count_bases(l.journal, &newest) < 1 + FIRST + 10);
+    assert_int_equal(unlink("checkpoints"), 0);
+    assert_int_equal(rename("away", "checkpoints"), 0);
+    restart(&l);
+    bench_join(&l.bench, WIRE_WORKER, 0);
+    assert_int_equal(shard_version(l.bench.shard), FIRST + FAILED);
+
+    /* What is kept now has no segment; the one after it has, and is begun from. */
+    push_steps(&l, FIRST + FAILED + 1, FIRST + FAILED + 1);
+    assert_int_equal(l.archive->ops->newest_kept(l.archive), FIRST + FAILED + 1);
+    push_steps(&l, FIRST + FAILED + 2, FIRST + FAILED + 3);
+    const uint32_t bases = count_bases(l.journal, &newest);
+    assert_int_equal(newest, FIRST + FAILED + 3);
+    assert_int_equal(l.journal->kept, FIRST + FAILED + 2);
+    push_steps(&l, FIRST + FAILED + 4, FIRST + FAILED + 20); /* and so has every one */
+    assert_int_equal(count_bases(l.journal, &newest), bases + 17);
+    close_logging(&l);
+}
+
+static void the_image_that_a_shard_came_back_from_counts_as_kept(void **state)
+{
+    (void)state;
+    logging l;
+    open_job(&l, 1, 100);
+    l.bench.job.mode = CONSISTENCY_ASYNC;
+    open_shard(&l, 2);
+    bench_join(&l.bench, WIRE_WORKER, 0);
+    push_steps(&l, 1, 3);
+    restart(&l);
+    bench_join(&l.bench, WIRE_WORKER, 0);
+    push_steps(&l, 4, 4);
     assert_int_equal(l.journal->kept, 2);
     close_logging(&l);
 }
@@ -753,6 +814,8 @@ int main(void)
         FOLDER_TEST(a_damaged_image_loses_nothing_with_the_one_before),
         FOLDER_TEST(without_any_image_to_begin_from_the_job_is_refused),
         FOLDER_TEST(a_journal_tells_which_image_is_durable_when_a_segment_begins),
+        FOLDER_TEST(images_that_fail_for_long_cost_few_segments_and_nothing_else),
+        FOLDER_TEST(the_image_that_a_shard_came_back_from_counts_as_kept),
         FOLDER_TEST(a_waiting_gradient_is_carried_over_in_as_many_records_as_it_needs),
         FOLDER_TEST(a_record_that_does_not_fit_the_shard_is_refused_as_damage),
     };
