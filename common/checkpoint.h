@@ -93,6 +93,11 @@ ps_status checkpoint_load_own(const char *folder, uint64_t step, const job_confi
                               uint32_t slots, const checkpoint_target *slices, checkpoint_state *state,
                               ps_error *error);
 
+/* Takes shard `server` of `servers` out of the cut `step`: it is not in it, even after a power cut, when this
+ * returns PS_OK, whether or not it was before. PS_EIO, PS_ENOMEM. */
+ps_status checkpoint_remove_own(const char *folder, uint64_t step, uint32_t server, uint32_t servers,
+                                ps_error *error);
+
 /* After shard `server` has written cut `newest`: removes its files of cuts older than the newest `keep` whole
  * ones of its number of ps, up to that one; the first shard removes what other numbers of ps have left there
  * too. Of cuts that others have failed to make whole, the newest `keep` stay until one above them is; of

@@ -4,6 +4,7 @@
 
 #include "common/checkpoint.h"
 #include "common/checkpoint_cut.h"
+#include "common/file.h"
 
 static ps_status copy_arrays(shard_file *s, const checkpoint_target *slices, ps_error *error)
 {
@@ -41,4 +42,16 @@ ps_status checkpoint_load_own(const char *folder, uint64_t step, const job_confi
     }
     shard_file_close(&s);
     return status;
+}
+
+/* Without its manifest it is not in the cut. */
+ps_status checkpoint_remove_own(const char *folder, uint64_t step, uint32_t server, uint32_t servers,
+                                ps_error *error)
+{
+    char record[CHECKPOINT_PATH_BYTES];
+    ps_status status =
+        checkpoint_shard_path(folder, step, server, servers, CHECKPOINT_RECORD_SUFFIX, record, error);
+    if (status == PS_OK)
+        status = file_remove(record, error);
+    return status == PS_ENOENT ? file_sync_folder(folder, error) : status;
 }

@@ -220,7 +220,32 @@ ps_status file_write_atomic(const char *path, const struct iovec *parts, size_t 
     return status;
 }
 
+ps_status file_remove(const char *path, ps_error *error)
+{
+    const char *name;
+    int folder = open_parent(path, &name);
+    if (folder < 0)
+        return errno == ENOMEM ? ps_fail(error, PS_ENOMEM, "out of memory while removing %s", path)
+                               : fail_errno(error, "open the folder of", path, errno);
+    const bool gone = unlinkat(folder, name, 0) == 0 || errno == ENOENT;
+    ps_status status = gone && sync_folder(folder)
+                           ? PS_OK
+                           : ps_fail(error, PS_EIO, "cannot remove %s: %s", path, strerror(errno));
+    close(folder);
+    return status;
+}
+
 /* ---- Folders ---- */
+
+ps_status file_sync_folder(const char *path, ps_error *error)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(error, "open", path, errno);
+    ps_status status = sync_folder(fd) ? PS_OK : fail_errno(error, "sync", path, errno);
+    close(fd);
+    return status;
+}
 
 static bool make_one(const char *path)
 {

@@ -30,6 +30,13 @@ void file_unmap(const void *map, size_t bytes);
  * if that last fsync fails is the new file in place already, and the message says so. PS_ENOMEM. */
 ps_status file_write_atomic(const char *path, const struct iovec *parts, size_t part_count, ps_error *error);
 
+/* Removes a file: when this returns PS_OK it is not there, even after a power cut, whether or not it was
+ * there before. PS_ENOENT: its folder is not there; PS_EIO, PS_ENOMEM. */
+ps_status file_remove(const char *path, ps_error *error);
+
+/* What has been made, renamed and removed in a folder is durable. PS_ENOENT, PS_EIO. */
+ps_status file_sync_folder(const char *path, ps_error *error);
+
 /* mkdir -p, each new folder made durable. PS_EIO with the folder and cause; PS_ENOMEM. */
 ps_status file_make_folder(const char *path, ps_error *error);
 

@@ -51,12 +51,18 @@ typedef struct {
     ps_status (*load)(archive *self, uint64_t step, const job_config *job, const partition *p,
                       uint32_t server, store *into, checkpoint_state *state, ps_error *error);
 
-    /* The next two are for shards with a journal (ps/journal.h). */
+    /* The next three are for shards with a journal (ps/journal.h). */
 
-    /* As load, but of this shard's own image, whether or not the others kept theirs; where it has none, of
-     * the cut that all kept. */
+    /* As load, but of the image that this shard itself has kept, whether or not the others kept theirs.
+     * PS_ENOENT: it has none. */
     ps_status (*load_own)(archive *self, uint64_t step, const job_config *job, const partition *p,
                           uint32_t server, store *into, checkpoint_state *state, ps_error *error);
+
+    /* Removes the image that this shard itself has kept of `step`, if there is one: it does not come back,
+     * whatever happens. NULL: no image outlives a training that another one begins anew. PS_EIO, PS_ENOMEM:
+     * it may still be there. */
+    ps_status (*forget_own)(archive *self, uint64_t step, const job_config *job, uint32_t server,
+                            ps_error *error);
 
     /* The step of the newest image that has been kept since the archive was made; 0: none. */
     uint64_t (*newest_kept)(const archive *self);

@@ -244,11 +244,18 @@ static ps_status folder_load_own(archive *self, uint64_t step, const job_config 
     const archive_folder *a = (const archive_folder *)self;
     uint32_t slots = optimizer_slots(&job->optimizer);
     checkpoint_target *slices = list_targets(p, server, slots, into);
+    *state = (checkpoint_state){0};
     if (!slices)
         return ps_fail(error, PS_ENOMEM, "out of memory");
     ps_status status = checkpoint_load_own(a->folder, step, job, server, slots, slices, state, error);
     free(slices);
-    return status == PS_ENOENT ? folder_load(self, step, job, p, server, into, state, error) : status;
+    return status;
+}
+
+static ps_status folder_forget_own(archive *self, uint64_t step, const job_config *job, uint32_t server,
+                                   ps_error *error)
+{
+    return checkpoint_remove_own(((const archive_folder *)self)->folder, step, server, job->servers, error);
 }
 
 static uint64_t folder_newest_kept(const archive *self)
@@ -284,6 +291,7 @@ static const archive_ops folder_ops = {
     .newest = folder_newest,
     .load = folder_load,
     .load_own = folder_load_own,
+    .forget_own = folder_forget_own,
     .newest_kept = folder_newest_kept,
     .destroy = folder_destroy,
 };

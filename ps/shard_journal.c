@@ -175,9 +175,34 @@ void shard_journal_begin(shard *s, bool leap)
 
 /* ---- images ---- */
 
-/* An image that is kept has its segment: so the newest one is always a base to come back from. But while
- * images fail, segments would come for nothing: after some of them, the next image that is kept has none yet,
- * and only the one after it gets one. It waits for the log too: no image holds what a crash could undo. */
+/* Is a segment to begin with the image that is to be kept now?
+ *
+ * Not where the last one begins at the same step. Nor for nothing: while images fail, some have one, and then
+ * only the one after an image that has been kept.
+ *
+ * And not where another image may come to stand for it. The folder may hold images of steps to come, of a
+ * training that got further and from which this one, begun anew at an earlier cut, parts; but in synchronous
+ * mode they are the same. Such an image goes before its step can be the base of a segment, and for good: so
+ * whatever a crash leaves, an image that is found for a base has been kept after that base was, and by who
+ * was there. (A leap's base is the cut that all kept, as it was when the shard went there.) */
+static bool is_to_have_a_segment(shard *s)
+{
+    const archive *a = s->config.archive;
+    const uint64_t step = s->consistency.applied;
+    const bool news = look_at_images(s);
+    ps_error error;
+    if (step == s->base_step || (s->unkept >= UNKEPT_MAX && !news))
+        return false;
+    if (s->job.mode == CONSISTENCY_SYNC || !a->ops->forget_own ||
+        a->ops->forget_own(s->config.archive, step, &s->job, s->config.index, &error) == PS_OK)
+        return true;
+    log_warning("the log goes on without a new beginning at step %llu: %s", (unsigned long long)step,
+                error.text);
+    return false;
+}
+
+/* An image that is kept is, by its segment, a base to come back from. It waits for the log, also where it has
+ * none: no image holds what a crash could undo. */
 void shard_keep_image(shard *s, image **taken)
 {
     if (!journal_of(s)) {
@@ -188,8 +213,7 @@ void shard_keep_image(shard *s, image **taken)
         log_warning("the checkpoint of step %llu is left out: the log has not kept up",
                     (unsigned long long)s->held_image->state.step);
     image_destroy(&s->held_image);
-    const bool news = look_at_images(s);
-    if (news || s->unkept < UNKEPT_MAX)
+    if (is_to_have_a_segment(s))
         shard_journal_begin(s, false);
     s->held_image = *taken;
     s->held_position = s->position;
@@ -296,7 +320,7 @@ static ps_status come_back(shard *s, const journal_base *bases, uint32_t number,
 {
     const journal_base *base = &bases[number];
     forget_members(s);
-    ps_status status = shard_go_to(s, base->step, true, error);
+    ps_status status = shard_go_to(s, base->step, !base->leap, error);
     *unusable = status != PS_OK;
     if (status != PS_OK)
         return status;

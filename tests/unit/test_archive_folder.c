@@ -128,6 +128,16 @@ static ps_status load(bench *b, uint64_t step, checkpoint_state *state)
     return status;
 }
 
+static ps_status load_own(bench *b, uint64_t step)
+{
+    store *s = make_store(b);
+    checkpoint_state state;
+    ps_status status = b->archive->ops->load_own(b->archive, step, &b->c.job, &b->c.map, 0, s, &state, NULL);
+    checkpoint_state_fini(&state);
+    store_destroy(&s);
+    return status;
+}
+
 static void assert_loads(bench *b, uint64_t step)
 {
     checkpoint_state state;
@@ -369,6 +379,29 @@ static void running_out_of_memory_is_said(void **state)
     close_bench(&b);
 }
 
+/* Whether a shard's own images are there says nothing of the cuts that all have. */
+static void own_images_come_back_alone_and_are_forgotten_for_good(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b);
+    keep_now(&b, 100);
+    keep_now(&b, 200);
+    assert_int_equal(load_own(&b, 200), PS_OK);
+    assert_int_equal(load_own(&b, 300), PS_ENOENT);
+    assert_int_equal(load_own(&b, 50), PS_ENOENT);
+    assert_int_equal(newest(&b, UINT64_MAX), 200);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(b.archive->ops->forget_own(b.archive, 200, &b.c.job, 0, NULL), PS_OK);
+        assert_int_equal(load_own(&b, 200), PS_ENOENT);
+        assert_int_equal(newest(&b, UINT64_MAX), 100);
+    }
+    assert_int_equal(b.archive->ops->forget_own(b.archive, 300, &b.c.job, 0, NULL), PS_OK);
+    keep_now(&b, 200);
+    assert_int_equal(load_own(&b, 200), PS_OK);
+    close_bench(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +415,7 @@ int main(void)
         FOLDER_TEST(another_training_is_refused),
         FOLDER_TEST(end_of_a_job_is_recognised),
         FOLDER_TEST(running_out_of_memory_is_said),
+        FOLDER_TEST(own_images_come_back_alone_and_are_forgotten_for_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

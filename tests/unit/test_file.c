@@ -259,6 +259,22 @@ static void a_name_too_long_for_its_temporary_is_an_error(void **state)
 
 /* ---- Folders ---- */
 
+static void a_file_is_removed_whether_or_not_it_is_there(void **state)
+{
+    (void)state;
+    ps_error error;
+    put("file", "x");
+    assert_int_equal(file_remove("file", &error), PS_OK);
+    assert_int_equal(access("file", F_OK), -1);
+    assert_int_equal(file_remove("file", &error), PS_OK);
+    assert_int_equal(file_remove("absent/file", &error), PS_ENOENT);
+    assert_string_equal(error.text, "cannot open the folder of absent/file: No such file or directory");
+    assert_int_equal(file_remove("/proc/self/status", &error), PS_EIO);
+    assert_string_equal(error.text, "cannot remove /proc/self/status: Operation not permitted");
+    assert_int_equal(file_sync_folder(".", &error), PS_OK);
+    assert_int_equal(file_sync_folder("absent", &error), PS_ENOENT);
+}
+
 static void assert_is_folder(const char *path)
 {
     struct stat info;
@@ -311,6 +327,7 @@ int main(void)
         FOLDER_TEST(a_full_disk_leaves_the_old_file_and_no_temporary),
         FOLDER_TEST(temporaries_of_a_crashed_process_do_not_hinder),
         FOLDER_TEST(a_name_too_long_for_its_temporary_is_an_error),
+        FOLDER_TEST(a_file_is_removed_whether_or_not_it_is_there),
         FOLDER_TEST(folders_are_made_with_their_parents_and_may_exist),
         FOLDER_TEST(a_file_in_the_way_of_a_folder_is_named),
     };

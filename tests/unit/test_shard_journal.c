@@ -1,5 +1,6 @@
 /* The shard with a journal: what it holds back, and that it comes back as it was, from every record on. */
 #include <math.h>
+#include <sys/stat.h>
 
 #include "common/log.h"
 #include "ps/archive_folder.h"
@@ -741,6 +742,53 @@ static void the_image_that_a_shard_came_back_from_counts_as_kept(void **state)
     close_logging(&l);
 }
 
+/* An image of a training that had got further is in the folder when another one begins before it. */
+static void begin_beside_a_stale_image(logging *l)
+{
+    open_job(l, 1, 100);
+    l->bench.job.mode = CONSISTENCY_ASYNC;
+    open_shard(l, 2);
+    bench_join(&l->bench, WIRE_WORKER, 0);
+    push_steps(l, 1, 4);
+    l->journal->holds = true; /* and nothing in it was ever durable: the log is gone */
+    assert_int_equal(rename("checkpoints/step-000000000004", "away"), 0);
+    restart(l);
+    bench_join(&l->bench, WIRE_WORKER, 0);
+    assert_int_equal(shard_version(l->bench.shard), 2);
+    assert_int_equal(rename("away", "checkpoints/step-000000000004"), 0);
+}
+
+static void no_image_of_another_training_stands_for_one_that_was_not_kept(void **state)
+{
+    (void)state;
+    logging l;
+    begin_beside_a_stale_image(&l);
+    for (uint64_t step = 3; step <= 4; step++)
+        bench_expect_weights(&l.bench, ask(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, step, 1, 5)),
+                             step, step == 3 ? -7 : -12);
+    assert_non_null(l.bench.shard->held_image); /* its segment is durable, and then comes the crash */
+    restart(&l);
+    bench_join(&l.bench, WIRE_WORKER, 0);
+    bench_expect_weights(&l.bench, ask(&l.bench, bench_pull(&l.bench, WIRE_WORKER, 0, 0)), 4, -12);
+    close_logging(&l);
+}
+
+static void where_such_an_image_cannot_be_removed_no_segment_begins_with_its_step(void **state)
+{
+    (void)state;
+    logging l;
+    uint64_t newest;
+    begin_beside_a_stale_image(&l);
+    assert_int_equal(unlink("checkpoints/step-000000000004/ps-0-of-1.json"), 0);
+    assert_int_equal(mkdir("checkpoints/step-000000000004/ps-0-of-1.json", 0700), 0);
+    push_steps(&l, 3, 5);
+    assert_int_equal(count_bases(l.journal, &newest), 1);
+    assert_int_equal(newest, 2);
+    push_steps(&l, 6, 6);
+    assert_int_equal(count_bases(l.journal, &newest), 2);
+    close_logging(&l);
+}
+
 /* More slices than a record holds. */
 static void a_waiting_gradient_is_carried_over_in_as_many_records_as_it_needs(void **state)
 {
@@ -816,6 +864,8 @@ int main(void)
         FOLDER_TEST(a_journal_tells_which_image_is_durable_when_a_segment_begins),
         FOLDER_TEST(images_that_fail_for_long_cost_few_segments_and_nothing_else),
         FOLDER_TEST(the_image_that_a_shard_came_back_from_counts_as_kept),
+        FOLDER_TEST(no_image_of_another_training_stands_for_one_that_was_not_kept),
+        FOLDER_TEST(where_such_an_image_cannot_be_removed_no_segment_begins_with_its_step),
         FOLDER_TEST(a_waiting_gradient_is_carried_over_in_as_many_records_as_it_needs),
         FOLDER_TEST(a_record_that_does_not_fit_the_shard_is_refused_as_damage),
     };
