@@ -193,8 +193,8 @@ static const struct argp parser = {
         "The cluster and this process's place in it come from TF_CONFIG, or from --cluster and --task. "
         "What is trained, and how, is brought by the workers. The process ends with 0 when every worker has "
         "finished.\n\n"
-        "Exit status: 0 finished; 2 usage or configuration; 3 bad data; 138 peers lost, or no room for the "
-        "log of updates; 143 after a "
+        "Exit status: 0 finished; 2 usage or configuration; 3 bad data; 138 peers lost, or the log of "
+        "updates cannot be written or read now; 143 after a "
         "signal; 1 anything else.",
 };
 

@@ -258,6 +258,8 @@ static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *e
         status = shard_failure(s->shard, error);
         if (s->journal && journal_file_failure(s->journal, error) != PS_OK)
             return PS_ELOG; /* no last word: workers shall wait */
+        if (status != PS_OK && !shard_has_job(s->shard))
+            return status; /* nor here: the log could not be read */
     }
     answer_the_last(s, stop);
     return status;

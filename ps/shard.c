@@ -596,20 +596,27 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
     }
 }
 
+/* It could not come back: nobody hears of it, who is to ask its next life. */
+static bool is_silent(const shard *s)
+{
+    return s->failure.status != PS_OK && !s->has_job;
+}
+
 void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms)
 {
     ps_error error = {PS_OK, ""};
     s->now_ms = now_ms;
     if ((*message)->role == WIRE_WORKER)
         s->heard_ms = now_ms;
-    if ((*message)->type == WIRE_HEARTBEAT) {
-        shard_handle_heartbeat(s, *message, now_ms);
+    if ((*message)->type == WIRE_HEARTBEAT || is_silent(s)) {
+        if (!is_silent(s))
+            shard_handle_heartbeat(s, *message, now_ms);
         wire_destroy(message);
         return;
     }
     ps_status status = (*message)->type == WIRE_HELLO ? handle_hello(s, *message, from, now_ms, &error)
                                                       : handle_request(s, message, from, now_ms, &error);
-    if (status != PS_OK) {
+    if (status != PS_OK && !is_silent(s)) {
         s->counters.messages_refused++;
         shard_send_error(s, *message, from, &error);
     }

@@ -111,7 +111,9 @@ bool shard_needs_no_journal(const shard *s);
 /* Synchronous mode: the last step applied; else the number of updates, ever. */
 uint64_t shard_version(const shard *s);
 
-/* PS_OK, or why the job cannot go on (a gradient refused under `--guard stop`, out of memory). */
+/* PS_OK, or why the job cannot go on (a gradient refused under `--guard stop`, out of memory). Where it has
+ * no job, the shard could not come back by its log and says nothing more: PS_ELOG: its next life may;
+ * PS_EFORMAT: only when somebody has mended what is damaged. */
 ps_status shard_failure(const shard *s, ps_error *error);
 
 /* Has a worker brought the job? */

@@ -340,24 +340,26 @@ static bool lacks_previous(const shard *s)
 static ps_status come_back_by_any(shard *s, const journal_base *bases, uint32_t count, ps_error *error)
 {
     ps_status status = PS_OK;
-    uint32_t found = count; /* a base from which the shard came, if need be without a previous version */
+    ps_error why = {PS_OK, ""}; /* of the newest image that cannot be used, or of one that may be later */
+    uint32_t found = count;     /* a base from which the shard came, if need be without a previous version */
     bool unusable;
     for (uint32_t i = 0; i < count; i++) {
         status = come_back(s, bases, i, &unusable, error);
         if (status == PS_ENOMEM || (status != PS_OK && !unusable))
             return status;
-        if (status != PS_OK)
+        if (status == PS_OK) {
+            found = found == count || !lacks_previous(s) ? i : found;
+        } else {
             log_warning("the checkpoint of step %llu cannot be used: %s", (unsigned long long)bases[i].step,
                         error->text);
-        else if (found == count || !lacks_previous(s))
-            found = i;
+            if (status == PS_EIO || why.status == PS_OK)
+                why = *error;
+        }
         if (status == PS_OK && !lacks_previous(s))
             break;
     }
-    if (found == count) {
-        const ps_error why = *error;
-        return ps_fail(error, status, "the log needs a checkpoint that cannot be used: %.400s", why.text);
-    }
+    if (found == count)
+        return ps_fail(error, why.status, "it needs a checkpoint that cannot be used: %.300s", why.text);
     if (lacks_previous(s) || status != PS_OK)
         status = come_back(s, bases, found, &unusable, error);
     s->base_step = bases[0].step;
@@ -371,6 +373,19 @@ static ps_status come_back_by_any(shard *s, const journal_base *bases, uint32_t 
     return status;
 }
 
+/* Who has brought another job is told so. All else is no worker's fault: the shard ends without a word, so
+ * that workers wait for the process that comes after, or for somebody who mends what is damaged. */
+static void fail_to_come_back(shard *s, ps_status status, const ps_error *why)
+{
+    if (status == PS_EIO || status == PS_ENOMEM)
+        ps_fail(&s->failure, PS_ELOG, "the log of updates cannot be read now: %.400s", why->text);
+    else if (status != PS_EMISMATCH)
+        ps_fail(&s->failure, PS_EFORMAT,
+                "the log of updates is of no use: %.300s; mend that, or remove the log to go on from the "
+                "newest checkpoint, without the updates in it",
+                why->text);
+}
+
 ps_status shard_journal_resume(shard *s, bool *resumed, ps_error *error)
 {
     journal *j = journal_of(s);
@@ -379,10 +394,9 @@ ps_status shard_journal_resume(shard *s, bool *resumed, ps_error *error)
         return PS_OK;
     const journal_owner owner = {.job = s->fingerprint, .server = s->config.index, .servers = s->job.servers};
     journal_base *bases = calloc(JOURNAL_BASES_MAX, sizeof *bases);
-    if (!bases)
-        return ps_fail(error, PS_ENOMEM, "out of memory");
-    uint32_t count;
-    ps_status status = j->ops->open(j, &owner, bases, &count, error);
+    uint32_t count = 0;
+    ps_status status = bases ? j->ops->open(j, &owner, bases, &count, error)
+                             : ps_fail(error, PS_ENOMEM, "out of memory for it");
     if (status == PS_OK && count > 0) {
         const shard_counters before = s->counters;
         status = come_back_by_any(s, bases, count, error);
@@ -393,6 +407,8 @@ ps_status shard_journal_resume(shard *s, bool *resumed, ps_error *error)
         *resumed = status == PS_OK;
     }
     free(bases);
+    if (status != PS_OK)
+        fail_to_come_back(s, status, error);
     if (*resumed)
         shard_take_image(s); /* if one was due, or the last one, when the shard ended */
     return status;

@@ -167,8 +167,8 @@ void shard_describe_place(shard *s, wire_message *welcome);
 
 /* ---- shard_journal.c ---- */
 
-/* Where there is a journal of this shard, makes the store as it was. PS_EMISMATCH, PS_EFORMAT, PS_EIO: it
- * cannot be used; PS_ENOMEM. */
+/* Where there is a journal of this shard, makes the store as it was. PS_EMISMATCH: it is of another job. All
+ * else is the shard's failure too. */
 ps_status shard_journal_resume(shard *s, bool *resumed, ps_error *error);
 
 /* The shard is what `leap` says it is: at an image just taken, or where it has begun or gone to anew. */

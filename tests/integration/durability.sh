@@ -161,6 +161,29 @@ start_ps 0
 await_all
 expect_exact_count
 
+begin "a log that cannot be read ends its ps, but no worker; once it can be, training goes on, and nothing is lost"
+keep_log 1000000
+more=(--mode async)
+start_all
+await has_logged 0 $((1000000 * scale / 100))
+kill_hard ps-0
+log=$(segments 0 | head -n 1)
+mv "$log" "$case_dir/aside"
+mkdir "$log"
+start_ps 0
+await_end ps-0 138
+expect_log ps-0 "the log of updates cannot be read now: "
+rmdir "$log"
+cp "$case_dir/aside" "$log"
+printf '\377' | dd of="$log" bs=1 seek=100 conv=notrunc status=none
+start_ps 0
+await_end ps-0 3
+expect_log ps-0 "the log of updates is of no use: $log: record 2 at offset 64: its head is damaged; mend that"
+cp "$case_dir/aside" "$log"
+start_ps 0
+await_all
+expect_exact_count
+
 begin "a ps without a log does not pass over one that is there"
 keep_log 1000000
 more=()

@@ -20,6 +20,7 @@ typedef struct {
     bool holds;       /* durable is only what `durable` says; else everything at once */
     uint64_t durable; /* position */
     uint64_t kept;    /* as `begin` was told last */
+    ps_status broken; /* what `open` returns */
     uint32_t count;
     fake_record records[FAKE_RECORDS_MAX]; /* a position is an index + 1 */
 } fake_journal;
@@ -74,8 +75,10 @@ static inline ps_status fake_open(journal *self, const journal_owner *owner, jou
                                   uint32_t *count, ps_error *error)
 {
     const fake_journal *f = (const fake_journal *)self;
-    (void)owner, (void)error;
+    (void)owner;
     *count = 0;
+    if (f->broken != PS_OK)
+        return ps_fail(error, f->broken, "it is broken");
     for (uint32_t i = f->count; i > 0 && *count < JOURNAL_BASES_MAX; i--) {
         if (f->records[i - 1].message)
             continue;

@@ -648,7 +648,49 @@ static void a_damaged_image_loses_nothing_with_the_one_before(void **state)
     close_logging(&l);
 }
 
-static void without_any_image_to_begin_from_the_job_is_refused(void **state)
+/* The shard cannot come back: it says why, but not to the worker. */
+static void expect_silence(logging *l, ps_status status, const char *text)
+{
+    ps_error error;
+    for (int again = 0; again < 2; again++) {
+        bench_send(&l->bench, bench_hello(&l->bench, WIRE_WORKER, 0, 1));
+        bench_expect_nothing(&l->bench);
+        assert_false(shard_has_job(l->bench.shard));
+        assert_int_equal(shard_failure(l->bench.shard, &error), status);
+        if (strncmp(error.text, text, strlen(text)) != 0)
+            fail_msg("it says: %s", error.text);
+    }
+}
+
+static void a_log_that_cannot_be_read_is_not_the_workers_concern(void **state)
+{
+    (void)state;
+    static const struct {
+        ps_status broken, status;
+        const char *text;
+    } cases[] = {
+        {PS_EIO, PS_ELOG, "the log of updates cannot be read now: it is broken"},
+        {PS_ENOMEM, PS_ELOG, "the log of updates cannot be read now: it is broken"},
+        {PS_EFORMAT, PS_EFORMAT,
+         "the log of updates is of no use: it is broken; mend that, or remove the log to go on from the "
+         "newest checkpoint, without the updates in it"},
+    };
+    logging l;
+    open_logging(&l, 1, CONSISTENCY_ASYNC);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        restart(&l);
+        l.journal->broken = cases[i].broken;
+        expect_silence(&l, cases[i].status, cases[i].text);
+    }
+    restart(&l);
+    l.journal->broken = PS_EMISMATCH; /* but whose job it is not hears of it */
+    bench_refused(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 1), PS_EMISMATCH, "it is broken");
+    l.journal->broken = PS_OK;
+    bench_join(&l.bench, WIRE_WORKER, 0);
+    close_logging(&l);
+}
+
+static void without_any_image_to_begin_from_a_shard_does_not_come_back(void **state)
 {
     (void)state;
     logging l;
@@ -660,11 +702,8 @@ static void without_any_image_to_begin_from_the_job_is_refused(void **state)
     l.journal->records[0].base.step = 1; /* as if it had begun with an image that is gone */
     folder_put("checkpoints/step-000000000002/ps-0-of-1.json", "{}", 2);
     restart(&l);
-    bench_send(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 1));
-    wire_message *m = bench_take(&l.bench, WIRE_ERROR, 0);
-    assert_non_null(strstr(m->text, "the log needs a checkpoint that cannot be used: "));
-    wire_destroy(&m);
-    assert_false(shard_has_job(l.bench.shard));
+    expect_silence(&l, PS_EFORMAT,
+                   "the log of updates is of no use: it needs a checkpoint that cannot be used: ");
     close_logging(&l);
 }
 
@@ -835,8 +874,8 @@ static void a_record_that_does_not_fit_the_shard_is_refused_as_damage(void **sta
     bench_expect(&l.bench, WIRE_ACK, ask(&l.bench, bench_push(&l.bench, WIRE_PUSH, 0, 2, 1, 1)));
     l.journal->records[l.journal->count - 1].message->step = 1;
     restart(&l);
-    bench_refused(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 1), PS_EFORMAT,
-                  "step 1 of worker 0 is there already");
+    expect_silence(&l, PS_EFORMAT,
+                   "the log of updates is of no use: step 1 of worker 0 is there already; mend that, ");
     close_logging(&l);
 }
 
@@ -860,7 +899,8 @@ int main(void)
         FOLDER_TEST(it_comes_back_as_it_was_with_every_optimizer),
         FOLDER_TEST(a_synchronous_shard_that_ended_at_an_image_has_the_version_before),
         FOLDER_TEST(a_damaged_image_loses_nothing_with_the_one_before),
-        FOLDER_TEST(without_any_image_to_begin_from_the_job_is_refused),
+        FOLDER_TEST(a_log_that_cannot_be_read_is_not_the_workers_concern),
+        FOLDER_TEST(without_any_image_to_begin_from_a_shard_does_not_come_back),
         FOLDER_TEST(a_journal_tells_which_image_is_durable_when_a_segment_begins),
         FOLDER_TEST(images_that_fail_for_long_cost_few_segments_and_nothing_else),
         FOLDER_TEST(the_image_that_a_shard_came_back_from_counts_as_kept),
