@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -46,7 +45,8 @@ typedef struct {
 
     journal_owner owner;
     journal_folder segments;
-    int fd; /* of the last segment, at its end; -1: there is none */
+    int fd;      /* of the last segment, at its end; -1: there is none */
+    int process; /* lock of `owner` for this process, from its first open on; -1 before */
 
     pthread_t writer;
     bool has_writer, has_lock;
@@ -151,7 +151,6 @@ static ps_status write_records(journal_file *j, work *first, work **end, ps_erro
 
 /* ---- the writer: segments ---- */
 
-/* A second process that writes the same log is found out by the lock. */
 static ps_status open_last(journal_file *j, ps_error *error)
 {
     char path[JOURNAL_PATH_BYTES];
@@ -165,10 +164,7 @@ static ps_status open_last(journal_file *j, ps_error *error)
     if (j->fd >= 0)
         close(j->fd);
     j->fd = fd;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return PS_OK;
-    return errno == EWOULDBLOCK ? ps_fail(error, PS_EIO, "%s is being written by another process", path)
-                                : fail_segment(j, "lock", error);
+    return PS_OK;
 }
 
 /* Segments before the last image but one, of those that are known to be kept: as of now that of step `kept`
@@ -274,6 +270,8 @@ static void await_idle(journal_file *j)
     pthread_mutex_unlock(&j->lock);
 }
 
+/* A second process that is the same ps by mistake, or has been taken for dead, finds out before it reads or
+ * writes anything. */
 static ps_status file_open(journal *self, const journal_owner *owner, journal_base *bases, uint32_t *count,
                            ps_error *error)
 {
@@ -282,7 +280,10 @@ static ps_status file_open(journal *self, const journal_owner *owner, journal_ba
     await_idle(j);
     journal_folder_fini(&j->segments);
     j->owner = *owner;
-    ps_status status = journal_folder_open(j->folder, owner, &j->segments, error);
+    ps_status status =
+        j->process < 0 ? journal_folder_lock(j->folder, owner->server, &j->process, error) : PS_OK;
+    if (status == PS_OK)
+        status = journal_folder_open(j->folder, owner, &j->segments, error);
     const journal_folder *f = &j->segments;
     for (uint32_t i = f->count; i > 0; i--) {
         bases[(*count)++] = f->segments[i - 1].base;
@@ -433,6 +434,8 @@ static void file_destroy(journal *self)
     journal_folder_fini(&j->segments);
     if (j->fd >= 0)
         close(j->fd);
+    if (j->process >= 0)
+        journal_folder_unlock(j->folder, j->owner.server, j->process);
     if (j->wake >= 0)
         close(j->wake);
     free(j->folder);
@@ -477,7 +480,7 @@ ps_status journal_file_create(const char *checkpoints, journal **out, ps_error *
         return ps_fail(error, PS_ENOMEM, "out of memory");
     j->base.ops = &file_ops;
     j->queue_tail = &j->queue;
-    j->fd = -1;
+    j->fd = j->process = -1;
     j->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     j->folder = log_folder(checkpoints);
     ps_status status = PS_OK;

@@ -2,6 +2,8 @@
  *
  *   CHECKPOINTS/log/ps-0-of-2/000000000001.log ...      (format: ps/journal_format.h)
  *
+ * Another process that is the same ps is refused the log (open: PS_EIO), as long as this journal is there.
+ *
  * Threads: the shard's appends records to a queue; a writer of its own takes all that has come meanwhile,
  * writes it from where it lies and makes it durable by one fdatasync for all (group commit), then lets go of
  * the buffers and wakes the shard's thread. What waits in the queue is bounded by what workers may have on

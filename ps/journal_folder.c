@@ -8,12 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/file.h"
 
 #define SEGMENT_SUFFIX ".log"
-enum { NUMBER_DIGITS = 12, NAME_BYTES = 64 };
+enum {
+    NUMBER_DIGITS = 12,
+    NAME_BYTES = 64,
+    LOCK_ATTEMPTS = 100, /* while others that let go remove the file */
+};
 
 static ps_status fail_errno(ps_error *error, const char *what, const char *path)
 {
@@ -96,6 +102,57 @@ static bool has_other_number(uint32_t server, uint32_t servers, const void *cont
 bool journal_folder_finds(const char *folder, uint32_t server, char path[JOURNAL_PATH_BYTES])
 {
     return find_shard(folder, has_index, &server, path);
+}
+
+/* ---- locking ---- */
+
+static ps_status lock_path(const char *folder, uint32_t server, char path[JOURNAL_PATH_BYTES],
+                           ps_error *error)
+{
+    int length = snprintf(path, JOURNAL_PATH_BYTES, "%s/ps-%u.lock", folder, server);
+    return length < JOURNAL_PATH_BYTES ? PS_OK
+                                       : ps_fail(error, PS_EIO, "the path %.64s... is too long", folder);
+}
+
+/* Of a file that has been removed meanwhile a lock is of no use: others lock the one that stands there now.
+ */
+static bool is_there(int fd)
+{
+    struct stat info;
+    return fstat(fd, &info) == 0 && info.st_nlink > 0;
+}
+
+ps_status journal_folder_lock(const char *folder, uint32_t server, int *lock, ps_error *error)
+{
+    char path[JOURNAL_PATH_BYTES];
+    ps_status status = lock_path(folder, server, path, error);
+    if (status == PS_OK)
+        status = file_make_folder(folder, error);
+    for (int attempt = 0; status == PS_OK && attempt < LOCK_ATTEMPTS; attempt++) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (fd < 0)
+            return fail_errno(error, "open", path);
+        const bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (locked && is_there(fd)) {
+            *lock = fd;
+            return PS_OK;
+        }
+        if (!locked)
+            status = errno == EWOULDBLOCK
+                         ? ps_fail(error, PS_EIO, "%s is held by another process, which is ps %u too", path,
+                                   server)
+                         : fail_errno(error, "lock", path);
+        close(fd);
+    }
+    return status == PS_OK ? ps_fail(error, PS_EIO, "%s comes and goes", path) : status;
+}
+
+void journal_folder_unlock(const char *folder, uint32_t server, int lock)
+{
+    char path[JOURNAL_PATH_BYTES];
+    if (lock_path(folder, server, path, NULL) == PS_OK)
+        unlink(path);
+    close(lock);
 }
 
 /* ---- opening ---- */

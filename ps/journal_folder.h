@@ -1,6 +1,7 @@
 /* journal_folder.h - which segments of durability logs lie in a folder, by names and heads.
  *
  *   DIR/ps-0-of-2/000000000001.log   segments of one shard, in the order of their numbers
+ *   DIR/ps-0.lock                    locked by the process that is this ps, as long as it uses its log
  *
  * Private to ps/journal_*.c. */
 #ifndef PENSTOCK_PS_JOURNAL_FOLDER_H
@@ -21,6 +22,11 @@ typedef struct {
     journal_segment *segments;     /* owned, oldest first */
     uint32_t count, room;
 } journal_folder;
+
+/* Locks the log of shard `server`, whatever its number of ps, for this process; makes the folder if need be.
+ * `lock` is for journal_folder_unlock. PS_EIO: another process has it, or it cannot be had; PS_ENOMEM. */
+ps_status journal_folder_lock(const char *folder, uint32_t server, int *lock, ps_error *error);
+void journal_folder_unlock(const char *folder, uint32_t server, int lock);
 
 /* What is there of this owner; a missing folder holds nothing. PS_EMISMATCH: logs of another number of ps, or
  * of another job, lie there; PS_EFORMAT, PS_EIO, PS_ENOMEM. On failure `f` is empty. */

@@ -486,21 +486,25 @@ static void an_earlier_segment_has_no_torn_end(void **state)
     assert_string_equal(error.text, "./" FIRST ": record 2 at offset 64: its head is damaged");
 }
 
-static void two_processes_do_not_write_the_same_log(void **state)
+static void two_processes_do_not_have_the_same_log(void **state)
 {
     (void)state;
     write_sample();
     journal_base bases[JOURNAL_BASES_MAX];
     taken out = {0};
     ps_error error;
+    uint32_t count;
     journal *first = create(), *second = create();
     open_all(first, bases);
-    open_all(second, bases);
-    assert_int_equal(first->ops->replay(first, 0, take, &out, &error), PS_OK);
-    assert_int_equal(second->ops->replay(second, 0, take, &out, &error), PS_EIO);
-    assert_string_equal(error.text, "./" FIRST " is being written by another process");
-    drop(&out);
+    assert_int_equal(second->ops->open(second, &owner, bases, &count, &error), PS_EIO);
+    assert_string_equal(error.text, "./log/ps-1.lock is held by another process, which is ps 1 too");
+    open_all(first, bases); /* again, as for another job */
+    journal *other = create();
+    const journal_owner of_other = {.job = owner.job, .server = 0, .servers = 2};
+    assert_int_equal(other->ops->open(other, &of_other, bases, &count, &error), PS_OK);
+    destroy(&other);
     destroy(&first);
+    assert_int_equal(open_all(second, bases), 1);
     assert_int_equal(second->ops->replay(second, 0, take, &out, &error), PS_OK);
     drop(&out);
     destroy(&second);
@@ -549,12 +553,13 @@ static void a_segment_that_cannot_be_made_ends_it_too(void **state)
     journal_base bases[JOURNAL_BASES_MAX];
     journal *j = create();
     open_all(j, bases);
-    folder_put("log", "", 0);
+    folder_put("log/ps-1-of-2", "", 0);
     await(j, j->ops->begin(j, &(journal_base){.leap = true}, 0));
     ps_error error;
     assert_int_equal(journal_file_failure(j, &error), PS_ELOG);
-    assert_string_equal(error.text, "no update can be acknowledged any more: cannot make folder ./log: Not a "
-                                    "directory");
+    assert_string_equal(error.text,
+                        "no update can be acknowledged any more: cannot make folder ./log/ps-1-of-2: Not a "
+                        "directory");
     destroy(&j);
 }
 
@@ -617,7 +622,7 @@ int main(void)
         FOLDER_TEST(as_many_segments_as_there_may_be_are_all_bases_and_make_room_for_one_more),
         FOLDER_TEST(a_segment_that_is_missing_is_named),
         FOLDER_TEST(an_earlier_segment_has_no_torn_end),
-        FOLDER_TEST(two_processes_do_not_write_the_same_log),
+        FOLDER_TEST(two_processes_do_not_have_the_same_log),
         FOLDER_TEST(where_the_disk_is_full_nothing_more_becomes_durable),
         FOLDER_TEST(a_segment_that_cannot_be_made_ends_it_too),
         FOLDER_TEST(the_stored_sample_is_written_and_read),
