@@ -13,16 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/checksum.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/thread.h"
+#include "ps/journal_batch.h"
 #include "ps/journal_folder.h"
-
-enum { PARTS_MAX = 1024 }; /* of one writev */
 
 /* What the writer is to do: to append a record, or to begin a segment. */
 typedef struct work {
@@ -45,8 +43,9 @@ typedef struct {
 
     journal_owner owner;
     journal_folder segments;
-    int fd;      /* of the last segment, at its end; -1: there is none */
-    int process; /* lock of `owner` for this process, from its first open on; -1 before */
+    int fd;                 /* of the last segment, at its end; -1: there is none */
+    uint64_t durable_bytes; /* of that segment */
+    int process;            /* lock of `owner` for this process, from its first open on; -1 before */
 
     pthread_t writer;
     bool has_writer, has_lock;
@@ -61,47 +60,7 @@ typedef struct {
 
 /* ---- the writer: records ---- */
 
-/* Parts that wait to be written together. */
-typedef struct {
-    int fd;
-    int count;
-    struct iovec parts[PARTS_MAX];
-} gathered;
-
-/* False: errno says why. */
-static bool flush(gathered *g)
-{
-    struct iovec *next = g->parts;
-    int left = g->count;
-    while (left > 0) {
-        ssize_t put = writev(g->fd, next, left);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return false;
-        size_t done = (size_t)put;
-        for (; left > 0 && done >= next->iov_len; next++, left--)
-            done -= next->iov_len;
-        if (left > 0) {
-            next->iov_base = (char *)next->iov_base + done;
-            next->iov_len -= done;
-        }
-    }
-    g->count = 0;
-    return true;
-}
-
-static bool gather(gathered *g, const void *bytes, size_t count)
-{
-    if (count == 0)
-        return true;
-    if (g->count == PARTS_MAX && !flush(g))
-        return false;
-    g->parts[g->count++] = (struct iovec){(void *)(uintptr_t)bytes, count};
-    return true;
-}
-
-static bool gather_record(gathered *g, work *w, uint64_t synced)
+static bool add_record(journal_batch *b, work *w, uint64_t synced)
 {
     static const uint8_t zeros[JOURNAL_ALIGN];
     const size_t table = w->head.slice_count * sizeof w->slices[0];
@@ -110,11 +69,11 @@ static bool gather_record(gathered *g, work *w, uint64_t synced)
         if (w->payloads[i])
             crc = checksum_more(crc, buffer_bytes(w->payloads[i]), buffer_size(w->payloads[i]));
     record_head_seal(&w->head, synced, crc);
-    bool done = gather(g, &w->head, sizeof w->head) && gather(g, w->slices, table);
+    bool done = journal_batch_add(b, &w->head, sizeof w->head) && journal_batch_add(b, w->slices, table);
     for (uint32_t i = 0; i < w->head.slice_count && done; i++)
         if (w->payloads[i])
-            done = gather(g, buffer_bytes(w->payloads[i]), buffer_size(w->payloads[i]));
-    return done && gather(g, zeros, journal_padding(w->head.body_bytes));
+            done = journal_batch_add(b, buffer_bytes(w->payloads[i]), buffer_size(w->payloads[i]));
+    return done && journal_batch_add(b, zeros, journal_padding(w->head.body_bytes));
 }
 
 static void free_work(work *w)
@@ -133,25 +92,44 @@ static ps_status fail_segment(const journal_file *j, const char *what, ps_error 
     return status == PS_OK ? ps_fail(error, PS_EIO, "cannot %s %s: %s", what, path, strerror(cause)) : status;
 }
 
+/* Of the end of a segment that has not become durable nobody knows whether it ever will, though it may be
+ * read back from the system's memory. Nothing of it was acknowledged: it goes, lest the next process believe
+ * it. */
+static ps_status fail_batch(const journal_file *j, const char *what, ps_error *error)
+{
+    ps_error why;
+    ps_status status = fail_segment(j, what, &why);
+    if (ftruncate(j->fd, (off_t)j->durable_bytes) == 0)
+        return ps_fail(error, status, "%s", why.text);
+    return ps_fail(
+        error, status,
+        "%.300s; nor can its end be cut off (%s): cut it to %llu bytes before this ps starts again", why.text,
+        strerror(errno), (unsigned long long)j->durable_bytes);
+}
+
 /* The records from `first` up to the next segment, as one durable batch. `*end`: what comes next. */
 static ps_status write_records(journal_file *j, work *first, work **end, ps_error *error)
 {
-    gathered g = {.fd = j->fd};
+    journal_batch b = {.fd = j->fd};
     const uint64_t synced = atomic_load(&j->durable);
     bool done = true;
     work *w = first;
     for (; w && !w->begins && done; w = w->next)
-        done = gather_record(&g, w, synced);
-    done = done && flush(&g);
+        done = add_record(&b, w, synced);
+    done = done && journal_batch_flush(&b);
     *end = w;
     if (!done)
-        return fail_segment(j, "write to", error);
-    return fdatasync(j->fd) == 0 ? PS_OK : fail_segment(j, "sync", error);
+        return fail_batch(j, "write to", error);
+    if (fdatasync(j->fd) != 0)
+        return fail_batch(j, "sync", error);
+    j->durable_bytes += b.bytes;
+    return PS_OK;
 }
 
 /* ---- the writer: segments ---- */
 
-static ps_status open_last(journal_file *j, ps_error *error)
+/* `durable_bytes`: so much of it is, or is to become so at once. */
+static ps_status open_last(journal_file *j, uint64_t durable_bytes, ps_error *error)
 {
     char path[JOURNAL_PATH_BYTES];
     const journal_segment *last = &j->segments.segments[j->segments.count - 1];
@@ -164,6 +142,7 @@ static ps_status open_last(journal_file *j, ps_error *error)
     if (j->fd >= 0)
         close(j->fd);
     j->fd = fd;
+    j->durable_bytes = durable_bytes;
     return PS_OK;
 }
 
@@ -190,7 +169,7 @@ static ps_status begin_segment(journal_file *j, const work *w, ps_error *error)
         journal_folder_drop(&j->segments, count_outdated(j, w->kept));
     ps_status status = journal_folder_add(&j->segments, &j->owner, &w->base, w->sequence, error);
     if (status == PS_OK)
-        status = open_last(j, error);
+        status = open_last(j, sizeof(segment_head), error);
     if (status == PS_OK && w->base.leap)
         journal_folder_drop(&j->segments, j->segments.count - 1);
     return status;
@@ -327,11 +306,14 @@ static ps_status read_segment(const journal_file *j, uint32_t number, bool furth
 static ps_status cut_torn_end(journal_file *j, const char *path, const segment_reader *r, ps_error *error)
 {
     const bool torn = r->at != r->count;
-    ps_status status = open_last(j, error);
+    ps_status status = open_last(j, r->at, error);
     if (status != PS_OK)
         return status;
     if ((torn && ftruncate(j->fd, (off_t)r->at) != 0) || fsync(j->fd) != 0)
         return fail_segment(j, torn ? "cut" : "sync", error);
+    status = file_sync_folder(j->segments.path, error);
+    if (status != PS_OK)
+        return status;
     if (!torn)
         return PS_OK;
     log_info("%s ended in %zu bytes that had not become durable", path, r->count - r->at);

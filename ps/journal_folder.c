@@ -275,10 +275,13 @@ ps_status journal_folder_add(journal_folder *f, const journal_owner *owner, cons
         status = file_make_folder(f->path, error);
     if (status == PS_OK)
         status = journal_folder_path(f, s.number, path, error);
-    if (status == PS_OK)
-        status = file_write_atomic(path, &(struct iovec){&head, sizeof head}, 1, error);
+    if (status != PS_OK)
+        return status;
+    status = file_write_atomic(path, &(struct iovec){&head, sizeof head}, 1, error);
     if (status == PS_OK)
         f->segments[f->count++] = s;
+    else
+        unlink(path); /* it may stand there, but not for good */
     return status;
 }
 

@@ -1,4 +1,5 @@
 /* Files of a durability log: what goes in comes out, what a crash tore is cut, what is damaged is named. */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
@@ -14,6 +15,44 @@
 #define SECOND "log/ps-1-of-2/000000000002.log"
 
 static const journal_owner owner = {.job = UINT64_C(0x1122334455667788), .server = 1, .servers = 2};
+
+/* ---- the disk ---- */
+
+/* What the disk refuses. */
+static struct {
+    bool data_sync, sync, folder_sync, cut;
+} refused;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __real_ftruncate(int fd, off_t bytes);
+int __wrap_ftruncate(int fd, off_t bytes);
+
+static bool refuse(bool refuses)
+{
+    if (refuses)
+        errno = EIO;
+    return refuses;
+}
+
+int __wrap_fdatasync(int fd)
+{
+    return refuse(refused.data_sync) ? -1 : __real_fdatasync(fd);
+}
+
+int __wrap_fsync(int fd)
+{
+    struct stat info;
+    const bool of_folder = fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
+    return refuse(of_folder ? refused.folder_sync : refused.sync) ? -1 : __real_fsync(fd);
+}
+
+int __wrap_ftruncate(int fd, off_t bytes)
+{
+    return refuse(refused.cut) ? -1 : __real_ftruncate(fd, bytes);
+}
 
 /* ---- a journal ---- */
 
@@ -547,6 +586,82 @@ static void where_the_disk_is_full_nothing_more_becomes_durable(void **state)
     drop(&out);
 }
 
+/* The system may read back what it could not write, and may take it for written. */
+static void what_could_not_be_synced_is_not_taken_back(void **state)
+{
+    (void)state;
+    journal_base bases[JOURNAL_BASES_MAX];
+    journal *j = create();
+    open_all(j, bases);
+    j->ops->begin(j, &(journal_base){.leap = true}, 0);
+    await(j, append(j, make(WIRE_PUSH, 0, 1, 1, 100), false));
+    refused.data_sync = true;
+    await(j, append(j, make(WIRE_PUSH, 0, 2, 1, 5000), false));
+    refused.data_sync = false;
+    ps_error error;
+    assert_int_equal(journal_file_failure(j, &error), PS_ELOG);
+    assert_string_equal(error.text, "no update can be acknowledged any more: cannot sync ./" FIRST
+                                    ": Input/output error");
+    destroy(&j);
+    taken out = {0};
+    assert_int_equal(replay(&out, &error), PS_OK);
+    assert_int_equal(out.count, 1);
+    drop(&out);
+    struct stat info;
+    assert_int_equal(stat(FIRST, &info), 0);
+    assert_int_equal(info.st_size, 64 + 72 + 8 + 100 + 4);
+}
+
+static void where_it_cannot_be_cut_off_either_somebody_is_told_to(void **state)
+{
+    (void)state;
+    journal_base bases[JOURNAL_BASES_MAX];
+    journal *j = create();
+    open_all(j, bases);
+    await(j, j->ops->begin(j, &(journal_base){.leap = true}, 0));
+    refused.data_sync = refused.cut = true;
+    await(j, append(j, make(WIRE_PUSH, 0, 1, 1, 100), false));
+    refused.data_sync = refused.cut = false;
+    ps_error error;
+    assert_int_equal(journal_file_failure(j, &error), PS_ELOG);
+    assert_string_equal(error.text, "no update can be acknowledged any more: cannot sync ./" FIRST
+                                    ": Input/output error; nor can its end be cut off (Input/output error): "
+                                    "cut it to 64 bytes before this ps starts again");
+    destroy(&j);
+}
+
+static void a_segment_that_may_not_stay_is_not_begun_from(void **state)
+{
+    (void)state;
+    journal_base bases[JOURNAL_BASES_MAX];
+    journal *j = create();
+    open_all(j, bases);
+    await(j, j->ops->begin(j, &(journal_base){.leap = true}, 0));
+    refused.folder_sync = true;
+    await(j, j->ops->begin(j, &(journal_base){.step = 10}, 0));
+    refused.folder_sync = false;
+    assert_int_equal(journal_file_failure(j, NULL), PS_ELOG);
+    destroy(&j);
+    assert_int_equal(folder_count("log/ps-1-of-2"), 1);
+}
+
+static void what_was_read_is_synced_before_it_counts_as_durable(void **state)
+{
+    (void)state;
+    write_sample();
+    taken out = {0};
+    ps_error error;
+    refused.sync = true;
+    assert_int_equal(replay(&out, &error), PS_EIO);
+    refused.sync = false;
+    assert_string_equal(error.text, "cannot sync ./" FIRST ": Input/output error");
+    refused.folder_sync = true;
+    assert_int_equal(replay(&out, &error), PS_EIO);
+    refused.folder_sync = false;
+    assert_string_equal(error.text, "cannot sync ./log/ps-1-of-2: Input/output error");
+    drop(&out);
+}
+
 static void a_segment_that_cannot_be_made_ends_it_too(void **state)
 {
     (void)state;
@@ -624,6 +739,10 @@ int main(void)
         FOLDER_TEST(an_earlier_segment_has_no_torn_end),
         FOLDER_TEST(two_processes_do_not_have_the_same_log),
         FOLDER_TEST(where_the_disk_is_full_nothing_more_becomes_durable),
+        FOLDER_TEST(what_could_not_be_synced_is_not_taken_back),
+        FOLDER_TEST(where_it_cannot_be_cut_off_either_somebody_is_told_to),
+        FOLDER_TEST(a_segment_that_may_not_stay_is_not_begun_from),
+        FOLDER_TEST(what_was_read_is_synced_before_it_counts_as_durable),
         FOLDER_TEST(a_segment_that_cannot_be_made_ends_it_too),
         FOLDER_TEST(the_stored_sample_is_written_and_read),
         FOLDER_TEST(a_later_version_is_refused),
