@@ -75,7 +75,7 @@ typedef struct {
      * PUSH for both pushes, FINISH, RESTORE), index, incarnation, epoch, step, examples, clip factor,
      * nonfinite, after_finish, slices and payloads. `carried`: it is repeated for a new base, to be taken in
      * before the shard goes on. Returns the position of the record, which is greater than those before; 0:
-     * out of memory. */
+     * out of memory, or the last `begin` was. */
     uint64_t (*append)(journal *self, const wire_message *message, bool carried);
 
     /* Everything up to this position is durable. */

@@ -1,8 +1,8 @@
 /* journal_file.c - see journal_file.h.
  *
- * Who owns what: the shard's thread `position`, and everything while the writer is idle (open, replay); the
- * writer `segments`, `fd` and `owner` while it is not. The lock guards what is named below it, and is never
- * held while a file is touched. */
+ * Who owns what: the shard's thread `position` and `has_place`, and everything while the writer is idle
+ * (open, replay); the writer `segments`, `fd` and `owner` while it is not. The lock guards what is named
+ * below it, and is never held while a file is touched. */
 #include "ps/journal_file.h"
 
 #include <errno.h>
@@ -39,7 +39,8 @@ typedef struct {
     char *folder; /* of all logs */
     int wake;     /* eventfd */
     uint64_t position;
-    bool finished; /* to be removed at the end */
+    bool has_place; /* for records: the last segment is the one that the shard means */
+    bool finished;  /* to be removed at the end */
 
     journal_owner owner;
     journal_folder segments;
@@ -259,6 +260,7 @@ static ps_status file_open(journal *self, const journal_owner *owner, journal_ba
     await_idle(j);
     journal_folder_fini(&j->segments);
     j->owner = *owner;
+    j->has_place = false;
     ps_status status =
         j->process < 0 ? journal_folder_lock(j->folder, owner->server, &j->process, error) : PS_OK;
     if (status == PS_OK)
@@ -348,6 +350,7 @@ static ps_status file_replay(journal *self, uint32_t number, journal_take *take,
         j->position = r.sequence;
         atomic_store(&j->durable, r.sequence);
     }
+    j->has_place = status == PS_OK;
     return status;
 }
 
@@ -375,13 +378,15 @@ static uint64_t file_begin(journal *self, const journal_base *base, uint64_t kep
         w->base = *base;
         w->kept = kept;
     }
+    ((journal_file *)self)->has_place = w != NULL;
     return enqueue((journal_file *)self, w);
 }
 
 static uint64_t file_append(journal *self, const wire_message *message, bool carried)
 {
     const uint32_t count = message->slice_count;
-    work *w = calloc(1, sizeof *w + count * (sizeof w->slices[0] + sizeof w->payloads[0]));
+    const bool has_place = ((journal_file *)self)->has_place;
+    work *w = has_place ? calloc(1, sizeof *w + count * (sizeof w->slices[0] + sizeof w->payloads[0])) : NULL;
     if (!w)
         return 0;
     record_head_fill(&w->head, w->slices, message, carried, 0);
