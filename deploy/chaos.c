@@ -177,7 +177,7 @@ static ps_status train(chaos *c, const char *name, run_options *run, const tasks
     t->seconds = (double)(clock_monotonic_ms() - begun) / 1000;
     t->done = true;
     chaos_training_hash(t);
-    return chaos_training_count(t, run->servers, run->workers, error);
+    return chaos_logs_count(&t->outcome.folder, run->servers, run->workers, &t->counts, error);
 }
 
 static ps_status train_without_faults(chaos *c, ps_error *error)

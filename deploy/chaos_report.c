@@ -10,97 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EPOCHS_MAX = 4096 /* times that the ps go back, of which each is counted once */ };
-
-/* ---- what the logs hold ---- */
-
-/* Where in a line a text begins, after it; NULL: nowhere. */
-static const char *after(const char *line, const char *text)
-{
-    const char *found = strstr(line, text);
-    return found ? found + strlen(text) : NULL;
-}
-
-/* The number that ends right before `text` in the line. */
-static bool number_before(const char *line, const char *text, uint64_t *number)
-{
-    const char *found = strstr(line, text);
-    const char *start = found;
-    while (start && start > line && start[-1] >= '0' && start[-1] <= '9')
-        start--;
-    return found && start < found && sscanf(start, "%" SCNu64, number) == 1;
-}
-
-typedef struct {
-    chaos_training *training;
-    uint64_t rows;                  /* of the last summary of this log */
-    uint64_t went_back[EPOCHS_MAX]; /* by epoch, the longest way of any ps */
-} log_reader;
-
-static void take_line(log_reader *r, const char *line)
-{
-    chaos_training *t = r->training;
-    uint64_t number;
-    const char *back = after(line, "going back from step ");
-    uint64_t from, to, epoch;
-    if (back &&
-        sscanf(back, "%" SCNu64 " to step %" SCNu64 " (epoch %" SCNu64 ")", &from, &to, &epoch) == 3 &&
-        epoch < EPOCHS_MAX && from > to && from - to > r->went_back[epoch])
-        r->went_back[epoch] = from - to;
-    if (number_before(line, " examples; ", &number))
-        r->rows = number;
-    if (number_before(line, " repeats, ", &number))
-        t->repeats += number;
-    if (number_before(line, " refused", &number) && strstr(line, " not finite, "))
-        t->refused += number;
-    if (number_before(line, " resent", &number))
-        t->resent += number;
-    if (number_before(line, " checkpoints written; ", &number))
-        t->checkpoints += number;
-    if (strstr(line, " could not be written: "))
-        t->checkpoints_failed++;
-}
-
-static ps_status read_log(log_reader *r, const char *role, size_t index, ps_error *error)
-{
-    char name[TASK_NAME_MAX], path[RUN_PATH_MAX];
-    snprintf(name, sizeof name, "%s-%zu", role, index);
-    ps_status status = run_folder_path(&r->training->outcome.folder, "logs", name, ".log", path, error);
-    if (status != PS_OK)
-        return status;
-    FILE *log = fopen(path, "re");
-    if (!log)
-        return ps_fail(error, PS_EIO, "cannot read the log %s: %s", path, strerror(errno));
-    char *line = NULL;
-    size_t room = 0;
-    r->rows = 0;
-    while (getline(&line, &room, log) >= 0)
-        take_line(r, line);
-    free(line);
-    fclose(log);
-    return PS_OK;
-}
-
-ps_status chaos_training_count(chaos_training *t, size_t servers, size_t workers, ps_error *error)
-{
-    log_reader *r = calloc(1, sizeof *r);
-    if (!r)
-        return ps_fail(error, PS_ENOMEM, "out of memory");
-    r->training = t;
-    ps_status status = PS_OK;
-    for (size_t i = 0; i < workers && status == PS_OK; i++)
-        status = read_log(r, "worker", i, error);
-    for (size_t i = 0; i < servers && status == PS_OK; i++) {
-        status = read_log(r, "ps", i, error);
-        t->rows_min = i == 0 || r->rows < t->rows_min ? r->rows : t->rows_min;
-        t->rows_max = r->rows > t->rows_max ? r->rows : t->rows_max;
-    }
-    for (size_t epoch = 0; epoch < EPOCHS_MAX; epoch++)
-        t->steps_replayed += r->went_back[epoch];
-    free(r);
-    return status;
-}
-
 void chaos_training_hash(chaos_training *t)
 {
     char path[RUN_PATH_MAX];
@@ -197,12 +106,16 @@ static double longest(const tally *t)
 
 static uint64_t lost_rows(const chaos_result *r)
 {
-    return r->faulty.rows_min < r->plain.rows_min ? r->plain.rows_min - r->faulty.rows_min : 0;
+    return r->faulty.counts.rows_min < r->plain.counts.rows_min
+               ? r->plain.counts.rows_min - r->faulty.counts.rows_min
+               : 0;
 }
 
 static uint64_t doubled_rows(const chaos_result *r)
 {
-    return r->faulty.rows_max > r->plain.rows_max ? r->faulty.rows_max - r->plain.rows_max : 0;
+    return r->faulty.counts.rows_max > r->plain.counts.rows_max
+               ? r->faulty.counts.rows_max - r->plain.counts.rows_max
+               : 0;
 }
 
 /* ---- for people ---- */
@@ -251,17 +164,17 @@ void chaos_report_text(const chaos_result *r, FILE *to)
         print_times(&t, to);
     }
     fprintf(to, "restarts        %u; %" PRIu64 " steps replayed\n", end->outcome.restarts,
-            end->steps_replayed);
+            end->counts.steps_replayed);
     fprintf(to,
             "pushes          %" PRIu64 " messages resent, %" PRIu64 " repeats not applied again, %" PRIu64
             " refused\n",
-            end->resent, end->repeats, end->refused);
-    fprintf(to, "rows applied    %" PRIu64, end->rows_min);
+            end->counts.resent, end->counts.repeats, end->counts.refused);
+    fprintf(to, "rows applied    %" PRIu64, end->counts.rows_min);
     if (r->plain.done)
         fprintf(to, " of %" PRIu64 " acknowledged: %" PRIu64 " lost, %" PRIu64 " applied twice",
-                r->plain.rows_max, lost_rows(r), doubled_rows(r));
-    fprintf(to, "\ncheckpoints     %" PRIu64 " written, %" PRIu64 " failed\n", end->checkpoints,
-            end->checkpoints_failed);
+                r->plain.counts.rows_max, lost_rows(r), doubled_rows(r));
+    fprintf(to, "\ncheckpoints     %" PRIu64 " written, %" PRIu64 " failed\n", end->counts.checkpoints,
+            end->counts.checkpoints_failed);
     if (r->plain.done)
         fprintf(to, "without faults  %s  %.2f %%  %.1f s\n", r->plain.hash,
                 100 * r->plain.outcome.result.accuracy, r->plain.seconds);
@@ -303,8 +216,9 @@ static void write_training(FILE *to, const char *name, const chaos_training *t)
             ", \"rows_applied_max\": %" PRIu64 ", \"repeats\": %" PRIu64 ", \"refused\": %" PRIu64
             ", \"resent\": %" PRIu64 ", \"steps_replayed\": %" PRIu64 ", \"checkpoints\": %" PRIu64
             ", \"checkpoints_failed\": %" PRIu64 "},\n ",
-            t->seconds, t->outcome.restarts, t->rows_min, t->rows_max, t->repeats, t->refused, t->resent,
-            t->steps_replayed, t->checkpoints, t->checkpoints_failed);
+            t->seconds, t->outcome.restarts, t->counts.rows_min, t->counts.rows_max, t->counts.repeats,
+            t->counts.refused, t->counts.resent, t->counts.steps_replayed, t->counts.checkpoints,
+            t->counts.checkpoints_failed);
 }
 
 static void write_course(FILE *to, const chaos_faults *f, size_t number)

@@ -1,8 +1,4 @@
-/* chaos_report.h - what became of a training under faults, for people and as JSON.
- *
- * What processes have counted is read from their logs; one that was killed has not told, so that repeats are
- * those of the lives that ended by themselves or by SIGTERM. Rows are not affected by that: a ps that goes on
- * from a checkpoint goes on counting from there. */
+/* chaos_report.h - what became of a training under faults, for people and as JSON. */
 #ifndef PENSTOCK_DEPLOY_CHAOS_REPORT_H
 #define PENSTOCK_DEPLOY_CHAOS_REPORT_H
 
@@ -12,6 +8,7 @@
 
 #include "common/status.h"
 #include "deploy/chaos_faults.h"
+#include "deploy/chaos_logs.h"
 #include "deploy/chaos_plan.h"
 #include "deploy/cluster_run.h"
 
@@ -23,10 +20,7 @@ typedef struct {
     cluster_outcome outcome;
     char hash[CHAOS_HASH_BYTES]; /* SHA-256 of the model, or empty */
     double seconds;
-    uint64_t rows_min, rows_max; /* applied, over the ps */
-    uint64_t repeats, refused;   /* pushes seen before; messages answered by ERROR */
-    uint64_t resent, steps_replayed;
-    uint64_t checkpoints, checkpoints_failed;
+    chaos_counts counts;
 } chaos_training;
 
 typedef struct {
@@ -37,9 +31,6 @@ typedef struct {
     chaos_training plain, faulty;
     const chaos_faults *faults;
 } chaos_result;
-
-/* Puts together what the logs of a run of so many ps and workers hold. PS_EIO. */
-ps_status chaos_training_count(chaos_training *t, size_t servers, size_t workers, ps_error *error);
 
 /* SHA-256 of the model that a run has left, by sha256sum. Empty if there is none. */
 void chaos_training_hash(chaos_training *t);
