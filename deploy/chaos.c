@@ -194,6 +194,7 @@ static ps_status train_under_faults(chaos *c, ps_error *error)
 {
     run_options run = c->options.run;
     chaos_faults *f = &c->faults;
+    f->title = c->title;
     f->plan = &c->plan;
     f->workers = run.workers;
     f->servers = run.servers;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -180,36 +181,34 @@ static void started_again(void *context, size_t number)
     }
 }
 
-static void lower(int64_t *patience_ms, int64_t to)
-{
-    if (to < *patience_ms)
-        *patience_ms = to > 0 ? to : 0;
-}
-
 static size_t waits(void *context, struct pollfd polled[CLUSTER_RUN_WAITS_MAX], int64_t *patience_ms)
 {
     chaos_faults *f = context;
     uint64_t now = clock_monotonic_ms();
     uint64_t wake = now + (uint64_t)*patience_ms;
     size_t count = chaos_proxy_waits(f->proxy, polled, now, &wake);
-    lower(patience_ms, (int64_t)(wake - now));
     for (size_t i = 0; i < f->plan->count; i++) {
         const fault *what = &f->plan->faults[i];
         if (f->courses[i].state == FAULT_LASTS)
-            lower(patience_ms, (int64_t)f->courses[i].ended_ms - (int64_t)since_begin(f));
+            chaos_wake_by(&wake, f->begun_ms + f->courses[i].ended_ms);
         else if (f->courses[i].state == FAULT_PENDING && what->clock == AT_SECONDS && f->first_step_ms > 0 &&
                  !time_has_come(f, what))
-            lower(patience_ms, (int64_t)(f->first_step_ms - now + (uint64_t)(what->at * 1000) + 1));
+            chaos_wake_by(&wake, f->first_step_ms + (uint64_t)(what->at * 1000) + 1);
     }
-    lower(patience_ms, (int64_t)f->deadline_ms - (int64_t)since_begin(f));
+    if (!f->hung)
+        chaos_wake_by(&wake, f->begun_ms + f->deadline_ms);
+    *patience_ms = wake > now ? (int64_t)(wake - now) : 0;
     return count;
 }
 
 static void turn(void *context, const struct pollfd *polled, size_t count)
 {
     chaos_faults *f = context;
+    ps_error error;
     (void)count;
     chaos_proxy_turn(f->proxy, polled, clock_monotonic_ms());
+    if (chaos_proxy_trouble(f->proxy, &error))
+        fprintf(stderr, "%s: %s\n", f->title, error.text);
     for (size_t i = 0; i < f->plan->count; i++) {
         fault_course *course = &f->courses[i];
         if (course->state == FAULT_LASTS && since_begin(f) >= course->ended_ms)

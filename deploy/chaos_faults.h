@@ -27,6 +27,7 @@ typedef struct {
 } fault_course;
 
 typedef struct {
+    const char *title; /* in whose name to complain */
     const chaos_plan *plan;
     chaos_proxy *proxy;           /* borrowed */
     int disks[CHAOS_SERVERS_MAX]; /* control files of the disk faults, one byte each; -1: none */
@@ -43,7 +44,8 @@ typedef struct {
 /* The bits of a control file. */
 enum { DISK_FULL_BIT = 1, DISK_FSYNC_BIT = 2 };
 
-/* What to hand to cluster_run_to_end; borrows `f`, whose plan, proxy, disks, numbers and deadline are set. */
+/* What to hand to cluster_run_to_end; borrows `f`, whose title, plan, proxy, disks, numbers and deadline are
+ * set. */
 cluster_observer chaos_faults_observer(chaos_faults *f);
 
 #endif

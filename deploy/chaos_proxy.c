@@ -1,6 +1,7 @@
 /* chaos_proxy.c - see chaos_proxy.h. */
 #include "deploy/chaos_proxy.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,8 +18,11 @@
 enum {
     FLOW_BYTES = 256 << 10,
     FLOW_CHUNKS = 256,
-    REFILL_MS = 5,   /* how often a throttled flow goes on */
-    NOT_POLLED = -1, /* as a place among the waits */
+    REFILL_MS = 5,          /* how often a throttled flow goes on */
+    BURST_MS = 50,          /* what it may save up while it has nothing to send */
+    PARTS = 1000,           /* of a byte: allowances are counted in them */
+    ACCEPT_PAUSE_MS = 1000, /* when there is no room for another connection */
+    NOT_POLLED = -1,        /* as a place among the waits */
 };
 
 /* What happens to one direction of a link; each until a time. */
@@ -49,7 +53,7 @@ typedef struct {
     size_t first, count;
     bool ended, told; /* no more will come; the receiver knows */
     uint64_t refilled_ms;
-    uint64_t allowance; /* bytes that may still go, while throttled */
+    uint64_t allowance; /* PARTS of bytes that may still go, while throttled */
 } flow;
 
 /* Sides and flows: 0 is the worker, and what it sends. */
@@ -65,6 +69,9 @@ struct chaos_proxy {
     size_t workers, servers, connection_count;
     connection *connections;
     uint64_t random_key, drawn;
+    uint64_t accepts_again_ms;
+    int trouble; /* errno of the last accept that failed for lack of room; 0: none that is to be told */
+    int told;    /* ... of what has been told */
     chaos_proxy_counters counters;
     proxy_link links[CHAOS_WORKERS_MAX * CHAOS_SERVERS_MAX];
 };
@@ -229,30 +236,63 @@ static int connect_to(uint16_t port)
     return -1;
 }
 
-static void accept_some(chaos_proxy *p, proxy_link *l)
+/* For lack of room: it would fail again at once. */
+static bool is_lack(int cause)
 {
-    while (p->connection_count < CHAOS_CONNECTIONS_MAX) {
-        int fd = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd < 0)
-            return;
-        int other = connect_to(l->server_port);
-        connection *c = other >= 0 ? calloc(1, sizeof *c) : NULL;
-        if (!c) {
-            close(fd);
-            if (other >= 0)
-                close(other);
-            continue;
-        }
-        set_up(fd);
-        c->link = l;
-        c->fds[0] = fd;
-        c->fds[1] = other;
-        c->places[0] = c->places[1] = NOT_POLLED;
-        c->next = p->connections;
-        p->connections = c;
-        p->connection_count++;
-        p->counters.connections++;
+    return cause == EMFILE || cause == ENFILE || cause == ENOBUFS || cause == ENOMEM;
+}
+
+static void pause_accepting(chaos_proxy *p, int cause, uint64_t now_ms)
+{
+    p->accepts_again_ms = now_ms + ACCEPT_PAUSE_MS;
+    p->trouble = cause;
+}
+
+/* False if the ps cannot be reached for lack of room. */
+static bool add_connection(chaos_proxy *p, proxy_link *l, int fd)
+{
+    int other = connect_to(l->server_port);
+    int cause = other < 0 ? errno : ENOMEM;
+    connection *c = other >= 0 ? calloc(1, sizeof *c) : NULL;
+    if (!c) {
+        close(fd);
+        if (other >= 0)
+            close(other);
+        errno = cause;
+        return !is_lack(cause);
     }
+    set_up(fd);
+    c->link = l;
+    c->fds[0] = fd;
+    c->fds[1] = other;
+    c->places[0] = c->places[1] = NOT_POLLED;
+    c->next = p->connections;
+    p->connections = c;
+    p->connection_count++;
+    p->counters.connections++;
+    return true;
+}
+
+static void accept_some(chaos_proxy *p, proxy_link *l, uint64_t now_ms)
+{
+    while (p->connection_count < CHAOS_CONNECTIONS_MAX && now_ms >= p->accepts_again_ms) {
+        int fd = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0 && !is_lack(errno))
+            return;
+        if (fd < 0 || !add_connection(p, l, fd))
+            pause_accepting(p, errno, now_ms);
+    }
+}
+
+bool chaos_proxy_trouble(chaos_proxy *p, ps_error *error)
+{
+    bool news = p->trouble != 0 && p->trouble != p->told;
+    if (news)
+        ps_fail(error, PS_EIO, "no more connections can be passed on: %s; trying again every %d s",
+                strerror(p->trouble), ACCEPT_PAUSE_MS / 1000);
+    p->told = news ? p->trouble : p->told;
+    p->trouble = 0;
+    return news;
 }
 
 static bool has_room(const flow *f)
@@ -296,6 +336,34 @@ static bool take_in(chaos_proxy *p, connection *c, int direction, uint64_t now_m
     return true;
 }
 
+/* In which a flow of that rate may send so many PARTS of bytes. */
+static uint64_t ms_for(uint64_t parts, uint64_t bytes_per_s)
+{
+    static_assert(PARTS == 1000, "a byte per second is a part of it per ms");
+    return (parts + bytes_per_s - 1) / bytes_per_s;
+}
+
+/* Adds what has been earned since the last time. No more is saved up than a short burst, or one byte. */
+static void refill(flow *f, uint64_t bytes_per_s, uint64_t now_ms)
+{
+    uint64_t passed = now_ms - f->refilled_ms;
+    uint64_t byte_ms = ms_for(PARTS, bytes_per_s);
+    uint64_t most = byte_ms > BURST_MS ? byte_ms : BURST_MS;
+    if (passed < REFILL_MS)
+        return;
+    f->allowance += bytes_per_s * (passed < most ? passed : most);
+    if (f->allowance > bytes_per_s * most)
+        f->allowance = bytes_per_s * most;
+    f->refilled_ms = now_ms;
+}
+
+/* When a throttled flow may send its next byte. */
+static uint64_t next_byte_ms(const flow *f, uint64_t bytes_per_s)
+{
+    uint64_t wait = ms_for(PARTS - f->allowance, bytes_per_s);
+    return f->refilled_ms + (wait > REFILL_MS ? wait : REFILL_MS);
+}
+
 /* Bytes that may go now. */
 static size_t sendable(flow *f, const weather *w, uint64_t now_ms)
 {
@@ -304,12 +372,8 @@ static size_t sendable(flow *f, const weather *w, uint64_t now_ms)
     size_t bytes = f->chunks[f->first].bytes;
     if (now_ms >= w->throttled_until)
         return bytes;
-    if (now_ms - f->refilled_ms >= REFILL_MS) {
-        uint64_t passed = now_ms - f->refilled_ms < 10 * REFILL_MS ? now_ms - f->refilled_ms : REFILL_MS;
-        f->allowance = w->bytes_per_s * passed / 1000 + 1;
-        f->refilled_ms = now_ms;
-    }
-    return bytes < f->allowance ? bytes : (size_t)f->allowance;
+    refill(f, w->bytes_per_s, now_ms);
+    return bytes < f->allowance / PARTS ? bytes : (size_t)(f->allowance / PARTS);
 }
 
 /* False if the connection is broken. */
@@ -322,7 +386,8 @@ static bool give_out(chaos_proxy *p, connection *c, int direction, uint64_t now_
         if (put < 0)
             return errno == EAGAIN || errno == EINTR;
         f->begin += (size_t)put;
-        f->allowance -= f->allowance < (size_t)put ? f->allowance : (size_t)put;
+        uint64_t spent = (uint64_t)put * PARTS;
+        f->allowance -= f->allowance < spent ? f->allowance : spent;
         p->counters.bytes += (size_t)put;
         f->chunks[f->first].bytes -= (size_t)put;
         if (f->chunks[f->first].bytes == 0) {
@@ -342,12 +407,6 @@ static bool is_blocked(const connection *c, int direction, uint64_t now_ms)
     return now_ms < c->link->directions[direction].blocked_until;
 }
 
-static void lower(uint64_t *wake_ms, uint64_t to)
-{
-    if (to < *wake_ms)
-        *wake_ms = to;
-}
-
 /* What one direction of a connection waits for. */
 static void wait_for_flow(const connection *c, int direction, uint64_t now_ms, short events[2],
                           uint64_t *wake_ms)
@@ -355,7 +414,7 @@ static void wait_for_flow(const connection *c, int direction, uint64_t now_ms, s
     const flow *f = &c->flows[direction];
     const weather *w = &c->link->directions[direction];
     if (is_blocked(c, direction, now_ms)) {
-        lower(wake_ms, w->blocked_until);
+        chaos_wake_by(wake_ms, w->blocked_until);
         return;
     }
     if (!f->ended && has_room(f))
@@ -363,9 +422,9 @@ static void wait_for_flow(const connection *c, int direction, uint64_t now_ms, s
     if (f->count == 0)
         return;
     if (f->chunks[f->first].due_ms > now_ms)
-        lower(wake_ms, f->chunks[f->first].due_ms);
-    else if (now_ms < w->throttled_until && f->allowance == 0)
-        lower(wake_ms, f->refilled_ms + REFILL_MS > now_ms ? f->refilled_ms + REFILL_MS : now_ms);
+        chaos_wake_by(wake_ms, f->chunks[f->first].due_ms);
+    else if (now_ms < w->throttled_until && f->allowance < PARTS && next_byte_ms(f, w->bytes_per_s) > now_ms)
+        chaos_wake_by(wake_ms, next_byte_ms(f, w->bytes_per_s));
     else
         events[!direction] |= POLLOUT;
 }
@@ -373,9 +432,11 @@ static void wait_for_flow(const connection *c, int direction, uint64_t now_ms, s
 size_t chaos_proxy_waits(chaos_proxy *p, struct pollfd *waits, uint64_t now_ms, uint64_t *wake_ms)
 {
     size_t count = 0;
+    if (now_ms < p->accepts_again_ms)
+        chaos_wake_by(wake_ms, p->accepts_again_ms);
     for (size_t i = 0; i < p->workers * p->servers; i++) {
         p->links[i].place = NOT_POLLED;
-        if (p->connection_count == CHAOS_CONNECTIONS_MAX)
+        if (p->connection_count == CHAOS_CONNECTIONS_MAX || now_ms < p->accepts_again_ms)
             continue;
         p->links[i].place = (int)count;
         waits[count++] = (struct pollfd){.fd = p->links[i].listener, .events = POLLIN};
@@ -430,5 +491,5 @@ void chaos_proxy_turn(chaos_proxy *p, const struct pollfd *waits, uint64_t now_m
     }
     for (size_t i = 0; i < p->workers * p->servers; i++)
         if (has_news(waits, p->links[i].place))
-            accept_some(p, &p->links[i]);
+            accept_some(p, &p->links[i], now_ms);
 }

@@ -11,6 +11,7 @@
 #define PENSTOCK_DEPLOY_CHAOS_PROXY_H
 
 #include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +20,7 @@
 enum {
     CHAOS_WORKERS_MAX = 16,
     CHAOS_SERVERS_MAX = 8,
-    CHAOS_CONNECTIONS_MAX = 512, /* at a time; others wait until they are accepted */
+    CHAOS_CONNECTIONS_MAX = 512, /* at a time; others wait until they are accepted, as without descriptors */
     CHAOS_WAITS_MAX = CHAOS_WORKERS_MAX * CHAOS_SERVERS_MAX + 2 * CHAOS_CONNECTIONS_MAX,
     CHAOS_DELAY_MAX_MS = 10000,
 };
@@ -60,11 +61,21 @@ void chaos_proxy_delay(chaos_proxy *p, size_t worker, size_t server, chaos_direc
 void chaos_proxy_throttle(chaos_proxy *p, size_t worker, size_t server, chaos_direction d,
                           uint64_t bytes_per_s, uint64_t until_ms);
 
+/* Nobody is to sleep longer than until `at_ms`. */
+static inline void chaos_wake_by(uint64_t *wake_ms, uint64_t at_ms)
+{
+    if (at_ms < *wake_ms)
+        *wake_ms = at_ms;
+}
+
 /* Fills `waits` (CHAOS_WAITS_MAX) with what to poll, at most until `*wake_ms`, which it lowers. */
 size_t chaos_proxy_waits(chaos_proxy *p, struct pollfd *waits, uint64_t now_ms, uint64_t *wake_ms);
 
 /* Moves what can be moved after the poll of what chaos_proxy_waits gave. */
 void chaos_proxy_turn(chaos_proxy *p, const struct pollfd *waits, uint64_t now_ms);
+
+/* Is there anything new that the proxy cannot do? In `error`; once for each cause in a row. */
+bool chaos_proxy_trouble(chaos_proxy *p, ps_error *error);
 
 chaos_proxy_counters chaos_proxy_count(const chaos_proxy *p);
 

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -161,6 +162,83 @@ static void a_throttled_link_moves_no_more_than_it_may(void **state)
     assert_in_range(received, 1, 110000);
 }
 
+/* Bytes that come within so long of what is sent, at a rate. */
+static uint64_t moved_within(net *n, uint64_t bytes_per_s, uint64_t ms)
+{
+    static char got[1 << 16];
+    chaos_proxy_throttle(n->proxy, 0, 0, CHAOS_UP, bytes_per_s, n->now_ms + ms + 1);
+    send(n->worker, got, sizeof got, MSG_DONTWAIT);
+    uint64_t received = 0;
+    for (uint64_t end = n->now_ms + ms; n->now_ms < end; n->now_ms++) {
+        turn(n);
+        ssize_t length = recv(n->ps, got, sizeof got, MSG_DONTWAIT);
+        received += length > 0 ? (uint64_t)length : 0;
+    }
+    return received;
+}
+
+static void a_few_bytes_per_second_are_kept(void **state)
+{
+    net *n = *state;
+    assert_in_range(moved_within(n, 70, 10000), 650, 720);
+}
+
+static void one_byte_per_second_is_kept(void **state)
+{
+    net *n = *state;
+    assert_in_range(moved_within(n, 1, 20000), 18, 22);
+}
+
+static int idle_descriptor(void)
+{
+    int fd = dup(STDIN_FILENO);
+    assert_true(fd >= 0);
+    close(fd);
+    return fd;
+}
+
+/* How long the proxy would sleep, if nobody sent anything. */
+static uint64_t sleeps(net *n, size_t *ready)
+{
+    static struct pollfd waits[CHAOS_WAITS_MAX];
+    uint64_t wake = n->now_ms + 1000000;
+    size_t count = chaos_proxy_waits(n->proxy, waits, n->now_ms, &wake);
+    *ready = (size_t)poll(waits, count, 0);
+    return wake - n->now_ms;
+}
+
+static void without_descriptors_accepting_pauses_and_is_told_once(void **state)
+{
+    net *n = *state;
+    ps_error error;
+    size_t ready;
+    struct rlimit whole;
+    int second = connect_to(chaos_proxy_port(n->proxy, 0, 0));
+    getrlimit(RLIMIT_NOFILE, &whole);
+    const struct rlimit used = {.rlim_cur = (rlim_t)idle_descriptor(), .rlim_max = whole.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &used);
+    int told = 0;
+    for (int i = 0; i < QUIET_ROUNDS; i++) {
+        for (int round = 0; round < QUIET_ROUNDS; round++)
+            turn(n);
+        told += chaos_proxy_trouble(n->proxy, &error);
+        assert_in_range(sleeps(n, &ready), 1, 10000);
+        assert_int_equal(ready, 0);
+        n->now_ms += 10000;
+    }
+    assert_int_equal(told, 1);
+    assert_non_null(strstr(error.text, "Too many open files"));
+    assert_int_equal(chaos_proxy_count(n->proxy).connections, 1);
+    setrlimit(RLIMIT_NOFILE, &whole);
+    put(second, "hello");
+    for (int i = 0; i < PATIENCE_ROUNDS && chaos_proxy_count(n->proxy).connections < 2; i++)
+        turn(n);
+    int other = accept(n->listener, NULL, NULL);
+    assert_true(arrives(n, other, "hello", PATIENCE_ROUNDS));
+    close(second);
+    close(other);
+}
+
 static void a_reset_is_seen_at_both_ends(void **state)
 {
     net *n = *state;
@@ -214,6 +292,9 @@ int main(void)
         NET_TEST(a_partition_is_one_way),
         NET_TEST(what_is_delayed_comes_in_its_time),
         NET_TEST(a_throttled_link_moves_no_more_than_it_may),
+        NET_TEST(a_few_bytes_per_second_are_kept),
+        NET_TEST(one_byte_per_second_is_kept),
+        NET_TEST(without_descriptors_accepting_pauses_and_is_told_once),
         NET_TEST(a_reset_is_seen_at_both_ends),
         NET_TEST(an_end_is_passed_on_after_what_came_before),
         NET_TEST(a_new_connection_is_taken_while_nothing_moves),
