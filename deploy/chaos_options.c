@@ -1,7 +1,6 @@
 /* chaos_options.c - see chaos_options.h. */
 #include "deploy/chaos_options.h"
 
-#include <argp.h>
 #include <string.h>
 
 #include "common/options.h"
@@ -10,18 +9,12 @@
 #include "deploy/restarts.h"
 
 enum {
-    KEY_SEED = 256,
+    KEY_SEED = RUN_KEY_OTHERS,
     KEY_FAULTS,
-    KEY_SERVERS,
-    KEY_WORKERS,
     KEY_REPORT,
     KEY_EXPECT,
     KEY_WITHIN,
     KEY_DEADLINE,
-    KEY_CHECKPOINT_STEPS,
-    KEY_PS_OPTION,
-    KEY_RUN_DIR,
-    KEY_BIN_DIR,
 };
 
 enum {
@@ -37,10 +30,10 @@ enum {
 static const struct argp_option option_list[] = {
     {"seed", KEY_SEED, "S", 0, "Without PLAN.json: from which faults are drawn (1)", 1},
     {"faults", KEY_FAULTS, "N", 0, "... and how many at least (12)", 1},
-    {"ps", KEY_SERVERS, "N", 0, "Number of parameter servers (2)", 2},
-    {"workers", KEY_WORKERS, "N", 0, "Number of workers (3)", 2},
-    {"checkpoint-steps", KEY_CHECKPOINT_STEPS, "N", 0, "Steps between checkpoints (20)", 2},
-    {"ps-option", KEY_PS_OPTION, "OPTION", 0,
+    {"ps", RUN_KEY_SERVERS, "N", 0, "Number of parameter servers (2)", 2},
+    {"workers", RUN_KEY_WORKERS, "N", 0, "Number of workers (3)", 2},
+    {"checkpoint-steps", RUN_KEY_CHECKPOINT_STEPS, "N", 0, "Steps between checkpoints (20)", 2},
+    {"ps-option", RUN_KEY_PS_OPTION, "OPTION", 0,
      "Goes to every ps; may be repeated, also for the value of an option", 2},
     {"expect", KEY_EXPECT, "SHA256", 0,
      "The model there should be, instead of that of a training without faults before", 3},
@@ -48,8 +41,8 @@ static const struct argp_option option_list[] = {
      "Not the same model, but a test accuracy so near to that without faults: for async and ssp", 3},
     {"deadline", KEY_DEADLINE, "SECONDS", 0, "A training that takes longer counts as hung (300)", 3},
     {"report", KEY_REPORT, "FILE", 0, "Also write the report as JSON", 3},
-    {"run-dir", KEY_RUN_DIR, "DIR", 0, "Where both runs go (a new folder runs/YYYYMMDD-HHMMSS)", 3},
-    {"bin-dir", KEY_BIN_DIR, "DIR", 0,
+    {"run-dir", RUN_KEY_RUN_DIR, "DIR", 0, "Where both runs go (a new folder runs/YYYYMMDD-HHMMSS)", 3},
+    {"bin-dir", RUN_KEY_BIN_DIR, "DIR", 0,
      "Where penstock-ps and penstock-worker lie (beside this program, or in PATH)", 3},
     {0},
 };
@@ -67,16 +60,6 @@ static const char documentation[] =
     "the command line.\n\n"
     "Example:\n"
     "  penstock chaos --seed 7 -- --data-folder mnist --steps 400";
-
-static uint64_t parse_number(struct argp_state *state, const char *option, const char *text, uint64_t least,
-                             uint64_t most)
-{
-    uint64_t value = 0;
-    ps_error error;
-    if (option_unsigned(option, text, least, most, &value, &error) != PS_OK)
-        argp_error(state, "%s", error.text);
-    return value;
-}
 
 static const char *parse_hash(struct argp_state *state, const char *text)
 {
@@ -99,28 +82,19 @@ static double parse_points(struct argp_state *state, const char *text)
 
 static error_t parse_one(int key, char *argument, struct argp_state *state)
 {
+    static const run_limits limits = {.servers_min = 1,
+                                      .servers_max = CHAOS_SERVERS_MAX,
+                                      .workers_min = 1,
+                                      .workers_max = CHAOS_WORKERS_MAX,
+                                      .server_options_max =
+                                          RUN_SERVER_OPTIONS_MAX - 1 /* one is for chaos.c */};
     chaos_options *o = state->input;
-    run_options *run = &o->run;
     switch (key) {
     case KEY_SEED:
-        o->seed = parse_number(state, "seed", argument, 0, UINT64_MAX);
+        o->seed = run_options_number(state, "seed", argument, 0, UINT64_MAX);
         return 0;
     case KEY_FAULTS:
-        o->faults = parse_number(state, "faults", argument, 1, CHAOS_FAULTS_MAX);
-        return 0;
-    case KEY_SERVERS:
-        run->servers = (unsigned)parse_number(state, "ps", argument, 1, CHAOS_SERVERS_MAX);
-        return 0;
-    case KEY_WORKERS:
-        run->workers = (unsigned)parse_number(state, "workers", argument, 1, CHAOS_WORKERS_MAX);
-        return 0;
-    case KEY_CHECKPOINT_STEPS:
-        run->checkpoint_steps = parse_number(state, "checkpoint-steps", argument, 0, INT32_MAX);
-        return 0;
-    case KEY_PS_OPTION:
-        if (run->server_option_count == RUN_SERVER_OPTIONS_MAX - 1) /* one is for chaos.c */
-            argp_error(state, "--ps-option: more than %d", RUN_SERVER_OPTIONS_MAX - 1);
-        run->server_options[run->server_option_count++] = argument;
+        o->faults = run_options_number(state, "faults", argument, 1, CHAOS_FAULTS_MAX);
         return 0;
     case KEY_EXPECT:
         o->expected = parse_hash(state, argument);
@@ -129,16 +103,10 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         o->within = parse_points(state, argument);
         return 0;
     case KEY_DEADLINE:
-        o->deadline_s = parse_number(state, "deadline", argument, 1, DEADLINE_MAX_S);
+        o->deadline_s = run_options_number(state, "deadline", argument, 1, DEADLINE_MAX_S);
         return 0;
     case KEY_REPORT:
         o->report = argument;
-        return 0;
-    case KEY_RUN_DIR:
-    case KEY_BIN_DIR:
-        if (argument[0] == '\0')
-            argp_error(state, "a folder with an empty name was given");
-        *(key == KEY_RUN_DIR ? &run->run_dir : &run->bin_dir) = argument;
         return 0;
     case ARGP_KEY_ARG:
         if (o->plan_file)
@@ -151,7 +119,7 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
             argp_error(state, "--within needs the training without faults that --expect leaves out");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return run_options_take(key, argument, state, &limits, &o->run);
     }
 }
 

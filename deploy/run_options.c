@@ -1,7 +1,6 @@
 /* run_options.c - see run_options.h. */
 #include "deploy/run_options.h"
 
-#include <argp.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -16,31 +15,25 @@ enum {
 
 /* Keys of options without a short form. */
 enum {
-    KEY_SERVERS = 256,
-    KEY_WORKERS,
-    KEY_CHIEF,
+    KEY_CHIEF = RUN_KEY_OTHERS,
     KEY_EVALUATOR,
-    KEY_RUN_DIR,
-    KEY_BIN_DIR,
     KEY_GRACE,
     KEY_PIN,
     KEY_RESTARTS,
-    KEY_CHECKPOINT_STEPS,
     KEY_CHECKPOINT_KEEP,
-    KEY_PS_OPTION,
     KEY_LOG_LEVEL,
 };
 
 static const struct argp_option option_list[] = {
     {NULL, 0, NULL, 0, "Cluster", 1},
-    {"ps", KEY_SERVERS, "N", 0,
+    {"ps", RUN_KEY_SERVERS, "N", 0,
      "Number of parameter servers (2); 0 with --workers 1 trains without a cluster", 1},
-    {"workers", KEY_WORKERS, "N", 0, "Number of workers (3)", 1},
+    {"workers", RUN_KEY_WORKERS, "N", 0, "Number of workers (3)", 1},
     {"chief", KEY_CHIEF, NULL, 0,
      "Add a chief: a worker that also evaluates and saves. Without it, worker 0 does", 1},
     {"evaluator", KEY_EVALUATOR, NULL, 0, "Add an evaluator, which tests the model while the others train",
      1},
-    {"ps-option", KEY_PS_OPTION, "OPTION", 0,
+    {"ps-option", RUN_KEY_PS_OPTION, "OPTION", 0,
      "Goes to every ps; may be repeated, also for the value of an option", 1},
     {NULL, 0, NULL, 0, "Faults", 2},
     {"restarts", KEY_RESTARTS, "N", 0,
@@ -48,15 +41,15 @@ static const struct argp_option option_list[] = {
      "(0: "
      "the first one ends the run)",
      2},
-    {"checkpoint-steps", KEY_CHECKPOINT_STEPS, "N", 0,
+    {"checkpoint-steps", RUN_KEY_CHECKPOINT_STEPS, "N", 0,
      "Keep checkpoints in DIR/checkpoints, and so many steps between them (200 if there are --restarts, else "
      "none)",
      2},
     {"checkpoint-keep", KEY_CHECKPOINT_KEEP, "N", 0, "Checkpoints to keep, the newest ones (3)", 2},
     {NULL, 0, NULL, 0, "Run", 3},
-    {"run-dir", KEY_RUN_DIR, "DIR", 0,
+    {"run-dir", RUN_KEY_RUN_DIR, "DIR", 0,
      "Where logs, configuration and outputs go (a new folder runs/YYYYMMDD-HHMMSS)", 3},
-    {"bin-dir", KEY_BIN_DIR, "DIR", 0,
+    {"bin-dir", RUN_KEY_BIN_DIR, "DIR", 0,
      "Where penstock-ps and penstock-worker lie (beside this program, or in PATH)", 3},
     {"grace", KEY_GRACE, "SECONDS", 0, "Time to end after a signal before processes are killed (10)", 3},
     {"pin", KEY_PIN, "WHEN", 0,
@@ -80,13 +73,51 @@ static const char documentation[] =
     "  penstock run --ps 2 --workers 3 -- --data-folder mnist --epochs 10";
 
 /* argp_error ends the program. */
-static unsigned parse_count(struct argp_state *state, const char *option, const char *text, unsigned most)
+uint64_t run_options_number(struct argp_state *state, const char *option, const char *text, uint64_t least,
+                            uint64_t most)
 {
     uint64_t value = 0;
     ps_error error;
-    if (option_unsigned(option, text, 0, most, &value, &error) != PS_OK)
+    if (option_unsigned(option, text, least, most, &value, &error) != PS_OK)
         argp_error(state, "%s", error.text);
-    return (unsigned)value;
+    return value;
+}
+
+static unsigned parse_count(struct argp_state *state, const char *option, const char *text, unsigned most)
+{
+    return (unsigned)run_options_number(state, option, text, 0, most);
+}
+
+error_t run_options_take(int key, char *argument, struct argp_state *state, const run_limits *limits,
+                         run_options *options)
+{
+    switch (key) {
+    case RUN_KEY_SERVERS:
+        options->servers =
+            (unsigned)run_options_number(state, "ps", argument, limits->servers_min, limits->servers_max);
+        return 0;
+    case RUN_KEY_WORKERS:
+        options->workers = (unsigned)run_options_number(state, "workers", argument, limits->workers_min,
+                                                        limits->workers_max);
+        return 0;
+    case RUN_KEY_CHECKPOINT_STEPS:
+        options->checkpoint_steps = run_options_number(state, "checkpoint-steps", argument, 0, INT32_MAX);
+        options->keeps_checkpoints = true;
+        return 0;
+    case RUN_KEY_PS_OPTION:
+        if (options->server_option_count == limits->server_options_max)
+            argp_error(state, "--ps-option: more than %zu", limits->server_options_max);
+        options->server_options[options->server_option_count++] = argument;
+        return 0;
+    case RUN_KEY_RUN_DIR:
+    case RUN_KEY_BIN_DIR:
+        if (argument[0] == '\0')
+            argp_error(state, "a folder with an empty name was given");
+        *(key == RUN_KEY_RUN_DIR ? &options->run_dir : &options->bin_dir) = argument;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
 }
 
 static void check_together(struct argp_state *state, const run_options *options)
@@ -99,25 +130,16 @@ static void check_together(struct argp_state *state, const run_options *options)
 
 static error_t parse_one(int key, char *argument, struct argp_state *state)
 {
+    static const run_limits limits = {.servers_max = RUN_SERVERS_MAX,
+                                      .workers_max = RUN_WORKERS_MAX,
+                                      .server_options_max = RUN_SERVER_OPTIONS_MAX};
     run_options *options = state->input;
     switch (key) {
-    case KEY_SERVERS:
-        options->servers = parse_count(state, "ps", argument, RUN_SERVERS_MAX);
-        return 0;
-    case KEY_WORKERS:
-        options->workers = parse_count(state, "workers", argument, RUN_WORKERS_MAX);
-        return 0;
     case KEY_CHIEF:
         options->chief = true;
         return 0;
     case KEY_EVALUATOR:
         options->evaluator = true;
-        return 0;
-    case KEY_RUN_DIR:
-    case KEY_BIN_DIR:
-        if (argument[0] == '\0')
-            argp_error(state, "a folder with an empty name was given");
-        *(key == KEY_RUN_DIR ? &options->run_dir : &options->bin_dir) = argument;
         return 0;
     case KEY_GRACE:
         options->grace_s = parse_count(state, "grace", argument, RUN_GRACE_MAX_S);
@@ -131,18 +153,9 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     case KEY_RESTARTS:
         options->restarts = parse_count(state, "restarts", argument, RESTARTS_MAX);
         return 0;
-    case KEY_CHECKPOINT_STEPS:
-        options->checkpoint_steps = parse_count(state, "checkpoint-steps", argument, INT32_MAX);
-        options->keeps_checkpoints = true;
-        return 0;
     case KEY_CHECKPOINT_KEEP:
         options->checkpoint_keep = parse_count(state, "checkpoint-keep", argument, INT32_MAX);
         options->keeps_checkpoints = true;
-        return 0;
-    case KEY_PS_OPTION:
-        if (options->server_option_count == RUN_SERVER_OPTIONS_MAX)
-            argp_error(state, "--ps-option: more than %d", RUN_SERVER_OPTIONS_MAX);
-        options->server_options[options->server_option_count++] = argument;
         return 0;
     case KEY_LOG_LEVEL: {
         log_level level;
@@ -162,7 +175,7 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         check_together(state, options);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return run_options_take(key, argument, state, &limits, options);
     }
 }
 

@@ -2,6 +2,7 @@
 #ifndef PENSTOCK_DEPLOY_RUN_OPTIONS_H
 #define PENSTOCK_DEPLOY_RUN_OPTIONS_H
 
+#include <argp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +41,32 @@ typedef struct {
 /* Reads the command line, argv[0] being "penstock run". Answers --help, and ends the program with exit
  * code 2 on a mistake, with a hint. The options borrow from `argv`. */
 void run_options_parse(int argc, char **argv, run_options *options);
+
+/* The options that `penstock run` shares with those who also run a cluster, by their keys for argp. */
+enum {
+    RUN_KEY_SERVERS = 256,
+    RUN_KEY_WORKERS,
+    RUN_KEY_CHECKPOINT_STEPS,
+    RUN_KEY_PS_OPTION,
+    RUN_KEY_RUN_DIR,
+    RUN_KEY_BIN_DIR,
+    RUN_KEY_OTHERS, /* the first that is free */
+};
+
+/* How many there may be. */
+typedef struct {
+    unsigned servers_min, servers_max, workers_min, workers_max;
+    size_t server_options_max;
+} run_limits;
+
+/* Takes a shared option as argp's parsers do, ARGP_ERR_UNKNOWN for any other; ends the program on a mistake.
+ */
+error_t run_options_take(int key, char *argument, struct argp_state *state, const run_limits *limits,
+                         run_options *options);
+
+/* The value of an option that is a whole number; ends the program on a mistake. */
+uint64_t run_options_number(struct argp_state *state, const char *option, const char *text, uint64_t least,
+                            uint64_t most);
 
 /* Takes the training options, which follow the first `--`; returns how many arguments stand before it. */
 int run_options_cut(int argc, char **argv, run_options *options);
