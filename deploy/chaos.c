@@ -87,7 +87,7 @@ static ps_status make_plan(chaos *c, ps_error *error)
         fprintf(stderr, "%s: no disk will fail: %s, which is built with the tests, is not there\n", c->title,
                 DISK_LIBRARY);
     c->result.drawn = true;
-    chaos_plan_draw(c->options.seed, c->options.faults, run->workers, run->servers, disks, &c->plan);
+    chaos_plan_draw(c->options.seed, c->options.faults, run->workers, run->servers, disks, false, &c->plan);
     return PS_OK;
 }
 
@@ -110,7 +110,7 @@ static ps_status keep_plan(const chaos *c, ps_error *error)
 static uint16_t detour(void *context, size_t worker, size_t server)
 {
     chaos *c = context;
-    return chaos_proxy_port(c->faults.proxy, worker, server);
+    return chaos_proxy_port(c->faults.net, worker, server);
 }
 
 static char *const *environment(void *context, size_t server)
@@ -200,7 +200,7 @@ static ps_status train_under_faults(chaos *c, ps_error *error)
     f->servers = run.servers;
     f->deadline_ms = c->options.deadline_s * 1000;
     c->result.faults = f;
-    ps_status status = chaos_proxy_create(run.workers, run.servers, c->options.seed, &f->proxy, error);
+    ps_status status = chaos_proxy_create(run.workers, run.servers, c->options.seed, &f->net, error);
     if (status == PS_OK)
         status = prepare_disks(c, error);
     if (status == PS_OK)
@@ -272,7 +272,8 @@ int chaos_main(int argc, char **argv)
         fprintf(stderr, "%s: %s\n", argv[0], error.text);
         code = ps_status_exit_code(status);
     }
-    chaos_proxy_destroy(&c->faults.proxy);
+    if (c->faults.net)
+        c->faults.net->ops->destroy(c->faults.net);
     for (size_t i = 0; i < CHAOS_SERVERS_MAX; i++)
         if (c->faults.disks[i] >= 0)
             close(c->faults.disks[i]);

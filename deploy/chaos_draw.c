@@ -10,6 +10,8 @@ enum {
     RATE_MIN = 1 << 20, /* bytes per second: several steps of a small model */
     RATE_MAX = 16 << 20,
     PROCESS_KINDS = 3, /* the first of the kinds */
+    LOSS_MAX = 5,      /* percent: TCP takes more for a dead line */
+    REORDER_MAX = 30,
 };
 
 /* When faults come, as fractions of the training: what comes later may find it at its end. */
@@ -45,6 +47,8 @@ static fault draw_fault(dice *d, fault_kind kind, size_t workers, size_t servers
     f.delay_ms = (uint32_t)roll_between(d, 1, DELAY_MAX_MS);
     f.jitter_ms = (uint32_t)roll_between(d, 0, DELAY_MAX_MS);
     f.bytes_per_s = roll_between(d, RATE_MIN, RATE_MAX);
+    if (fault_kind_takes_packets(kind))
+        f.percent = (double)roll_between(d, 1, kind == FAULT_LOSS ? LOSS_MAX : REORDER_MAX);
     switch (fault_kind_reach(kind)) {
     case DISTURBS_PROCESS:
         if (roll(d, 2))
@@ -95,16 +99,30 @@ static void shuffle(dice *d, fault *faults, size_t count)
     }
 }
 
-void chaos_plan_draw(uint64_t seed, size_t faults, size_t workers, size_t servers, bool disks,
+/* The kinds that there can be, by their number; returns how many. */
+static size_t list_kinds(bool disks, bool packets, fault_kind kinds[FAULT_KINDS])
+{
+    size_t count = 0;
+    for (int i = 0; i < FAULT_KINDS; i++) {
+        bool can_be = (disks || fault_kind_reach((fault_kind)i) != DISTURBS_DISK) &&
+                      (packets || !fault_kind_takes_packets((fault_kind)i));
+        if (can_be)
+            kinds[count++] = (fault_kind)i;
+    }
+    return count;
+}
+
+void chaos_plan_draw(uint64_t seed, size_t faults, size_t workers, size_t servers, bool disks, bool packets,
                      chaos_plan *plan)
 {
     enum { ROLES = 4 };
     dice d = {.key = random_key(seed, "chaos", 0)};
-    size_t kinds = disks ? FAULT_KINDS : FAULT_DISK_FULL;
+    fault_kind kinds[FAULT_KINDS];
+    size_t count = list_kinds(disks, packets, kinds);
     plan->share_memory = roll(&d, 2);
     plan->count = 0;
-    for (size_t kind = 0; kind < kinds; kind++)
-        plan->faults[plan->count++] = draw_fault(&d, (fault_kind)kind, workers, servers);
+    for (size_t i = 0; i < count; i++)
+        plan->faults[plan->count++] = draw_fault(&d, kinds[i], workers, servers);
     size_t rotated = (size_t)roll(&d, ROLES);
     for (size_t i = 0; i < ROLES; i++) {
         if (i == PROCESS_KINDS)
@@ -113,7 +131,7 @@ void chaos_plan_draw(uint64_t seed, size_t faults, size_t workers, size_t server
                   servers);
     }
     while (plan->count < faults && plan->count < CHAOS_FAULTS_MAX)
-        plan->faults[plan->count++] = draw_fault(&d, (fault_kind)roll(&d, kinds), workers, servers);
+        plan->faults[plan->count++] = draw_fault(&d, kinds[roll(&d, count)], workers, servers);
     shuffle(&d, plan->faults, plan->count);
     bool at_the_end = roll(&d, 2);
     double share = (LAST_AT - FIRST_AT) / (double)plan->count;

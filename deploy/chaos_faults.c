@@ -9,7 +9,7 @@
 #include "common/clock.h"
 
 static_assert((int)CHAOS_WAITS_MAX <= (int)CLUSTER_RUN_WAITS_MAX,
-              "the proxy must be able to poll all it has");
+              "the network must be able to poll all it has");
 
 static uint64_t since_begin(const chaos_faults *f)
 {
@@ -73,18 +73,15 @@ static void begin_one(chaos_faults *f, size_t number)
         cluster_run_disturb(f->run, task_of(f, what), SIGSTOP);
         break;
     case FAULT_RESET:
-        chaos_proxy_reset(f->proxy, what->worker, what->server);
+        f->net->ops->reset(f->net, what->worker, what->server, clock_monotonic_ms());
         break;
     case FAULT_BLACKHOLE:
     case FAULT_PARTITION:
-        chaos_proxy_block(f->proxy, what->worker, what->server, what->direction, until);
-        break;
     case FAULT_DELAY:
-        chaos_proxy_delay(f->proxy, what->worker, what->server, what->direction, what->delay_ms,
-                          what->jitter_ms, until);
-        break;
     case FAULT_THROTTLE:
-        chaos_proxy_throttle(f->proxy, what->worker, what->server, what->direction, what->bytes_per_s, until);
+    case FAULT_LOSS:
+    case FAULT_REORDER:
+        chaos_weather_change(&f->net->weather, what, until);
         break;
     case FAULT_DISK_FULL:
     case FAULT_FSYNC_ERROR:
@@ -131,11 +128,10 @@ static void begun(void *context, cluster_run *run, const tasks *t)
     chaos_faults *f = context;
     f->run = run;
     f->begun_ms = clock_monotonic_ms();
-    for (size_t i = 0; i < t->count; i++) {
+    for (size_t i = 0; i < t->count; i++)
         f->running[i] = true;
-        if (t->list[i].role == ROLE_PS)
-            chaos_proxy_aim(f->proxy, t->list[i].index, t->list[i].port);
-    }
+    if (f->net->ops->begun)
+        f->net->ops->begun(f->net, t);
 }
 
 static void reported(void *context, size_t number, progress_event event, const progress *p)
@@ -186,7 +182,7 @@ static size_t waits(void *context, struct pollfd polled[CLUSTER_RUN_WAITS_MAX], 
     chaos_faults *f = context;
     uint64_t now = clock_monotonic_ms();
     uint64_t wake = now + (uint64_t)*patience_ms;
-    size_t count = chaos_proxy_waits(f->proxy, polled, now, &wake);
+    size_t count = f->net->ops->waits(f->net, polled, now, &wake);
     for (size_t i = 0; i < f->plan->count; i++) {
         const fault *what = &f->plan->faults[i];
         if (f->courses[i].state == FAULT_LASTS)
@@ -206,8 +202,8 @@ static void turn(void *context, const struct pollfd *polled, size_t count)
     chaos_faults *f = context;
     ps_error error;
     (void)count;
-    chaos_proxy_turn(f->proxy, polled, clock_monotonic_ms());
-    if (chaos_proxy_trouble(f->proxy, &error))
+    f->net->ops->turn(f->net, polled, clock_monotonic_ms());
+    if (f->net->ops->trouble && f->net->ops->trouble(f->net, &error))
         fprintf(stderr, "%s: %s\n", f->title, error.text);
     for (size_t i = 0; i < f->plan->count; i++) {
         fault_course *course = &f->courses[i];

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "deploy/chaos_net.h"
 #include "deploy/chaos_plan.h"
-#include "deploy/chaos_proxy.h"
 #include "deploy/cluster_run.h"
 
 typedef enum {
@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
     const char *title; /* in whose name to complain */
     const chaos_plan *plan;
-    chaos_proxy *proxy;           /* borrowed */
+    chaos_net *net;               /* borrowed */
     int disks[CHAOS_SERVERS_MAX]; /* control files of the disk faults, one byte each; -1: none */
     size_t workers, servers;
     uint64_t deadline_ms; /* after which the run is given up, from its begin */
@@ -44,7 +44,7 @@ typedef struct {
 /* The bits of a control file. */
 enum { DISK_FULL_BIT = 1, DISK_FSYNC_BIT = 2 };
 
-/* What to hand to cluster_run_to_end; borrows `f`, whose title, plan, proxy, disks, numbers and deadline are
+/* What to hand to cluster_run_to_end; borrows `f`, whose title, plan, net, disks, numbers and deadline are
  * set. */
 cluster_observer chaos_faults_observer(chaos_faults *f);
 

@@ -40,6 +40,11 @@ bool fault_kind_lasts(fault_kind kind)
     return kinds[kind].lasts;
 }
 
+bool fault_kind_takes_packets(fault_kind kind)
+{
+    return kind == FAULT_LOSS || kind == FAULT_REORDER;
+}
+
 const char *fault_target(const fault *f, char text[CHAOS_TARGET_MAX])
 {
     if (f->worker == CHAOS_ANY)
@@ -174,18 +179,21 @@ static ps_status read_direction(const place *at, const json *fault_text, fault *
 static ps_status read_details(const place *at, const json *text, fault *f, ps_error *error)
 {
     double seconds = 0, delay = 0, jitter = 0, rate = 0;
+    const bool delays = f->kind == FAULT_DELAY || f->kind == FAULT_REORDER;
     ps_status status = PS_OK;
     f->direction = CHAOS_BOTH;
     if (kinds[f->kind].lasts)
         status = read_within(at, text, "for", 0.001, CHAOS_FOR_MAX_S, &seconds, error);
     if (status == PS_OK && f->kind == FAULT_PARTITION)
         status = read_direction(at, text, f, error);
-    if (status == PS_OK && f->kind == FAULT_DELAY)
+    if (status == PS_OK && delays)
         status = read_within(at, text, "delay_ms", 0, CHAOS_DELAY_MAX_MS, &delay, error);
     if (status == PS_OK && f->kind == FAULT_DELAY)
         status = read_within(at, text, "jitter_ms", 0, CHAOS_DELAY_MAX_MS, &jitter, error);
     if (status == PS_OK && f->kind == FAULT_THROTTLE)
         status = read_within(at, text, "bytes_per_s", 1, 1e12, &rate, error);
+    if (status == PS_OK && fault_kind_takes_packets(f->kind))
+        status = read_within(at, text, "percent", 0, 100, &f->percent, error);
     f->for_ms = (uint32_t)lround(seconds * 1000);
     f->delay_ms = (uint32_t)delay;
     f->jitter_ms = (uint32_t)jitter;
@@ -204,9 +212,10 @@ static ps_status check_keys(const place *at, const json *text, const fault *f, p
         {"do", 0},
         {"target", 0},
         {"direction", 1u << FAULT_PARTITION},
-        {"delay_ms", 1u << FAULT_DELAY},
+        {"delay_ms", 1u << FAULT_DELAY | 1u << FAULT_REORDER},
         {"jitter_ms", 1u << FAULT_DELAY},
         {"bytes_per_s", 1u << FAULT_THROTTLE},
+        {"percent", 1u << FAULT_LOSS | 1u << FAULT_REORDER},
     };
     for (const json *entry = json_first(text); entry; entry = json_next(entry)) {
         bool good = strcmp(json_key(entry), "for") == 0 && kinds[f->kind].lasts;
@@ -298,6 +307,10 @@ void chaos_plan_write(const chaos_plan *plan, FILE *to)
             fprintf(to, ", \"delay_ms\": %u, \"jitter_ms\": %u", f->delay_ms, f->jitter_ms);
         if (f->kind == FAULT_THROTTLE)
             fprintf(to, ", \"bytes_per_s\": %llu", (unsigned long long)f->bytes_per_s);
+        if (fault_kind_takes_packets(f->kind))
+            fprintf(to, ", \"percent\": %.15g", f->percent);
+        if (f->kind == FAULT_REORDER)
+            fprintf(to, ", \"delay_ms\": %u", f->delay_ms);
         fprintf(to, "}");
     }
     fprintf(to, "\n ]}\n");

@@ -25,18 +25,11 @@ enum {
     NOT_POLLED = -1,        /* as a place among the waits */
 };
 
-/* What happens to one direction of a link; each until a time. */
-typedef struct {
-    uint64_t blocked_until, delayed_until, throttled_until;
-    uint32_t delay_ms, jitter_ms;
-    uint64_t bytes_per_s;
-} weather;
-
 typedef struct {
     int listener;
     uint16_t port, server_port;
-    int place; /* of the listener among the waits */
-    weather directions[2];
+    int place;                   /* of the listener among the waits */
+    const link_weather *weather; /* by direction; borrowed of the net */
 } proxy_link;
 
 /* Bytes that came together. */
@@ -65,40 +58,17 @@ typedef struct connection {
     flow flows[2];
 } connection;
 
-struct chaos_proxy {
-    size_t workers, servers, connection_count;
+typedef struct {
+    chaos_net net;
+    size_t connection_count;
     connection *connections;
     uint64_t random_key, drawn;
     uint64_t accepts_again_ms;
     int trouble; /* errno of the last accept that failed for lack of room; 0: none that is to be told */
     int told;    /* ... of what has been told */
-    chaos_proxy_counters counters;
-    proxy_link links[CHAOS_WORKERS_MAX * CHAOS_SERVERS_MAX];
-};
-
-ps_status chaos_proxy_create(size_t workers, size_t servers, uint64_t seed, chaos_proxy **out,
-                             ps_error *error)
-{
-    chaos_proxy *p = calloc(1, sizeof *p);
-    *out = NULL;
-    if (!p)
-        return ps_fail(error, PS_ENOMEM, "out of memory");
-    p->workers = workers;
-    p->servers = servers;
-    p->random_key = random_key(seed, "jitter", 0);
-    ps_status status = PS_OK;
-    for (size_t i = 0; i < workers * servers; i++)
-        p->links[i].listener = -1;
-    for (size_t i = 0; i < workers * servers && status == PS_OK; i++) {
-        status = port_reserve(true, &p->links[i].listener, &p->links[i].port, error);
-        if (status == PS_OK)
-            fcntl(p->links[i].listener, F_SETFL, O_NONBLOCK);
-    }
-    *out = p;
-    if (status != PS_OK)
-        chaos_proxy_destroy(out);
-    return status;
-}
+    chaos_net_counters counters;
+    proxy_link links[CHAOS_LINKS_MAX];
+} chaos_proxy;
 
 static void close_connection(chaos_proxy *p, connection **place, bool reset)
 {
@@ -115,100 +85,47 @@ static void close_connection(chaos_proxy *p, connection **place, bool reset)
     free(c);
 }
 
-void chaos_proxy_destroy(chaos_proxy **out)
+static void proxy_destroy(chaos_net *self)
 {
-    chaos_proxy *p = *out;
-    *out = NULL;
-    if (!p)
-        return;
+    chaos_proxy *p = (chaos_proxy *)self;
     while (p->connections)
         close_connection(p, &p->connections, true);
-    for (size_t i = 0; i < p->workers * p->servers; i++)
+    for (size_t i = 0; i < chaos_link_count(&self->weather); i++)
         if (p->links[i].listener >= 0)
             close(p->links[i].listener);
     free(p);
 }
 
-uint16_t chaos_proxy_port(const chaos_proxy *p, size_t worker, size_t server)
+uint16_t chaos_proxy_port(const chaos_net *self, size_t worker, size_t server)
 {
-    return p->links[worker * p->servers + server].port;
+    const chaos_proxy *p = (const chaos_proxy *)self;
+    return p->links[chaos_link_number(&self->weather, worker, server)].port;
 }
 
-void chaos_proxy_aim(chaos_proxy *p, size_t server, uint16_t port)
+static void proxy_begun(chaos_net *self, const tasks *t)
 {
-    for (size_t worker = 0; worker < p->workers; worker++)
-        p->links[worker * p->servers + server].server_port = port;
+    chaos_proxy *p = (chaos_proxy *)self;
+    for (size_t i = 0; i < t->count; i++)
+        for (size_t worker = 0; t->list[i].role == ROLE_PS && worker < self->weather.workers; worker++)
+            p->links[chaos_link_number(&self->weather, worker, t->list[i].index)].server_port =
+                t->list[i].port;
 }
 
-chaos_proxy_counters chaos_proxy_count(const chaos_proxy *p)
+static chaos_net_counters proxy_count(const chaos_net *self)
 {
-    return p->counters;
+    return ((const chaos_proxy *)self)->counters;
 }
 
-/* ---- faults ---- */
-
-static bool is_meant(const chaos_proxy *p, size_t i, size_t worker, size_t server)
+static void proxy_reset(chaos_net *self, size_t worker, size_t server, uint64_t now_ms)
 {
-    return (worker == CHAOS_ANY || i / p->servers == worker) &&
-           (server == CHAOS_ANY || i % p->servers == server);
-}
-
-void chaos_proxy_reset(chaos_proxy *p, size_t worker, size_t server)
-{
+    chaos_proxy *p = (chaos_proxy *)self;
     connection **place = &p->connections;
+    (void)now_ms;
     while (*place) {
-        if (is_meant(p, (size_t)((*place)->link - p->links), worker, server))
+        if (chaos_link_is_meant(&self->weather, (size_t)((*place)->link - p->links), worker, server))
             close_connection(p, place, true);
         else
             place = &(*place)->next;
-    }
-}
-
-/* The next direction of a link that is meant, from number `*i` on; NULL if there is none. */
-static weather *next_meant(chaos_proxy *p, size_t worker, size_t server, chaos_direction d, size_t *i)
-{
-    for (; *i < 2 * p->workers * p->servers; (*i)++) {
-        size_t number = *i / 2, direction = *i % 2;
-        if (is_meant(p, number, worker, server) && (d >> direction & 1)) {
-            (*i)++;
-            return &p->links[number].directions[direction];
-        }
-    }
-    return NULL;
-}
-
-/* Of two faults of a link the later end counts. */
-static void extend(uint64_t *until_ms, uint64_t to_ms)
-{
-    if (*until_ms < to_ms)
-        *until_ms = to_ms;
-}
-
-void chaos_proxy_block(chaos_proxy *p, size_t worker, size_t server, chaos_direction d, uint64_t until_ms)
-{
-    size_t i = 0;
-    for (weather *w; (w = next_meant(p, worker, server, d, &i));)
-        extend(&w->blocked_until, until_ms);
-}
-
-void chaos_proxy_delay(chaos_proxy *p, size_t worker, size_t server, chaos_direction d, uint32_t delay_ms,
-                       uint32_t jitter_ms, uint64_t until_ms)
-{
-    size_t i = 0;
-    for (weather *w; (w = next_meant(p, worker, server, d, &i));) {
-        w->delay_ms = delay_ms;
-        w->jitter_ms = jitter_ms;
-        extend(&w->delayed_until, until_ms);
-    }
-}
-
-void chaos_proxy_throttle(chaos_proxy *p, size_t worker, size_t server, chaos_direction d,
-                          uint64_t bytes_per_s, uint64_t until_ms)
-{
-    size_t i = 0;
-    for (weather *w; (w = next_meant(p, worker, server, d, &i));) {
-        w->bytes_per_s = bytes_per_s;
-        extend(&w->throttled_until, until_ms);
     }
 }
 
@@ -284,8 +201,9 @@ static void accept_some(chaos_proxy *p, proxy_link *l, uint64_t now_ms)
     }
 }
 
-bool chaos_proxy_trouble(chaos_proxy *p, ps_error *error)
+static bool proxy_trouble(chaos_net *self, ps_error *error)
 {
+    chaos_proxy *p = (chaos_proxy *)self;
     bool news = p->trouble != 0 && p->trouble != p->told;
     if (news)
         ps_fail(error, PS_EIO, "no more connections can be passed on: %s; trying again every %d s",
@@ -300,7 +218,7 @@ static bool has_room(const flow *f)
     return f->count < FLOW_CHUNKS && f->end - f->begin < FLOW_BYTES;
 }
 
-static uint64_t due_time(chaos_proxy *p, const weather *w, const flow *f, uint64_t now_ms)
+static uint64_t due_time(chaos_proxy *p, const link_weather *w, const flow *f, uint64_t now_ms)
 {
     uint64_t due = now_ms;
     if (now_ms < w->delayed_until)
@@ -330,7 +248,7 @@ static bool take_in(chaos_proxy *p, connection *c, int direction, uint64_t now_m
         return true;
     }
     const chunk added = {.bytes = (size_t)got,
-                         .due_ms = due_time(p, &c->link->directions[direction], f, now_ms)};
+                         .due_ms = due_time(p, &c->link->weather[direction], f, now_ms)};
     f->end += (size_t)got;
     f->chunks[(f->first + f->count++) % FLOW_CHUNKS] = added;
     return true;
@@ -365,7 +283,7 @@ static uint64_t next_byte_ms(const flow *f, uint64_t bytes_per_s)
 }
 
 /* Bytes that may go now. */
-static size_t sendable(flow *f, const weather *w, uint64_t now_ms)
+static size_t sendable(flow *f, const link_weather *w, uint64_t now_ms)
 {
     if (f->count == 0 || f->chunks[f->first].due_ms > now_ms)
         return 0;
@@ -380,7 +298,7 @@ static size_t sendable(flow *f, const weather *w, uint64_t now_ms)
 static bool give_out(chaos_proxy *p, connection *c, int direction, uint64_t now_ms)
 {
     flow *f = &c->flows[direction];
-    const weather *w = &c->link->directions[direction];
+    const link_weather *w = &c->link->weather[direction];
     for (size_t bytes; (bytes = sendable(f, w, now_ms)) > 0;) {
         ssize_t put = send(c->fds[!direction], f->data + f->begin, bytes, MSG_NOSIGNAL);
         if (put < 0)
@@ -404,7 +322,7 @@ static bool give_out(chaos_proxy *p, connection *c, int direction, uint64_t now_
 
 static bool is_blocked(const connection *c, int direction, uint64_t now_ms)
 {
-    return now_ms < c->link->directions[direction].blocked_until;
+    return now_ms < c->link->weather[direction].blocked_until;
 }
 
 /* What one direction of a connection waits for. */
@@ -412,7 +330,7 @@ static void wait_for_flow(const connection *c, int direction, uint64_t now_ms, s
                           uint64_t *wake_ms)
 {
     const flow *f = &c->flows[direction];
-    const weather *w = &c->link->directions[direction];
+    const link_weather *w = &c->link->weather[direction];
     if (is_blocked(c, direction, now_ms)) {
         chaos_wake_by(wake_ms, w->blocked_until);
         return;
@@ -429,12 +347,13 @@ static void wait_for_flow(const connection *c, int direction, uint64_t now_ms, s
         events[!direction] |= POLLOUT;
 }
 
-size_t chaos_proxy_waits(chaos_proxy *p, struct pollfd *waits, uint64_t now_ms, uint64_t *wake_ms)
+static size_t proxy_waits(chaos_net *self, struct pollfd *waits, uint64_t now_ms, uint64_t *wake_ms)
 {
+    chaos_proxy *p = (chaos_proxy *)self;
     size_t count = 0;
     if (now_ms < p->accepts_again_ms)
         chaos_wake_by(wake_ms, p->accepts_again_ms);
-    for (size_t i = 0; i < p->workers * p->servers; i++) {
+    for (size_t i = 0; i < chaos_link_count(&p->net.weather); i++) {
         p->links[i].place = NOT_POLLED;
         if (p->connection_count == CHAOS_CONNECTIONS_MAX || now_ms < p->accepts_again_ms)
             continue;
@@ -477,8 +396,9 @@ static bool move(chaos_proxy *p, connection *c, const struct pollfd *waits, uint
     return true;
 }
 
-void chaos_proxy_turn(chaos_proxy *p, const struct pollfd *waits, uint64_t now_ms)
+static void proxy_turn(chaos_net *self, const struct pollfd *waits, uint64_t now_ms)
 {
+    chaos_proxy *p = (chaos_proxy *)self;
     connection **place = &p->connections;
     while (*place) {
         connection *c = *place;
@@ -489,7 +409,41 @@ void chaos_proxy_turn(chaos_proxy *p, const struct pollfd *waits, uint64_t now_m
         else
             place = &c->next;
     }
-    for (size_t i = 0; i < p->workers * p->servers; i++)
+    for (size_t i = 0; i < chaos_link_count(&p->net.weather); i++)
         if (has_news(waits, p->links[i].place))
             accept_some(p, &p->links[i], now_ms);
+}
+
+static const chaos_net_ops proxy_ops = {
+    .name = "proxy",
+    .begun = proxy_begun,
+    .reset = proxy_reset,
+    .waits = proxy_waits,
+    .turn = proxy_turn,
+    .trouble = proxy_trouble,
+    .count = proxy_count,
+    .destroy = proxy_destroy,
+};
+
+ps_status chaos_proxy_create(size_t workers, size_t servers, uint64_t seed, chaos_net **out, ps_error *error)
+{
+    chaos_proxy *p = calloc(1, sizeof *p);
+    *out = NULL;
+    if (!p)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    p->net = (chaos_net){.ops = &proxy_ops, .weather = {.workers = workers, .servers = servers}};
+    p->random_key = random_key(seed, "jitter", 0);
+    ps_status status = PS_OK;
+    for (size_t i = 0; i < workers * servers; i++)
+        p->links[i] = (proxy_link){.listener = -1, .weather = p->net.weather.links[i]};
+    for (size_t i = 0; i < workers * servers && status == PS_OK; i++) {
+        status = port_reserve(true, &p->links[i].listener, &p->links[i].port, error);
+        if (status == PS_OK)
+            fcntl(p->links[i].listener, F_SETFL, O_NONBLOCK);
+    }
+    if (status == PS_OK)
+        *out = &p->net;
+    else
+        proxy_destroy(&p->net);
+    return status;
 }

@@ -93,6 +93,12 @@ static void mistakes_are_named(void **state)
     assert_refused(FAULT("\"do\": \"reset\", \"target\": \"worker-0/ps-0x\""), "no link");
     assert_refused(FAULT("\"do\": \"partition\", \"target\": \"ps-0\", \"for\": 1, \"direction\": \"both\""),
                    "not up or down");
+    assert_refused(FAULT("\"do\": \"loss\", \"target\": \"ps-0\", \"for\": 1, \"percent\": 101"),
+                   "percent is 101, not from 0 to 100");
+    assert_refused(FAULT("\"do\": \"loss\", \"target\": \"ps-0\", \"for\": 1, \"delay_ms\": 1"),
+                   "no key 'delay_ms'");
+    assert_refused(FAULT("\"do\": \"reorder\", \"target\": \"ps-0\", \"for\": 1, \"percent\": 5"),
+                   "delay_ms");
     assert_refused("[{\"at\": {\"step\": 1, \"seconds\": 2}, \"do\": \"kill\", \"target\": \"ps-0\"}]",
                    "needs one of");
     assert_refused("[{\"at\": {\"fraction\": 1.5}, \"do\": \"kill\", \"target\": \"ps-0\"}]",
@@ -105,7 +111,7 @@ static void drawn_plans_hit_every_kind_and_role(void **state)
     for (uint64_t seed = 0; seed < 500; seed++) {
         bool kinds[FAULT_KINDS] = {false}, roles[4] = {false};
         double last = 0;
-        chaos_plan_draw(seed, 10, WORKERS, SERVERS, true, &plan);
+        chaos_plan_draw(seed, 10, WORKERS, SERVERS, true, true, &plan);
         assert_true(plan.count >= 10);
         for (size_t i = 0; i < plan.count; i++) {
             const fault *f = &plan.faults[i];
@@ -122,10 +128,18 @@ static void drawn_plans_hit_every_kind_and_role(void **state)
     }
 }
 
+static void without_packets_none_are_lost(void **state)
+{
+    (void)state;
+    chaos_plan_draw(3, 100, WORKERS, SERVERS, true, false, &plan);
+    for (size_t i = 0; i < plan.count; i++)
+        assert_false(fault_kind_takes_packets(plan.faults[i].kind));
+}
+
 static void without_disks_none_fail(void **state)
 {
     (void)state;
-    chaos_plan_draw(3, 100, 1, 1, false, &plan);
+    chaos_plan_draw(3, 100, 1, 1, false, true, &plan);
     assert_int_equal(plan.count, 100);
     for (size_t i = 0; i < plan.count; i++)
         assert_int_not_equal(fault_kind_reach(plan.faults[i].kind), DISTURBS_DISK);
@@ -138,7 +152,7 @@ static void what_is_written_is_read_again(void **state)
         char *text = NULL, *again = NULL;
         size_t bytes = 0, bytes_again = 0;
         ps_error error;
-        chaos_plan_draw(seed, 40, WORKERS, SERVERS, true, &plan);
+        chaos_plan_draw(seed, 40, WORKERS, SERVERS, true, true, &plan);
         FILE *file = open_memstream(&text, &bytes);
         chaos_plan_write(&plan, file);
         fclose(file);
@@ -175,8 +189,8 @@ static void the_same_seed_draws_the_same_plan(void **state)
     static chaos_plan other;
     memset(&plan, 0, sizeof plan);
     memset(&other, 0, sizeof other);
-    chaos_plan_draw(5, 20, WORKERS, SERVERS, true, &plan);
-    chaos_plan_draw(5, 20, WORKERS, SERVERS, true, &other);
+    chaos_plan_draw(5, 20, WORKERS, SERVERS, true, true, &plan);
+    chaos_plan_draw(5, 20, WORKERS, SERVERS, true, true, &other);
     assert_memory_equal(&plan, &other, sizeof plan);
 }
 
@@ -188,6 +202,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(drawn_plans_hit_every_kind_and_role),
         cmocka_unit_test(without_disks_none_fail),
+        cmocka_unit_test(without_packets_none_are_lost),
         cmocka_unit_test(what_is_written_is_read_again),
         cmocka_unit_test(a_large_step_is_written_as_it_is),
         cmocka_unit_test(the_same_seed_draws_the_same_plan),

@@ -20,7 +20,7 @@ enum {
 
 /* One worker and one ps, and a connection between them. */
 typedef struct {
-    chaos_proxy *proxy;
+    chaos_net *net;
     int listener, worker, ps;
     uint64_t now_ms;
 } net;
@@ -29,9 +29,9 @@ static void turn(net *n)
 {
     static struct pollfd waits[CHAOS_WAITS_MAX];
     uint64_t wake = n->now_ms + 1;
-    size_t count = chaos_proxy_waits(n->proxy, waits, n->now_ms, &wake);
+    size_t count = n->net->ops->waits(n->net, waits, n->now_ms, &wake);
     poll(waits, count, 0);
-    chaos_proxy_turn(n->proxy, waits, n->now_ms);
+    n->net->ops->turn(n->net, waits, n->now_ms);
 }
 
 static int connect_to(uint16_t port)
@@ -49,10 +49,15 @@ static int setup(void **state)
     uint16_t port;
     n->now_ms = 1000;
     assert_int_equal(port_reserve(true, &n->listener, &port, NULL), PS_OK);
-    assert_int_equal(chaos_proxy_create(1, 1, 1, &n->proxy, NULL), PS_OK);
-    chaos_proxy_aim(n->proxy, 0, port);
-    n->worker = connect_to(chaos_proxy_port(n->proxy, 0, 0));
-    for (int i = 0; i < PATIENCE_ROUNDS && chaos_proxy_count(n->proxy).connections == 0; i++)
+    assert_int_equal(chaos_proxy_create(1, 1, 1, &n->net, NULL), PS_OK);
+    static const tasks none;
+    tasks *there = malloc(sizeof *there);
+    *there = none;
+    there->list[there->count++] = (task){.role = ROLE_PS, .port = port};
+    n->net->ops->begun(n->net, there);
+    free(there);
+    n->worker = connect_to(chaos_proxy_port(n->net, 0, 0));
+    for (int i = 0; i < PATIENCE_ROUNDS && n->net->ops->count(n->net).connections == 0; i++)
         turn(n);
     n->ps = accept(n->listener, NULL, NULL);
     *state = n;
@@ -65,7 +70,7 @@ static int teardown(void **state)
     close(n->worker);
     close(n->ps);
     close(n->listener);
-    chaos_proxy_destroy(&n->proxy);
+    n->net->ops->destroy(n->net);
     free(n);
     return 0;
 }
@@ -82,6 +87,11 @@ static bool arrives(net *n, int at, const char *text, int rounds)
         usleep(i > QUIET_ROUNDS ? 100 : 1000);
     }
     return false;
+}
+
+static void change(net *n, const fault *what, uint64_t until_ms)
+{
+    chaos_weather_change(&n->net->weather, what, until_ms);
 }
 
 static void put(int at, const char *text)
@@ -101,7 +111,8 @@ static void bytes_go_both_ways(void **state)
 static void a_blackhole_holds_everything_up_and_loses_nothing(void **state)
 {
     net *n = *state;
-    chaos_proxy_block(n->proxy, CHAOS_ANY, 0, CHAOS_BOTH, 2000);
+    change(n, &(fault){.kind = FAULT_BLACKHOLE, .worker = CHAOS_ANY, .server = 0, .direction = CHAOS_BOTH},
+           2000);
     put(n->worker, "up");
     put(n->ps, "down");
     assert_false(arrives(n, n->ps, "up", QUIET_ROUNDS));
@@ -114,8 +125,8 @@ static void a_blackhole_holds_everything_up_and_loses_nothing(void **state)
 static void the_longer_of_two_faults_of_a_link_goes_on(void **state)
 {
     net *n = *state;
-    chaos_proxy_block(n->proxy, 0, 0, CHAOS_BOTH, 2000);
-    chaos_proxy_block(n->proxy, 0, 0, CHAOS_UP, 1500);
+    change(n, &(fault){.kind = FAULT_BLACKHOLE, .worker = 0, .server = 0, .direction = CHAOS_BOTH}, 2000);
+    change(n, &(fault){.kind = FAULT_BLACKHOLE, .worker = 0, .server = 0, .direction = CHAOS_UP}, 1500);
     put(n->worker, "up");
     n->now_ms = 1600;
     assert_false(arrives(n, n->ps, "up", QUIET_ROUNDS));
@@ -126,7 +137,7 @@ static void the_longer_of_two_faults_of_a_link_goes_on(void **state)
 static void a_partition_is_one_way(void **state)
 {
     net *n = *state;
-    chaos_proxy_block(n->proxy, 0, 0, CHAOS_UP, 2000);
+    change(n, &(fault){.kind = FAULT_BLACKHOLE, .worker = 0, .server = 0, .direction = CHAOS_UP}, 2000);
     put(n->worker, "up");
     put(n->ps, "down");
     assert_true(arrives(n, n->worker, "down", PATIENCE_ROUNDS));
@@ -136,7 +147,14 @@ static void a_partition_is_one_way(void **state)
 static void what_is_delayed_comes_in_its_time(void **state)
 {
     net *n = *state;
-    chaos_proxy_delay(n->proxy, 0, CHAOS_ANY, CHAOS_BOTH, 50, 0, 5000);
+    change(n,
+           &(fault){.kind = FAULT_DELAY,
+                    .worker = 0,
+                    .server = CHAOS_ANY,
+                    .direction = CHAOS_BOTH,
+                    .delay_ms = 50,
+                    .jitter_ms = 0},
+           5000);
     put(n->worker, "late");
     assert_false(arrives(n, n->ps, "late", QUIET_ROUNDS));
     n->now_ms += 49;
@@ -149,7 +167,11 @@ static void a_throttled_link_moves_no_more_than_it_may(void **state)
 {
     net *n = *state;
     static char got[1 << 16];
-    chaos_proxy_throttle(n->proxy, 0, 0, CHAOS_UP, 100000, 60000);
+    change(
+        n,
+        &(fault){
+            .kind = FAULT_THROTTLE, .worker = 0, .server = 0, .direction = CHAOS_UP, .bytes_per_s = 100000},
+        60000);
     char *bulk = calloc(1, BULK_BYTES);
     send(n->worker, bulk, BULK_BYTES, MSG_DONTWAIT);
     free(bulk);
@@ -166,7 +188,13 @@ static void a_throttled_link_moves_no_more_than_it_may(void **state)
 static uint64_t moved_within(net *n, uint64_t bytes_per_s, uint64_t ms)
 {
     static char got[1 << 16];
-    chaos_proxy_throttle(n->proxy, 0, 0, CHAOS_UP, bytes_per_s, n->now_ms + ms + 1);
+    change(n,
+           &(fault){.kind = FAULT_THROTTLE,
+                    .worker = 0,
+                    .server = 0,
+                    .direction = CHAOS_UP,
+                    .bytes_per_s = bytes_per_s},
+           n->now_ms + ms + 1);
     send(n->worker, got, sizeof got, MSG_DONTWAIT);
     uint64_t received = 0;
     for (uint64_t end = n->now_ms + ms; n->now_ms < end; n->now_ms++) {
@@ -202,7 +230,7 @@ static uint64_t sleeps(net *n, size_t *ready)
 {
     static struct pollfd waits[CHAOS_WAITS_MAX];
     uint64_t wake = n->now_ms + 1000000;
-    size_t count = chaos_proxy_waits(n->proxy, waits, n->now_ms, &wake);
+    size_t count = n->net->ops->waits(n->net, waits, n->now_ms, &wake);
     *ready = (size_t)poll(waits, count, 0);
     return wake - n->now_ms;
 }
@@ -213,7 +241,7 @@ static void without_descriptors_accepting_pauses_and_is_told_once(void **state)
     ps_error error;
     size_t ready;
     struct rlimit whole;
-    int second = connect_to(chaos_proxy_port(n->proxy, 0, 0));
+    int second = connect_to(chaos_proxy_port(n->net, 0, 0));
     getrlimit(RLIMIT_NOFILE, &whole);
     const struct rlimit used = {.rlim_cur = (rlim_t)idle_descriptor(), .rlim_max = whole.rlim_max};
     setrlimit(RLIMIT_NOFILE, &used);
@@ -221,17 +249,17 @@ static void without_descriptors_accepting_pauses_and_is_told_once(void **state)
     for (int i = 0; i < QUIET_ROUNDS; i++) {
         for (int round = 0; round < QUIET_ROUNDS; round++)
             turn(n);
-        told += chaos_proxy_trouble(n->proxy, &error);
+        told += n->net->ops->trouble(n->net, &error);
         assert_in_range(sleeps(n, &ready), 1, 10000);
         assert_int_equal(ready, 0);
         n->now_ms += 10000;
     }
     assert_int_equal(told, 1);
     assert_non_null(strstr(error.text, "Too many open files"));
-    assert_int_equal(chaos_proxy_count(n->proxy).connections, 1);
+    assert_int_equal(n->net->ops->count(n->net).connections, 1);
     setrlimit(RLIMIT_NOFILE, &whole);
     put(second, "hello");
-    for (int i = 0; i < PATIENCE_ROUNDS && chaos_proxy_count(n->proxy).connections < 2; i++)
+    for (int i = 0; i < PATIENCE_ROUNDS && n->net->ops->count(n->net).connections < 2; i++)
         turn(n);
     int other = accept(n->listener, NULL, NULL);
     assert_true(arrives(n, other, "hello", PATIENCE_ROUNDS));
@@ -243,12 +271,12 @@ static void a_reset_is_seen_at_both_ends(void **state)
 {
     net *n = *state;
     char got;
-    chaos_proxy_reset(n->proxy, 0, 0);
+    n->net->ops->reset(n->net, 0, 0, n->now_ms);
     assert_int_equal(recv(n->worker, &got, 1, 0), -1);
     assert_int_equal(errno, ECONNRESET);
     assert_int_equal(recv(n->ps, &got, 1, 0), -1);
     assert_int_equal(errno, ECONNRESET);
-    assert_int_equal(chaos_proxy_count(n->proxy).resets, 1);
+    assert_int_equal(n->net->ops->count(n->net).resets, 1);
 }
 
 static void an_end_is_passed_on_after_what_came_before(void **state)
@@ -268,10 +296,10 @@ static void an_end_is_passed_on_after_what_came_before(void **state)
 static void a_new_connection_is_taken_while_nothing_moves(void **state)
 {
     net *n = *state;
-    chaos_proxy_block(n->proxy, 0, 0, CHAOS_BOTH, 2000);
-    int second = connect_to(chaos_proxy_port(n->proxy, 0, 0));
+    change(n, &(fault){.kind = FAULT_BLACKHOLE, .worker = 0, .server = 0, .direction = CHAOS_BOTH}, 2000);
+    int second = connect_to(chaos_proxy_port(n->net, 0, 0));
     put(second, "hello");
-    for (int i = 0; i < PATIENCE_ROUNDS && chaos_proxy_count(n->proxy).connections < 2; i++)
+    for (int i = 0; i < PATIENCE_ROUNDS && n->net->ops->count(n->net).connections < 2; i++)
         turn(n);
     int other = accept(n->listener, NULL, NULL);
     assert_false(arrives(n, other, "hello", QUIET_ROUNDS));
