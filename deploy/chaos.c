@@ -16,6 +16,7 @@
 #include "deploy/chaos_plan.h"
 #include "deploy/chaos_proxy.h"
 #include "deploy/chaos_report.h"
+#include "deploy/chaos_router.h"
 #include "deploy/cluster_run.h"
 #include "deploy/commands.h"
 #include "deploy/programs.h"
@@ -55,6 +56,18 @@ static bool wants_disks(const chaos_plan *plan)
     return false;
 }
 
+/* Can the network bring all faults of the plan about? */
+static ps_status check_net(const chaos *c, ps_error *error)
+{
+    for (size_t i = 0; i < c->plan.count; i++)
+        if (fault_kind_takes_packets(c->plan.faults[i].kind) && !c->options.namespaces)
+            return ps_fail(
+                error, PS_ECONFIG,
+                "%s: fault %zu: '%s' needs --net namespaces: a proxy passes on connections, not packets",
+                c->options.plan_file, i + 1, fault_kind_name(c->plan.faults[i].kind));
+    return PS_OK;
+}
+
 static ps_status read_plan(chaos *c, ps_error *error)
 {
     char *text = NULL;
@@ -76,6 +89,8 @@ static ps_status make_plan(chaos *c, ps_error *error)
         program_find(DISK_LIBRARY, "tests/chaos", NULL, c->library, sizeof c->library, &lacking) == PS_OK;
     if (c->options.plan_file) {
         ps_status status = read_plan(c, error);
+        if (status == PS_OK)
+            status = check_net(c, error);
         if (status == PS_OK && wants_disks(&c->plan) && !disks)
             status = ps_fail(error, PS_ECONFIG,
                              "the plan has faults of disks, but %s, which is built with the "
@@ -87,8 +102,25 @@ static ps_status make_plan(chaos *c, ps_error *error)
         fprintf(stderr, "%s: no disk will fail: %s, which is built with the tests, is not there\n", c->title,
                 DISK_LIBRARY);
     c->result.drawn = true;
-    chaos_plan_draw(c->options.seed, c->options.faults, run->workers, run->servers, disks, false, &c->plan);
+    chaos_plan_draw(c->options.seed, c->options.faults, run->workers, run->servers, disks,
+                    c->options.namespaces, &c->plan);
     return PS_OK;
+}
+
+/* Memory that is shared would go round the links, of which namespaces are to carry everything. */
+static ps_status make_net(chaos *c, ps_error *error)
+{
+    const run_options *run = &c->options.run;
+    ps_error cause;
+    if (!c->options.namespaces)
+        return chaos_proxy_create(run->workers, run->servers, c->options.seed, &c->faults.net, error);
+    c->plan.share_memory = false;
+    ps_status status =
+        chaos_router_create(run->workers, run->servers, c->options.seed, &c->faults.net, &cause);
+    return status == PS_OK
+               ? PS_OK
+               : ps_fail(error, status, "--net namespaces: %s; --net proxy, the default, needs no right",
+                         cause.text);
 }
 
 static ps_status keep_plan(const chaos *c, ps_error *error)
@@ -111,6 +143,19 @@ static uint16_t detour(void *context, size_t worker, size_t server)
 {
     chaos *c = context;
     return chaos_proxy_port(c->faults.net, worker, server);
+}
+
+static int space(void *context, cluster_role role, size_t index)
+{
+    const chaos *c = context;
+    return chaos_router_space(c->faults.net, role, index);
+}
+
+static ps_status reserve(void *context, cluster_role role, size_t index, int *socket_fd, uint32_t *address,
+                         uint16_t *port, ps_error *error)
+{
+    const chaos *c = context;
+    return chaos_router_reserve(c->faults.net, role, index, socket_fd, address, port, error);
 }
 
 static char *const *environment(void *context, size_t server)
@@ -200,18 +245,20 @@ static ps_status train_under_faults(chaos *c, ps_error *error)
     f->servers = run.servers;
     f->deadline_ms = c->options.deadline_s * 1000;
     c->result.faults = f;
-    ps_status status = chaos_proxy_create(run.workers, run.servers, c->options.seed, &f->net, error);
-    if (status == PS_OK)
-        status = prepare_disks(c, error);
+    ps_status status = prepare_disks(c, error);
     if (status == PS_OK)
         status = extend_options(c, &run, error);
     if (status != PS_OK)
         return status;
-    printf("training with %zu faults, in %s/faults\n", c->plan.count, c->folder.path);
+    printf("training with %zu faults, in %s/faults%s\n", c->plan.count, c->folder.path,
+           c->options.namespaces ? ", in network namespaces" : "");
     fflush(stdout);
-    const tasks_detour way = {.context = c, .detour = detour, .environment = environment};
+    const tasks_detour through_proxy = {.context = c, .detour = detour, .environment = environment};
+    const tasks_detour apart = {
+        .context = c, .network = space, .reserve = reserve, .environment = environment};
     const cluster_observer observer = chaos_faults_observer(f);
-    return train(c, "faults", &run, &way, &observer, &c->result.faulty, error);
+    return train(c, "faults", &run, c->options.namespaces ? &apart : &through_proxy, &observer,
+                 &c->result.faulty, error);
 }
 
 static ps_status write_report(const chaos *c, ps_error *error)
@@ -234,6 +281,8 @@ static ps_status try_all(chaos *c, int *code, ps_error *error)
     c->result.expected = c->options.expected;
     c->result.within = c->options.within;
     ps_status status = make_plan(c, error);
+    if (status == PS_OK)
+        status = make_net(c, error);
     if (status == PS_OK)
         status = run_folder_make(&c->folder, c->options.run.run_dir, error);
     if (status == PS_OK)

@@ -11,6 +11,7 @@
 enum {
     KEY_SEED = RUN_KEY_OTHERS,
     KEY_FAULTS,
+    KEY_NET,
     KEY_REPORT,
     KEY_EXPECT,
     KEY_WITHIN,
@@ -32,6 +33,10 @@ static const struct argp_option option_list[] = {
     {"faults", KEY_FAULTS, "N", 0, "... and how many at least (12)", 1},
     {"ps", RUN_KEY_SERVERS, "N", 0, "Number of parameter servers (2)", 2},
     {"workers", RUN_KEY_WORKERS, "N", 0, "Number of workers (3)", 2},
+    {"net", KEY_NET, "NET", 0,
+     "What the faults of links come about in: proxy, or namespaces, which takes root or user namespaces "
+     "(proxy)",
+     2},
     {"checkpoint-steps", RUN_KEY_CHECKPOINT_STEPS, "N", 0, "Steps between checkpoints (20)", 2},
     {"ps-option", RUN_KEY_PS_OPTION, "OPTION", 0,
      "Goes to every ps; may be repeated, also for the value of an option", 2},
@@ -55,6 +60,11 @@ static const char documentation[] =
     "and "
     "DIR/plan.json is the one that was carried out. Everything after -- goes to every worker; see "
     "penstock-worker --help.\n\n"
+    "With --net proxy workers reach the ps through a proxy on loopback, and nothing takes privileges. With "
+    "--net "
+    "namespaces every process is in a network namespace of its own, and their packets pass through this "
+    "program, "
+    "so that single ones can be lost or overtake each other, too; no memory is shared then.\n\n"
     "Exit code: 0 if the model is the expected one and every process ended well; 1 if not; 2 for a mistake "
     "on "
     "the command line.\n\n"
@@ -67,6 +77,14 @@ static const char *parse_hash(struct argp_state *state, const char *text)
         strlen(text) != CHAOS_HASH_BYTES - 1)
         argp_error(state, "--expect: '%s' is no SHA-256, which has 64 hexadecimal digits", text);
     return text;
+}
+
+static bool parse_net(struct argp_state *state, const char *text)
+{
+    bool namespaces = strcmp(text, "namespaces") == 0;
+    if (!namespaces && strcmp(text, "proxy") != 0)
+        argp_error(state, "--net: '%s' is none of proxy, namespaces", text);
+    return namespaces;
 }
 
 static double parse_points(struct argp_state *state, const char *text)
@@ -104,6 +122,9 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_DEADLINE:
         o->deadline_s = run_options_number(state, "deadline", argument, 1, DEADLINE_MAX_S);
+        return 0;
+    case KEY_NET:
+        o->namespaces = parse_net(state, argument);
         return 0;
     case KEY_REPORT:
         o->report = argument;

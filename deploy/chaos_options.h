@@ -14,6 +14,7 @@ typedef struct {
     uint64_t faults;      /* at least so many are drawn */
     const char *report;   /* file for the JSON, or NULL */
     const char *expected; /* SHA-256 of the model; NULL: that of a training without faults */
+    bool namespaces;      /* the network is one of packets; otherwise a proxy */
     double within;        /* points of accuracy; negative: the models must be the same */
     uint64_t deadline_s;
 } chaos_options;

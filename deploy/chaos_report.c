@@ -148,6 +148,17 @@ static void print_verdict(const chaos_result *r, FILE *to)
                 r->within < 0 ? "another model than without faults" : "not as accurate as without faults");
 }
 
+static void print_network(const chaos_net *net, FILE *to)
+{
+    const chaos_net_counters c = net->ops->count(net);
+    fprintf(to, "network         %s: %.1f MiB, %" PRIu64 " connections, %" PRIu64 " of them reset",
+            net->ops->name, (double)c.bytes / (1 << 20), c.connections, c.resets);
+    if (c.packets > 0)
+        fprintf(to, "; %" PRIu64 " packets, %" PRIu64 " lost, %" PRIu64 " overtaken", c.packets, c.lost,
+                c.late);
+    fprintf(to, "\n");
+}
+
 void chaos_report_text(const chaos_result *r, FILE *to)
 {
     static tally t;
@@ -163,6 +174,7 @@ void chaos_report_text(const chaos_result *r, FILE *to)
         fprintf(to, "  %-12s  %zu", fault_kind_name((fault_kind)kind), t.injected);
         print_times(&t, to);
     }
+    print_network(r->faults->net, to);
     fprintf(to, "restarts        %u; %" PRIu64 " steps replayed\n", end->outcome.restarts,
             end->counts.steps_replayed);
     fprintf(to,
@@ -221,6 +233,16 @@ static void write_training(FILE *to, const char *name, const chaos_training *t)
             t->counts.checkpoints_failed);
 }
 
+static void write_network(FILE *to, const chaos_net *net)
+{
+    const chaos_net_counters c = net->ops->count(net);
+    fprintf(to,
+            "\"network\": {\"net\": \"%s\", \"bytes\": %" PRIu64 ", \"connections\": %" PRIu64
+            ", \"resets\": %" PRIu64 ", \"packets\": %" PRIu64 ", \"packets_lost\": %" PRIu64
+            ", \"packets_overtaken\": %" PRIu64 "},\n ",
+            net->ops->name, c.bytes, c.connections, c.resets, c.packets, c.lost, c.late);
+}
+
 static void write_course(FILE *to, const chaos_faults *f, size_t number)
 {
     static const char *const states[] = {[FAULT_PENDING] = "too late",
@@ -256,6 +278,7 @@ void chaos_report_json(const chaos_result *r, FILE *to)
                 doubled_rows(r));
     }
     write_training(to, "with_faults", &r->faulty);
+    write_network(to, r->faults->net);
     count_faults(r->faults, FAULT_KINDS, &t);
     write_tally(to, "all", &t);
     fprintf(to, ",\n \"kinds\": {");

@@ -1,6 +1,7 @@
 /* ports.c - see ports.h. */
 #include "deploy/ports.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -11,7 +12,12 @@ enum { PENDING_CONNECTIONS = 128 };
 
 ps_status port_reserve(bool listening, int *socket_fd, uint16_t *port, ps_error *error)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return port_reserve_at(INADDR_LOOPBACK, listening, socket_fd, port, error);
+}
+
+ps_status port_reserve_at(uint32_t at, bool listening, int *socket_fd, uint16_t *port, ps_error *error)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(at)};
     socklen_t bytes = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -28,5 +34,7 @@ failed:;
     int cause = errno;
     if (fd >= 0)
         close(fd);
-    return ps_fail(error, PS_EIO, "cannot reserve a port of 127.0.0.1: %s", strerror(cause));
+    char text[INET_ADDRSTRLEN];
+    return ps_fail(error, PS_EIO, "cannot reserve a port of %s: %s",
+                   inet_ntop(AF_INET, &address.sin_addr, text, sizeof text), strerror(cause));
 }

@@ -13,4 +13,7 @@
  * accepts connections already; without, connections to it are refused. PS_EIO. */
 ps_status port_reserve(bool listening, int *socket_fd, uint16_t *port, ps_error *error);
 
+/* The same of another address of this machine, or of the network namespace that we are in. */
+ps_status port_reserve_at(uint32_t at, bool listening, int *socket_fd, uint16_t *port, ps_error *error);
+
 #endif

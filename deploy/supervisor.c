@@ -103,6 +103,8 @@ static _Noreturn void become(const process_spec *spec, const guard *g, pid_t par
     guard_watch(g, getpid());
     if (spec->processor)
         pin_to(*spec->processor, failure_fd);
+    if (spec->network && setns(*spec->network, CLONE_NEWNET) != 0)
+        give_up(failure_fd, "setns");
 
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0)

@@ -37,6 +37,7 @@ struct launch {
     char checkpoints[RUN_PATH_MAX]; /* empty: none are kept */
     bool alone;                     /* one worker without a cluster */
     uint16_t ports[TF_CONFIG_ROLES][TASKS_MAX];
+    uint32_t hosts[TF_CONFIG_ROLES][TASKS_MAX]; /* of the tasks of a detour that has them */
     local_cluster cluster;
     size_t processor_count; /* 0: processes are not pinned */
     int processors[PLACEMENT_PROCESSORS_MAX];
@@ -68,16 +69,29 @@ static ps_status find_programs(launch *l, ps_error *error)
 }
 
 /* Only a ps listens; the addresses of the others must exist and be nobody else's. */
+static ps_status reserve_port(task *each, launch *l, ps_error *error)
+{
+    const tasks_detour *d = l->detour;
+    uint16_t *port = &l->ports[each->role][each->index];
+    ps_status status = PS_OK;
+    if (d && d->reserve)
+        status = d->reserve(d->context, each->role, each->index, &each->socket,
+                            &l->hosts[each->role][each->index], port, error);
+    else
+        status = port_reserve(each->role == ROLE_PS, &each->socket, port, error);
+    each->port = *port;
+    return status;
+}
+
 static ps_status reserve_ports(tasks *t, launch *l, ps_error *error)
 {
     for (size_t i = 0; i < t->count; i++) {
-        task *each = &t->list[i];
-        ps_status status =
-            port_reserve(each->role == ROLE_PS, &each->socket, &l->ports[each->role][each->index], error);
+        const task *each = &t->list[i];
+        ps_status status = reserve_port(&t->list[i], l, error);
         if (status)
             return status;
-        each->port = l->ports[each->role][each->index];
         l->cluster.ports[each->role] = l->ports[each->role];
+        l->cluster.hosts[each->role] = l->detour && l->detour->reserve ? l->hosts[each->role] : NULL;
         l->cluster.counts[each->role] = each->index + 1;
     }
     return PS_OK;
@@ -264,6 +278,8 @@ static ps_status start_one(task *each, launch *l, const run_folder *folder, supe
         goto done;
 
     const int passed = each->role == ROLE_PS ? each->socket : each->report_end;
+    const bool apart = l->detour && l->detour->network;
+    const int network = apart ? l->detour->network(l->detour->context, each->role, each->index) : -1;
     environment = make_environment(l->alone ? NULL : entry, added_environment(each, l));
     arguments = make_arguments(each, l, passed, &texts);
     if (!environment || !arguments) {
@@ -278,6 +294,7 @@ static ps_status start_one(task *each, launch *l, const run_folder *folder, supe
         .passed = &passed,
         .passed_count = passed >= 0,
         .processor = processor_of(each, l),
+        .network = apart ? &network : NULL,
     };
     status = number ? supervisor_start_again(s, *number, &spec, error) : supervisor_start(s, &spec, error);
 

@@ -36,6 +36,11 @@ typedef struct {
     void *context;
     /* The port of 127.0.0.1 at which this worker finds this ps, instead of at its own. */
     uint16_t (*detour)(void *context, size_t worker, size_t server);
+    /* The network namespace of a task as a descriptor, borrowed, instead of ours ... */
+    int (*network)(void *context, cluster_role role, size_t index);
+    /* ... and its address and port there, with the socket that holds them, listening if it is a ps'. */
+    ps_status (*reserve)(void *context, cluster_role role, size_t index, int *socket_fd, uint32_t *address,
+                         uint16_t *port, ps_error *error);
     /* More environment of a ps, NULL-terminated and borrowed. */
     char *const *(*environment)(void *context, size_t server);
 } tasks_detour;

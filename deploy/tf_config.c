@@ -1,6 +1,7 @@
 /* tf_config.c - see tf_config.h. */
 #include "deploy/tf_config.h"
 
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,12 +25,14 @@ static void append(text_buffer *text, const char *format, ...)
     text->used += length > 0 ? (size_t)length : 0;
 }
 
-static void append_job(text_buffer *text, const char *separator, const char *name, const uint16_t *ports,
-                       size_t count)
+static void append_job(text_buffer *text, const char *separator, const local_cluster *cluster, int job)
 {
-    append(text, "%s\"%s\": [", separator, name);
-    for (size_t i = 0; i < count; i++)
-        append(text, "%s\"127.0.0.1:%u\"", i > 0 ? ", " : "", (unsigned)ports[i]);
+    append(text, "%s\"%s\": [", separator, cluster_role_name((cluster_role)job));
+    for (size_t i = 0; i < cluster->counts[job]; i++) {
+        uint32_t host = cluster->hosts[job] ? cluster->hosts[job][i] : INADDR_LOOPBACK;
+        append(text, "%s\"%u.%u.%u.%u:%u\"", i > 0 ? ", " : "", host >> 24, host >> 16 & 255, host >> 8 & 255,
+               host & 255, (unsigned)cluster->ports[job][i]);
+    }
     append(text, "]");
 }
 
@@ -42,8 +45,7 @@ ps_status tf_config_write(const local_cluster *cluster, cluster_role role, size_
     for (int job = 0; job < TF_CONFIG_ROLES; job++) {
         if (cluster->counts[job] == 0)
             continue;
-        append_job(&out, separator, cluster_role_name((cluster_role)job), cluster->ports[job],
-                   cluster->counts[job]);
+        append_job(&out, separator, cluster, job);
         separator = ", ";
     }
     append(&out, "}, \"task\": {\"type\": \"%s\", \"index\": %zu}}", cluster_role_name(role), index);

@@ -12,9 +12,10 @@
 
 enum { TF_CONFIG_ROLES = 4 };
 
-/* The ports of the tasks of each job on 127.0.0.1, by role and index. */
+/* The ports of the tasks of each job, by role and index. */
 typedef struct {
     const uint16_t *ports[TF_CONFIG_ROLES]; /* by cluster_role */
+    const uint32_t *hosts[TF_CONFIG_ROLES]; /* IPv4 addresses; NULL: 127.0.0.1 of all */
     size_t counts[TF_CONFIG_ROLES];
 } local_cluster;
 

@@ -24,6 +24,18 @@ static void text_is_one_line_of_json(void **state)
                               "\"task\": {\"type\": \"ps\", \"index\": 1}}");
 }
 
+static void other_hosts_are_named(void **state)
+{
+    (void)state;
+    static const uint32_t hosts[] = {0x0a530001, 0x0a530002};
+    char text[512];
+    local_cluster apart = {
+        .ports = {[ROLE_PS] = servers}, .hosts = {[ROLE_PS] = hosts}, .counts = {[ROLE_PS] = 2}};
+    assert_int_equal(tf_config_write(&apart, ROLE_PS, 0, text, sizeof text, NULL), PS_OK);
+    assert_string_equal(text, "{\"cluster\": {\"ps\": [\"10.83.0.1:40001\", \"10.83.0.2:40002\"]}, "
+                              "\"task\": {\"type\": \"ps\", \"index\": 0}}");
+}
+
 static void our_own_reader_understands_it(void **state)
 {
     (void)state;
@@ -62,6 +74,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_one_line_of_json),
+        cmocka_unit_test(other_hosts_are_named),
         cmocka_unit_test(our_own_reader_understands_it),
         cmocka_unit_test(too_small_a_room_is_refused_without_overrun),
     };
