@@ -178,24 +178,36 @@ uint64_t chaos_links_due(const chaos_links *l)
 
 /* ---- connections ---- */
 
-/* The connection of a packet in that direction; the one not used for longest makes room for a new one. */
-static flow *find_flow(chaos_links *l, size_t link, unsigned direction, const packet *p)
+/* Ports of the connection of a packet in that direction, the worker's first. */
+static void order_ports(const packet *p, unsigned direction, uint16_t ports[2])
 {
-    link_state *s = &l->links[link];
-    const uint16_t ports[2] = {direction == 0 ? p->from_port : p->to_port,
-                               direction == 0 ? p->to_port : p->from_port};
-    flow *oldest = &s->flows[0];
-    for (size_t i = 0; i < s->flow_count; i++) {
-        flow *f = &s->flows[i];
-        if (f->ports[0] == ports[0] && f->ports[1] == ports[1])
-            return f;
-        if (f->used < oldest->used)
-            oldest = f;
-    }
+    ports[direction] = p->from_port;
+    ports[!direction] = p->to_port;
+}
+
+/* The connection of a packet; NULL if it is not remembered. */
+static flow *find_flow(link_state *s, unsigned direction, const packet *p)
+{
+    uint16_t ports[2];
+    order_ports(p, direction, ports);
+    for (size_t i = 0; i < s->flow_count; i++)
+        if (s->flows[i].ports[0] == ports[0] && s->flows[i].ports[1] == ports[1])
+            return &s->flows[i];
+    return NULL;
+}
+
+/* A new one, for which the one not used for longest makes room. */
+static flow *add_flow(link_state *s, unsigned direction, const packet *p)
+{
+    flow *place = &s->flows[0];
+    for (size_t i = 1; i < s->flow_count; i++)
+        if (s->flows[i].used < place->used)
+            place = &s->flows[i];
     if (s->flow_count < CHAOS_FLOWS_MAX)
-        oldest = &s->flows[s->flow_count++];
-    *oldest = (flow){.ports = {ports[0], ports[1]}};
-    return oldest;
+        place = &s->flows[s->flow_count++];
+    *place = (flow){0};
+    order_ports(p, direction, place->ports);
+    return place;
 }
 
 /* In the circle of sequence numbers. */
@@ -232,7 +244,10 @@ static void note_arrived(chaos_links *l, const parcel *what)
     unsigned direction = what->to >= l->weather->servers;
     if (!packet_read(what->data, what->bytes, &p) || !p.is_tcp || (p.flags & TCP_RST))
         return;
-    flow_end *e = &find_flow(l, what->link, direction, &p)->ends[direction];
+    flow *f = find_flow(&l->links[what->link], direction, &p);
+    if (!f)
+        return;
+    flow_end *e = &f->ends[direction];
     if (!e->arrived || is_later(p.seq + p.length, e->reached))
         e->reached = p.seq + p.length;
     e->arrived = true;
@@ -371,7 +386,9 @@ void chaos_links_send(chaos_links *l, size_t from, const uint8_t *data, size_t b
         return;
     size_t link = find_link(l->weather, from, to, &direction);
     if (link != NO_LINK && p.is_tcp) {
-        flow *f = find_flow(l, link, direction, &p);
+        flow *f = find_flow(&l->links[link], direction, &p);
+        if (!f)
+            f = add_flow(&l->links[link], direction, &p);
         note_sent(l, f, direction, &p);
         if (f->reset) {
             answer_with_reset(l, link, from, &p, now_ms);
