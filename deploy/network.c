@@ -73,7 +73,7 @@ static ps_status set_up_devices(int control, uint32_t address, int *fd, ps_error
         status = change(control, SIOCSIFMTU, &device, "SIOCSIFMTU", error);
     device.ifr_qlen = QUEUED_PACKETS;
     if (status == PS_OK)
-        status = change(control, SIOCSIFTXQLEN, &device, "SIOCSIFTXQLEN", error);
+        (void)ioctl(control, SIOCSIFTXQLEN, &device); /* without root we get along with the kernel's 500 */
     if (status == PS_OK)
         status = bring_up(control, device.ifr_name, error);
     return status;
@@ -114,7 +114,8 @@ static ps_status open_loopback(ps_error *error)
 
 static ps_status refuse(ps_error *error, const char *what)
 {
-    return ps_fail(error, PS_ECONFIG, "%s: %s", what, strerror(errno));
+    return ps_fail(error, PS_ECONFIG, "%s: %s", what,
+                   errno == ENOSPC ? "a limit in /proc/sys/user is reached" : strerror(errno));
 }
 
 ps_status network_gain_right(int *home, ps_error *error)
