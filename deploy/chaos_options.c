@@ -34,9 +34,7 @@ static const struct argp_option option_list[] = {
     {"ps", RUN_KEY_SERVERS, "N", 0, "Number of parameter servers (2)", 2},
     {"workers", RUN_KEY_WORKERS, "N", 0, "Number of workers (3)", 2},
     {"net", KEY_NET, "NET", 0,
-     "What the faults of links come about in: proxy, or namespaces, which takes root or user namespaces "
-     "(proxy)",
-     2},
+     "Where links fail: in a proxy, or between namespaces, which takes root or user namespaces (proxy)", 2},
     {"checkpoint-steps", RUN_KEY_CHECKPOINT_STEPS, "N", 0, "Steps between checkpoints (20)", 2},
     {"ps-option", RUN_KEY_PS_OPTION, "OPTION", 0,
      "Goes to every ps; may be repeated, also for the value of an option", 2},
