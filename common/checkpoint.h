@@ -98,6 +98,10 @@ ps_status checkpoint_load_own(const char *folder, uint64_t step, const job_confi
 ps_status checkpoint_remove_own(const char *folder, uint64_t step, uint32_t server, uint32_t servers,
                                 ps_error *error);
 
+/* ... out of all cuts beyond `step`. */
+ps_status checkpoint_remove_own_beyond(const char *folder, uint64_t step, uint32_t server, uint32_t servers,
+                                       ps_error *error);
+
 /* After shard `server` has written cut `newest`: removes its files of cuts older than the newest `keep` whole
  * ones of its number of ps, up to that one; the first shard removes what other numbers of ps have left there
  * too. Of cuts that others have failed to make whole, the newest `keep` stay until one above them is; of

@@ -55,3 +55,17 @@ ps_status checkpoint_remove_own(const char *folder, uint64_t step, uint32_t serv
         status = file_remove(record, error);
     return status == PS_ENOENT ? file_sync_folder(folder, error) : status;
 }
+
+ps_status checkpoint_remove_own_beyond(const char *folder, uint64_t step, uint32_t server, uint32_t servers,
+                                       ps_error *error)
+{
+    uint64_t *steps;
+    uint32_t count;
+    ps_status status = checkpoint_list_steps(folder, &steps, &count, error);
+    if (status != PS_OK)
+        return status;
+    for (uint32_t i = 0; i < count && steps[i] > step && status == PS_OK; i++)
+        status = checkpoint_remove_own(folder, steps[i], server, servers, error);
+    free(steps);
+    return status;
+}

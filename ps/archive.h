@@ -51,6 +51,12 @@ typedef struct {
     ps_status (*load)(archive *self, uint64_t step, const job_config *job, const partition *p,
                       uint32_t server, store *into, checkpoint_state *state, ps_error *error);
 
+    /* Removes the images that this shard itself has kept, or is about to keep, of steps beyond `step`: they
+     * do not come back, whatever happens. NULL: there are none. PS_EIO, PS_ENOMEM: some may still be there.
+     */
+    ps_status (*forget_beyond)(archive *self, uint64_t step, const job_config *job, uint32_t server,
+                               ps_error *error);
+
     /* The next three are for shards with a journal (ps/journal.h). */
 
     /* As load, but of the image that this shard itself has kept, whether or not the others kept theirs.

@@ -151,6 +151,7 @@ static void *write_images(void *context)
         a->newest_kept = kept ? step : a->newest_kept;
         *(kept ? &a->counters.kept : &a->counters.failed) += 1;
         a->writing = false;
+        pthread_cond_signal(&a->changed);
     }
     pthread_mutex_unlock(&a->lock);
     return NULL;
@@ -258,6 +259,19 @@ static ps_status folder_forget_own(archive *self, uint64_t step, const job_confi
     return checkpoint_remove_own(((const archive_folder *)self)->folder, step, server, job->servers, error);
 }
 
+/* What the writer has in hand is let come to its end first. */
+static ps_status folder_forget_beyond(archive *self, uint64_t step, const job_config *job, uint32_t server,
+                                      ps_error *error)
+{
+    archive_folder *a = (archive_folder *)self;
+    pthread_mutex_lock(&a->lock);
+    image_destroy(&a->waiting);
+    while (a->writing)
+        pthread_cond_wait(&a->changed, &a->lock);
+    pthread_mutex_unlock(&a->lock);
+    return checkpoint_remove_own_beyond(a->folder, step, server, job->servers, error);
+}
+
 static uint64_t folder_newest_kept(const archive *self)
 {
     archive_folder *a = (archive_folder *)(uintptr_t)self;
@@ -291,6 +305,7 @@ static const archive_ops folder_ops = {
     .newest = folder_newest,
     .load = folder_load,
     .load_own = folder_load_own,
+    .forget_beyond = folder_forget_beyond,
     .forget_own = folder_forget_own,
     .newest_kept = folder_newest_kept,
     .destroy = folder_destroy,

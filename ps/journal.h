@@ -72,10 +72,10 @@ typedef struct {
 
     /* Appends a message of at most WIRE_SLICES_MAX slices by reference: payloads are held, not copied, and
      * must not change until the record is durable. Of the message, which is a worker's, it keeps type (HELLO,
-     * PUSH for both pushes, FINISH, RESTORE), index, incarnation, epoch, step, examples, clip factor,
-     * nonfinite, after_finish, slices and payloads. `carried`: it is repeated for a new base, to be taken in
-     * before the shard goes on. Returns the position of the record, which is greater than those before; 0:
-     * out of memory, or the last `begin` was. */
+     * PUSH for both pushes, FINISH, RESTORE, LEAVE for any new list of members), index, incarnation, epoch,
+     * step, examples, clip factor, nonfinite, after_finish, slices, payloads and members. `carried`: it is
+     * repeated for a new base, to be taken in before the shard goes on. Returns the position of the record,
+     * which is greater than those before; 0: out of memory, or the last `begin` was. */
     uint64_t (*append)(journal *self, const wire_message *message, bool carried);
 
     /* Everything up to this position is durable. */

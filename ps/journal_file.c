@@ -30,7 +30,8 @@ typedef struct work {
     journal_base base;
     uint64_t kept;
     record_head head;
-    buffer **payloads;     /* (head.slice_count) references, NULL where there is none; behind the slices */
+    uint32_t payload_count;
+    buffer **payloads;     /* (payload_count) references, NULL where there is none; behind the slices */
     record_slice slices[]; /* (head.slice_count) */
 } work;
 
@@ -66,12 +67,12 @@ static bool add_record(journal_batch *b, work *w, uint64_t synced)
     static const uint8_t zeros[JOURNAL_ALIGN];
     const size_t table = w->head.slice_count * sizeof w->slices[0];
     uint32_t crc = checksum(w->slices, table);
-    for (uint32_t i = 0; i < w->head.slice_count; i++)
+    for (uint32_t i = 0; i < w->payload_count; i++)
         if (w->payloads[i])
             crc = checksum_more(crc, buffer_bytes(w->payloads[i]), buffer_size(w->payloads[i]));
     record_head_seal(&w->head, synced, crc);
     bool done = journal_batch_add(b, &w->head, sizeof w->head) && journal_batch_add(b, w->slices, table);
-    for (uint32_t i = 0; i < w->head.slice_count && done; i++)
+    for (uint32_t i = 0; i < w->payload_count && done; i++)
         if (w->payloads[i])
             done = journal_batch_add(b, buffer_bytes(w->payloads[i]), buffer_size(w->payloads[i]));
     return done && journal_batch_add(b, zeros, journal_padding(w->head.body_bytes));
@@ -79,7 +80,7 @@ static bool add_record(journal_batch *b, work *w, uint64_t synced)
 
 static void free_work(work *w)
 {
-    for (uint32_t i = 0; i < w->head.slice_count; i++)
+    for (uint32_t i = 0; i < w->payload_count; i++)
         buffer_unref(&w->payloads[i]);
     free(w);
 }
@@ -382,18 +383,28 @@ static uint64_t file_begin(journal *self, const journal_base *base, uint64_t kep
     return enqueue((journal_file *)self, w);
 }
 
+/* A list of members goes as one payload. */
 static uint64_t file_append(journal *self, const wire_message *message, bool carried)
 {
-    const uint32_t count = message->slice_count;
+    const uint32_t slices = message->slice_count, payloads = slices + (message->members ? 1 : 0);
     const bool has_place = ((journal_file *)self)->has_place;
-    work *w = has_place ? calloc(1, sizeof *w + count * (sizeof w->slices[0] + sizeof w->payloads[0])) : NULL;
+    work *w = NULL;
+    if (has_place)
+        w = calloc(1, sizeof *w + slices * sizeof w->slices[0] + payloads * sizeof w->payloads[0]);
     if (!w)
         return 0;
     record_head_fill(&w->head, w->slices, message, carried, 0);
-    w->payloads = (buffer **)(void *)(w->slices + count);
-    for (uint32_t i = 0; i < w->head.slice_count; i++)
+    w->payloads = (buffer **)(void *)(w->slices + slices);
+    w->payload_count = payloads;
+    for (uint32_t i = 0; i < slices; i++)
         if (message->has_payload)
             w->payloads[i] = buffer_ref(message->payloads[i]);
+    if (message->members)
+        w->payloads[slices] = record_pack_members(message->members);
+    if (message->members && !w->payloads[slices]) {
+        free_work(w);
+        return 0;
+    }
     return enqueue((journal_file *)self, w);
 }
 

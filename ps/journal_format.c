@@ -72,6 +72,28 @@ static uint32_t head_crc(const record_head *h)
     return checksum((const uint8_t *)h + from, sizeof *h - from);
 }
 
+static size_t members_bytes(const members_list *list)
+{
+    return sizeof list->version + list->count * sizeof(record_change);
+}
+
+buffer *record_pack_members(const members_list *list)
+{
+    buffer *body = buffer_alloc(members_bytes(list));
+    if (!body)
+        return NULL;
+    uint8_t *at = buffer_data(body);
+    memcpy(at, &list->version, sizeof list->version);
+    at += sizeof list->version;
+    for (uint32_t i = 0; i < list->count; i++, at += sizeof(record_change)) {
+        const members_change *change = &list->changes[i];
+        const record_change packed = {
+            .from = change->from, .worker = change->worker, .enters = change->enters};
+        memcpy(at, &packed, sizeof packed);
+    }
+    return body;
+}
+
 void record_head_fill(record_head *h, record_slice *slices, const wire_message *message, bool carried,
                       uint64_t sequence)
 {
@@ -88,6 +110,8 @@ void record_head_fill(record_head *h, record_slice *slices, const wire_message *
     };
     if (message->type == WIRE_FINISH && message->after_finish)
         h->flags |= FLAG_AFTER_FINISH;
+    if (message->members)
+        h->body_bytes = members_bytes(message->members);
     if (!push)
         return;
     h->examples = message->examples;
@@ -145,10 +169,12 @@ static bool is_vouched_for(const segment_reader *r, size_t at, uint64_t sequence
 static bool is_possible(const record_head *h)
 {
     const bool push = h->type == WIRE_PUSH;
-    const bool known = push || h->type == WIRE_HELLO || h->type == WIRE_FINISH || h->type == WIRE_RESTORE;
+    const bool listed = h->type == WIRE_LEAVE || h->type == WIRE_RESTORE; /* as far as there is a list */
+    const bool known = push || listed || h->type == WIRE_HELLO || h->type == WIRE_FINISH;
     const uint64_t table = (uint64_t)h->slice_count * sizeof(record_slice);
     return known && !(h->flags & ~FLAGS_KNOWN) && push == (h->slice_count > 0) &&
-           h->slice_count <= WIRE_SLICES_MAX && (push ? table <= h->body_bytes : h->body_bytes == 0);
+           h->slice_count <= WIRE_SLICES_MAX &&
+           (push ? table <= h->body_bytes : listed || h->body_bytes == 0);
 }
 
 static ps_status take_slices(const record_head *h, const uint8_t *body, wire_message *m)
@@ -172,6 +198,30 @@ static ps_status take_slices(const record_head *h, const uint8_t *body, wire_mes
     return at == h->body_bytes ? PS_OK : PS_EFORMAT;
 }
 
+static ps_status take_members(const record_head *h, const uint8_t *body, wire_message *m)
+{
+    members_list list = {.version = 0};
+    const uint64_t left = h->body_bytes - sizeof list.version, count = left / sizeof(record_change);
+    if (h->body_bytes == 0)
+        return h->type == WIRE_RESTORE ? PS_OK : PS_EFORMAT;
+    if (h->body_bytes < sizeof list.version || left % sizeof(record_change) != 0 ||
+        count == 0 || count > MEMBERS_CHANGES_MAX)
+        return PS_EFORMAT;
+    memcpy(&list.version, body, sizeof list.version);
+    ps_status status = PS_OK;
+    for (uint64_t i = 0; i < count && status == PS_OK; i++) {
+        record_change packed;
+        memcpy(&packed, body + sizeof list.version + i * sizeof packed, sizeof packed);
+        const members_change change = {
+            .from = packed.from, .worker = packed.worker, .enters = packed.enters != 0};
+        status = members_add(&list, &change, NULL);
+    }
+    if (status == PS_OK)
+        status = wire_set_members(m, &list);
+    members_fini(&list);
+    return status;
+}
+
 static ps_status make_message(const record_head *h, const uint8_t *body, wire_message **out)
 {
     wire_message *m = wire_create((wire_type)h->type, h->slice_count);
@@ -187,7 +237,8 @@ static ps_status make_message(const record_head *h, const uint8_t *body, wire_me
     m->nonfinite = h->flags & FLAG_NONFINITE;
     m->has_payload = h->flags & FLAG_PAYLOAD;
     m->after_finish = h->flags & FLAG_AFTER_FINISH;
-    ps_status status = take_slices(h, body, m);
+    const bool listed = m->type == WIRE_LEAVE || m->type == WIRE_RESTORE;
+    ps_status status = listed ? take_members(h, body, m) : take_slices(h, body, m);
     if (status != PS_OK)
         wire_destroy(out);
     return status;
@@ -220,7 +271,7 @@ ps_status segment_read(segment_reader *r, wire_message **message, bool *carried,
                        (unsigned long long)h.body_bytes);
     if (status != PS_OK)
         return ps_fail(error, status, "record %llu at offset %zu: %s", (unsigned long long)sequence, r->at,
-                       wrong ? wrong : "its slices do not fit its length");
+                       wrong ? wrong : "what it lists does not fit its length");
     *carried = h.flags & FLAG_CARRIED;
     r->at += bytes;
     r->sequence = sequence;

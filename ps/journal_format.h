@@ -4,6 +4,7 @@
  * little-endian.
  *
  *   record = record_head | slice_count x record_slice | payloads, in that order | zeros up to 8 bytes
+ *          | record_head | version of a list of members, 8 bytes | record_change ...      (LEAVE, RESTORE)
  *
  * A record's head has a checksum of its own, so that its length can be believed, and one of what follows.
  * Sequence numbers rise by one from record to record and over segments; a segment's head has one too.
@@ -61,6 +62,12 @@ typedef struct {
     uint32_t bytes; /* of its payload; 0: none */
 } record_slice;
 
+typedef struct {
+    uint64_t from;
+    uint32_t worker;
+    uint32_t enters; /* 0 or 1 */
+} record_change;
+
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "heads are written as they lie in memory");
 static_assert(sizeof(segment_head) == 64 && offsetof(segment_head, sequence) == 16 &&
                   offsetof(segment_head, step) == 40,
@@ -69,6 +76,7 @@ static_assert(sizeof(record_head) == 72 && offsetof(record_head, sequence) == 8 
                   offsetof(record_head, body_crc) == 48 && offsetof(record_head, index) == 64,
               "layout of a record's head");
 static_assert(sizeof(record_slice) == 8, "layout of a record's slices");
+static_assert(sizeof(record_change) == 16, "layout of a record's changes of members");
 
 void segment_head_fill(segment_head *h, const journal_owner *owner, const journal_base *base,
                        uint64_t sequence);
@@ -82,6 +90,9 @@ journal_base segment_head_base(const segment_head *h);
 void record_head_fill(record_head *h, record_slice *slices, const wire_message *message, bool carried,
                       uint64_t sequence);
 void record_head_seal(record_head *h, uint64_t synced, uint32_t body_crc);
+
+/* The body of a record of a message that tells of members. NULL: out of memory. */
+buffer *record_pack_members(const members_list *list);
 
 /* Zeros that follow a body. */
 static inline size_t journal_padding(uint64_t body_bytes)

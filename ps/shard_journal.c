@@ -122,13 +122,23 @@ static uint32_t count_carried(const shard *s)
         count += waits(s, &m->push) ? count_parts(&m->push) : 0;
         count += m->finished ? 1 : 0;
     }
-    return count;
+    return count + (s->consistency.members.count > 0 ? 1 : 0);
 }
 
-/* First who is who, which makes replaying forget what one has pushed; last who has finished, from whom
- * nothing more is taken. */
+static void carry_members(shard *s)
+{
+    wire_message *m = make_carried(s, WIRE_LEAVE, 0, 0);
+    if (m && wire_set_members(m, &s->consistency.members) != PS_OK)
+        wire_destroy(&m);
+    carry(s, m);
+}
+
+/* First the list of members, and who is who, which make replaying forget what has been pushed; last who has
+ * finished, from whom nothing more is taken. */
 static void carry_over(shard *s)
 {
+    if (s->consistency.members.count > 0)
+        carry_members(s);
     for (uint32_t w = 0; w < s->job.workers; w++)
         if (s->workers[w].incarnation != 0)
             carry(s, make_carried(s, WIRE_HELLO, w, 0));
@@ -182,9 +192,10 @@ void shard_journal_begin(shard *s, bool leap)
  *
  * And not where another image may come to stand for it. The folder may hold images of steps to come, of a
  * training that got further and from which this one, begun anew at an earlier cut, parts; but in synchronous
- * mode they are the same. Such an image goes before its step can be the base of a segment, and for good: so
- * whatever a crash leaves, an image that is found for a base has been kept after that base was, and by who
- * was there. (A leap's base is the cut that all kept, as it was when the shard went there.) */
+ * mode, as long as the members are, they are the same. Such an image goes before its step can be the base of
+ * a segment, and for good: so whatever a crash leaves, an image that is found for a base has been kept after
+ * that base was, and by who was there. (A leap's base is the cut that all kept, as it was when the shard went
+ * there.) */
 static bool is_to_have_a_segment(shard *s)
 {
     const archive *a = s->config.archive;
@@ -193,7 +204,8 @@ static bool is_to_have_a_segment(shard *s)
     ps_error error;
     if (step == s->base_step || (s->unkept >= UNKEPT_MAX && !news))
         return false;
-    if (s->job.mode == CONSISTENCY_SYNC || !a->ops->forget_own ||
+    const bool same = s->job.mode == CONSISTENCY_SYNC && s->job.on_worker_loss != LOSS_SHRINK;
+    if (same || !a->ops->forget_own ||
         a->ops->forget_own(s->config.archive, step, &s->job, s->config.index, &error) == PS_OK)
         return true;
     log_warning("the log goes on without a new beginning at step %llu: %s", (unsigned long long)step,
@@ -259,6 +271,15 @@ static ps_status take_back_part(shard *s, member *m, const wire_message *part, p
     return status;
 }
 
+static ps_status take_back_members(shard *s, const wire_message *m)
+{
+    members_list list;
+    ps_status status = members_copy(m->members, &list);
+    if (status == PS_OK)
+        shard_take_members(s, &list);
+    return status;
+}
+
 /* One record. What is carried over comes together before it is looked at; else the shard had applied what was
  * ready before the next message came. */
 static ps_status take_back(void *context, wire_message **message, bool carried, ps_error *error)
@@ -272,8 +293,12 @@ static ps_status take_back(void *context, wire_message **message, bool carried, 
         s->taken_over++;
     else
         shard_apply_ready(s);
+    if (m->members && members_check(m->members, s->job.workers, error) != PS_OK)
+        return PS_EFORMAT;
     member *of = shard_member_of(s, m);
-    if (m->type == WIRE_PUSH)
+    if (m->type == WIRE_LEAVE)
+        status = take_back_members(s, m);
+    else if (m->type == WIRE_PUSH)
         status = take_back_part(s, of, m, error);
     else if (m->type == WIRE_HELLO)
         shard_take_incarnation(s, of, m);
@@ -304,6 +329,7 @@ static ps_status replay(shard *s, uint32_t number, ps_error *error)
     journal *j = journal_of(s);
     s->replaying = true;
     s->taken_over = 0;
+    s->consistency.resumed = true; /* who was waited for, and who was lost, is no longer known */
     ps_status status = j->ops->replay(j, number, take_back, s, error);
     if (status == PS_OK)
         shard_apply_ready(s);

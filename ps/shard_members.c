@@ -86,7 +86,7 @@ uint32_t shard_lost_worker(const shard *s, const wire_message *request)
 
 void shard_take_members(shard *s, members_list *list)
 {
-    if (list->count > 0) {
+    if (list->count > 0 && !s->replaying) {
         const members_change *last = &list->changes[list->count - 1];
         log_info("from step %llu on %s worker %u%s", (unsigned long long)last->from,
                  last->enters ? "with" : "without", last->worker, last->enters ? " again" : "");
@@ -100,6 +100,8 @@ static ps_status change_members(shard *s, members_list *list, ps_error *error)
 {
     wire_message *record = wire_create(WIRE_LEAVE, 0);
     ps_status status = record && wire_set_members(record, list) == PS_OK ? PS_OK : PS_ENOMEM;
+    if (record)
+        record->role = WIRE_WORKER; /* as of all that a journal keeps */
     if (status != PS_OK)
         ps_fail(error, status, "ps/%u has no memory for a list of members", s->config.index);
     else

@@ -100,6 +100,17 @@ static void set_images(shard *s)
                     (unsigned long long)s->config.image_steps);
 }
 
+/* Where members may change, a training that goes back comes by the same steps with other weights: images of
+ * them go, so that no cut is put together of two such histories. Elsewhere they are the same. */
+static ps_status forget_other_history(shard *s, uint64_t step, ps_error *error)
+{
+    archive *a = archive_of(s);
+    const bool parts = s->job.mode == CONSISTENCY_SYNC && s->job.on_worker_loss == LOSS_SHRINK;
+    return a && parts && a->ops->forget_beyond
+               ? a->ops->forget_beyond(a, step, &s->job, s->config.index, error)
+               : PS_OK;
+}
+
 static ps_status begin_at_cut(shard *s, ps_error *error)
 {
     uint64_t step = UINT64_MAX;
@@ -132,6 +143,8 @@ ps_status shard_begin(shard *s, ps_error *error)
     if (status != PS_OK || resumed)
         return status;
     status = begin_at_cut(s, error);
+    if (status == PS_OK)
+        status = forget_other_history(s, s->consistency.applied, error);
     if (status == PS_OK)
         shard_journal_begin(s, true);
     return status;
@@ -369,6 +382,8 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
         ps_error why;
         shard_forget_requests(s);
         ps_status status = go_to(s, restore->step, &why);
+        if (status == PS_OK)
+            status = forget_other_history(s, restore->step, &why);
         if (status == PS_ENOMEM)
             shard_fail_job(s, &why);
         if (status != PS_OK) {

@@ -12,7 +12,7 @@
 static void check_message(const wire_message *m)
 {
     FUZZ_REQUIRE(m->type == WIRE_HELLO || m->type == WIRE_PUSH || m->type == WIRE_FINISH ||
-                 m->type == WIRE_RESTORE);
+                 m->type == WIRE_RESTORE || m->type == WIRE_LEAVE);
     FUZZ_REQUIRE(m->role == WIRE_WORKER && !m->hello && !m->text);
     FUZZ_REQUIRE((m->type == WIRE_PUSH) == (m->slice_count > 0) && m->slice_count <= WIRE_SLICES_MAX);
     for (uint32_t i = 0; i < m->slice_count; i++)

@@ -39,6 +39,8 @@ static inline wire_message *fake_copy(const wire_message *m)
     copy->nonfinite = m->nonfinite;
     copy->after_finish = m->after_finish;
     copy->has_payload = m->has_payload;
+    if (m->members)
+        assert_int_equal(wire_set_members(copy, m->members), PS_OK);
     for (uint32_t i = 0; i < m->slice_count; i++) {
         copy->slices[i] = m->slices[i];
         copy->payloads[i] = m->has_payload ? buffer_ref(m->payloads[i]) : NULL;

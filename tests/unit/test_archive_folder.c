@@ -402,6 +402,23 @@ static void own_images_come_back_alone_and_are_forgotten_for_good(void **state)
     close_bench(&b);
 }
 
+static void images_beyond_a_step_are_forgotten_also_those_being_written(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b);
+    keep_now(&b, 100);
+    keep_now(&b, 200);
+    keep(&b, 300, false);
+    assert_int_equal(b.archive->ops->forget_beyond(b.archive, 100, &b.c.job, 0, NULL), PS_OK);
+    assert_int_equal(load_own(&b, 100), PS_OK);
+    assert_int_equal(load_own(&b, 200), PS_ENOENT);
+    assert_int_equal(load_own(&b, 300), PS_ENOENT);
+    keep_now(&b, 200);
+    assert_int_equal(load_own(&b, 200), PS_OK);
+    close_bench(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +433,7 @@ int main(void)
         FOLDER_TEST(end_of_a_job_is_recognised),
         FOLDER_TEST(running_out_of_memory_is_said),
         FOLDER_TEST(own_images_come_back_alone_and_are_forgotten_for_good),
+        FOLDER_TEST(images_beyond_a_step_are_forgotten_also_those_being_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -268,6 +268,40 @@ static ps_status replay(taken *out, ps_error *error)
     return status;
 }
 
+static void lists_of_members_come_out_again(void **state)
+{
+    (void)state;
+    journal_base bases[JOURNAL_BASES_MAX];
+    members_list list = {.version = UINT64_MAX - 5};
+    const members_change changes[] = {{.from = 3, .worker = 2},
+                                      {.from = UINT64_MAX - 1, .worker = 2, .enters = true}};
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(members_add(&list, &changes[i], NULL), PS_OK);
+    journal *j = create();
+    assert_int_equal(open_all(j, bases), 0);
+    j->ops->begin(j, &(journal_base){.step = 0, .leap = true}, 0);
+    wire_message *leave = make(WIRE_LEAVE, 0, 0, 0, 0), *restore = make(WIRE_RESTORE, 0, 5, 0, 0);
+    assert_int_equal(wire_set_members(leave, &list), PS_OK);
+    assert_int_equal(wire_set_members(restore, &list), PS_OK);
+    append(j, make(WIRE_PUSH, 1, 1, 1, 16), false);
+    append(j, leave, true);
+    await(j, append(j, restore, false));
+    destroy(&j);
+
+    taken out = {0};
+    ps_error error;
+    assert_int_equal(replay(&out, &error), PS_OK);
+    assert_int_equal(out.count, 3);
+    for (int i = 1; i < 3; i++) {
+        assert_true(out.messages[i]->members->version == list.version);
+        assert_int_equal(out.messages[i]->members->count, 2);
+        assert_int_equal(members_first_difference(out.messages[i]->members, &list, 3), MEMBERS_NEVER);
+    }
+    assert_int_equal(out.messages[2]->step, 5);
+    drop(&out);
+    members_fini(&list);
+}
+
 static void an_end_torn_at_any_byte_is_cut(void **state)
 {
     (void)state;
@@ -755,6 +789,7 @@ int main(void)
     log_setup("test", LOG_OFF);
     const struct CMUnitTest tests[] = {
         FOLDER_TEST(what_goes_in_comes_out),
+        FOLDER_TEST(lists_of_members_come_out_again),
         FOLDER_TEST(buffers_are_held_until_they_are_written_and_no_longer),
         FOLDER_TEST(an_end_torn_at_any_byte_is_cut),
         FOLDER_TEST(no_flipped_bit_goes_unseen),

@@ -308,6 +308,68 @@ static void a_shard_does_not_end_before_its_last_answer_may_leave(void **state)
     close_logging(&l);
 }
 
+static void change_members(logging *l, wire_type type, uint32_t worker)
+{
+    bench_send(&l->bench, bench_request(&l->bench, type, WIRE_WORKER, worker, 0, 0));
+    wire_message *m;
+    while ((m = shard_next(l->bench.shard, &l->bench.to)))
+        wire_destroy(&m);
+    l->bench.members_version = l->bench.shard->consistency.members.version;
+}
+
+static void open_shrinking(logging *l, consistency_mode mode, uint64_t image_steps)
+{
+    open_job(l, 2, 100);
+    l->bench.job.on_worker_loss = LOSS_SHRINK;
+    l->bench.job.mode = mode;
+    open_shard(l, image_steps);
+    for (uint32_t w = 0; w < 2; w++)
+        bench_join(&l->bench, WIRE_WORKER, w);
+}
+
+static void push_and_expect(logging *l, uint64_t step)
+{
+    uint64_t request = ask(&l->bench, bench_push(&l->bench, WIRE_PUSH_PULL, 0, step, 1, 2));
+    bench_expect_weights(&l->bench, request, step, -2 * (float)step);
+}
+
+static void who_takes_part_is_known_after_a_restart(void **state)
+{
+    (void)state;
+    logging l;
+    open_shrinking(&l, CONSISTENCY_SYNC, 1000);
+    change_members(&l, WIRE_LEAVE, 1); /* from step 2 on */
+    ask(&l.bench, bench_push(&l.bench, WIRE_PUSH, 1, 1, 1, 2));
+    bench_expect(&l.bench, WIRE_ACK, l.bench.request);
+    push_and_expect(&l, 1);
+    for (int life = 0; life < 2; life++) { /* by the record, and carried over */
+        restart(&l);
+        assert_int_equal(l.bench.shard->consistency.members.version, 0); /* it has no job yet */
+        bench_send(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 1));
+        wire_message *welcome = bench_take(&l.bench, WIRE_WELCOME, 0);
+        assert_int_equal(welcome->members_version, l.bench.members_version);
+        wire_destroy(&welcome);
+        push_and_expect(&l, 2 + (uint64_t)life);
+        shard_take_last_image(l.bench.shard);
+    }
+    close_logging(&l);
+}
+
+/* Who was ahead of one that was given up had been allowed to. */
+static void a_log_is_read_again_in_which_nobody_waited_for_one_that_was_given_up(void **state)
+{
+    (void)state;
+    logging l;
+    open_shrinking(&l, CONSISTENCY_SSP, 1000); /* a staleness of 0 */
+    shard_give_up(l.bench.shard, 1, 1000);
+    for (uint64_t step = 1; step <= 3; step++)
+        push_and_expect(&l, step);
+    restart(&l);
+    bench_join(&l.bench, WIRE_WORKER, 0);
+    assert_int_equal(shard_version(l.bench.shard), 3);
+    close_logging(&l);
+}
+
 /* ---- from every record on ---- */
 
 /* All that a shard is, in one number. */
@@ -891,6 +953,8 @@ int main(void)
         FOLDER_TEST(a_repeat_after_a_restart_is_answered_and_not_applied_again),
         FOLDER_TEST(half_a_gradient_is_still_there_after_a_restart),
         FOLDER_TEST(a_worker_that_restarts_with_its_ps_begins_its_gradient_anew),
+        FOLDER_TEST(who_takes_part_is_known_after_a_restart),
+        FOLDER_TEST(a_log_is_read_again_in_which_nobody_waited_for_one_that_was_given_up),
         FOLDER_TEST(who_was_replaced_before_a_restart_is_refused_after_it),
         FOLDER_TEST(an_image_is_kept_only_when_its_segment_is_durable),
         FOLDER_TEST(a_log_that_does_not_keep_up_is_spoken_of),
