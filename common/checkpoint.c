@@ -74,7 +74,7 @@ ps_status checkpoint_write(const char *folder, const job_config *job, const part
         .crc = calloc(arrays + 1, sizeof *m.crc),
         .job = *job,
     };
-    char cut[CHECKPOINT_PATH_BYTES], data[CHECKPOINT_PATH_BYTES], record[CHECKPOINT_PATH_BYTES];
+    char cut[PATH_BYTES], data[PATH_BYTES], record[PATH_BYTES];
     ps_status status = m.crc ? PS_OK : ps_fail(error, PS_ENOMEM, "out of memory for a checkpoint");
     if (status == PS_OK)
         status = checkpoint_cut_path(folder, state->step, cut, error);
@@ -149,7 +149,7 @@ ps_status checkpoint_newest(const char *folder, const job_config *job, uint64_t 
             continue;
         uint32_t servers;
         manifest first;
-        status = find_whole_cut(folder, steps[i], job->servers, &servers, &first, &why);
+        status = checkpoint_find_whole(folder, steps[i], job->servers, &servers, &first, &why);
         if (status == PS_OK) {
             status = check_same_training(folder, &first.job, job, error);
             *step = steps[i];
@@ -274,7 +274,7 @@ ps_status checkpoint_load(const char *folder, uint64_t step, const job_config *j
     reader r = {.folder = folder, .step = step, .slots = slots};
     uint32_t servers = 0;
     *state = (checkpoint_state){0};
-    ps_status status = find_whole_cut(folder, step, job->servers, &servers, &r.first, error);
+    ps_status status = checkpoint_find_whole(folder, step, job->servers, &servers, &r.first, error);
     if (status != PS_OK)
         return status;
     status = check_same_training(folder, &r.first.job, job, error);
@@ -335,7 +335,7 @@ static void remove_file(void *context, const char *path, const checkpoint_name *
 
 static ps_status remove_from_cut(const char *folder, uint64_t step, owner *o, ps_error *error)
 {
-    char cut[CHECKPOINT_PATH_BYTES];
+    char cut[PATH_BYTES];
     ps_status status = checkpoint_visit_cut(folder, step, remove_file, o, error);
     if (status == PS_OK && o->fate != KEEP && checkpoint_cut_path(folder, step, cut, error) == PS_OK)
         rmdir(cut); /* the last one out succeeds */
@@ -346,10 +346,10 @@ ps_status checkpoint_prune(const char *folder, uint32_t keep, const partition *p
                            uint64_t newest, ps_error *error)
 {
     uint64_t *steps;
-    uint32_t count, expected = servers_with_slices(p);
+    uint32_t count, expected = checkpoint_servers(p);
     owner self = {.server = server, .servers = p->servers};
     judgement j = {.keep = keep};
-    census *c = calloc(1, sizeof *c);
+    checkpoint_census *c = calloc(1, sizeof *c);
     if (!c)
         return ps_fail(error, PS_ENOMEM, "out of memory");
     ps_status status = checkpoint_list_steps(folder, &steps, &count, error);
@@ -357,7 +357,7 @@ ps_status checkpoint_prune(const char *folder, uint32_t keep, const partition *p
         if (steps[i] > newest)
             continue;
         memset(c, 0, sizeof *c);
-        status = checkpoint_visit_cut(folder, steps[i], census_count, c, error);
+        status = checkpoint_visit_cut(folder, steps[i], checkpoint_census_count, c, error);
         if (status != PS_OK)
             break;
         self.fate = judge(&j, c->records[p->servers], expected);
@@ -388,7 +388,7 @@ static void remove_any(void *context, const char *path, const checkpoint_name *n
 ps_status checkpoint_remove(const char *folder, uint64_t step, ps_error *error)
 {
     removal r = {.failure = {PS_OK, ""}};
-    char cut[CHECKPOINT_PATH_BYTES];
+    char cut[PATH_BYTES];
     ps_status status = checkpoint_cut_path(folder, step, cut, error);
     if (status == PS_OK)
         status = checkpoint_visit_cut(folder, step, remove_any, &r, error);
@@ -418,7 +418,7 @@ static ps_status verify_cut(const char *folder, uint64_t step, const manifest *f
 
 typedef struct {
     uint32_t servers, shards; /* of the most frequent number of ps */
-    census c;
+    checkpoint_census c;
 } contents;
 
 static void most_frequent(contents *c)
@@ -437,7 +437,7 @@ static ps_status describe_cut(const char *folder, uint64_t step, bool verify, ch
     contents *found = calloc(1, sizeof *found);
     if (!found)
         return ps_fail(error, PS_ENOMEM, "out of memory");
-    ps_status status = checkpoint_visit_cut(folder, step, census_count, &found->c, error);
+    ps_status status = checkpoint_visit_cut(folder, step, checkpoint_census_count, &found->c, error);
     most_frequent(found);
     *cut = (checkpoint_cut){.step = step, .servers = found->servers, .shards = found->shards};
     free(found);
@@ -446,10 +446,10 @@ static ps_status describe_cut(const char *folder, uint64_t step, bool verify, ch
     manifest first;
     ps_error why = {PS_OK, ""};
     uint32_t servers = 0;
-    status = find_whole_cut(folder, step, cut->servers, &servers, &first, &why);
+    status = checkpoint_find_whole(folder, step, cut->servers, &servers, &first, &why);
     if (status == PS_OK) {
         cut->servers = servers;
-        cut->shards = servers_with_slices(&first.partition);
+        cut->shards = checkpoint_servers(&first.partition);
         cut->final = first.state.final;
         cut->bytes = tensor_table_elements(&first.job.tensors) * sizeof(float) * (1 + first.slots);
         if (verify)

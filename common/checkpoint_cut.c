@@ -21,7 +21,7 @@ void shard_file_close(shard_file *s)
 static ps_status read_record(const char *folder, uint64_t step, uint32_t server, uint32_t servers,
                              manifest *m, ps_error *error)
 {
-    char path[CHECKPOINT_PATH_BYTES], *text = NULL;
+    char path[PATH_BYTES], *text = NULL;
     size_t bytes;
     ps_error why = {PS_OK, ""};
     memset(m, 0, sizeof *m);
@@ -54,7 +54,7 @@ static bool array_fits(const shard_file *s, uint32_t index)
 ps_status shard_file_open(const char *folder, uint64_t step, uint32_t server, uint32_t servers, shard_file *s,
                           ps_error *error)
 {
-    char path[CHECKPOINT_PATH_BYTES];
+    char path[PATH_BYTES];
     memset(s, 0, sizeof *s);
     ps_status status = read_record(folder, step, server, servers, &s->manifest, error);
     if (status == PS_OK)
@@ -91,9 +91,9 @@ ps_status shard_file_check(shard_file *s, uint32_t index, ps_error *error)
 
 /* ---- whole cuts ---- */
 
-void census_count(void *context, const char *path, const checkpoint_name *name)
+void checkpoint_census_count(void *context, const char *path, const checkpoint_name *name)
 {
-    census *c = context;
+    checkpoint_census *c = context;
     (void)path;
     if (!name->record || name->temporary)
         return;
@@ -101,7 +101,7 @@ void census_count(void *context, const char *path, const checkpoint_name *name)
         c->first[name->servers] = (uint16_t)name->server;
 }
 
-uint32_t servers_with_slices(const partition *p)
+uint32_t checkpoint_servers(const partition *p)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < p->servers; i++)
@@ -111,13 +111,13 @@ uint32_t servers_with_slices(const partition *p)
 
 /* Judges the shards that are there of a cut by `servers` ps: their manifests, and whether the arrays are
  * there. The first manifest is left in `first`. */
-static ps_status judge_cut(const char *folder, uint64_t step, uint32_t servers, const census *c,
+static ps_status judge_cut(const char *folder, uint64_t step, uint32_t servers, const checkpoint_census *c,
                            manifest *first, ps_error *error)
 {
     ps_status status = read_record(folder, step, c->first[servers], servers, first, error);
     if (status != PS_OK)
         return status;
-    uint32_t expected = servers_with_slices(&first->partition);
+    uint32_t expected = checkpoint_servers(&first->partition);
     if (c->records[servers] < expected)
         status = ps_fail(error, PS_ENOENT, "only %u of %u shards are there", c->records[servers], expected);
     for (uint32_t i = 0; i < servers && status == PS_OK; i++) {
@@ -135,13 +135,13 @@ static ps_status judge_cut(const char *folder, uint64_t step, uint32_t servers, 
     return status;
 }
 
-ps_status find_whole_cut(const char *folder, uint64_t step, uint32_t preferred, uint32_t *servers,
-                         manifest *first, ps_error *error)
+ps_status checkpoint_find_whole(const char *folder, uint64_t step, uint32_t preferred, uint32_t *servers,
+                                manifest *first, ps_error *error)
 {
-    census *c = calloc(1, sizeof *c);
+    checkpoint_census *c = calloc(1, sizeof *c);
     if (!c)
         return ps_fail(error, PS_ENOMEM, "out of memory");
-    ps_status status = checkpoint_visit_cut(folder, step, census_count, c, error);
+    ps_status status = checkpoint_visit_cut(folder, step, checkpoint_census_count, c, error);
     bool found = false, said = status != PS_OK;
     for (uint32_t i = 0; !found && status != PS_ENOMEM && i <= JOB_SERVERS_MAX; i++) {
         uint32_t candidate = i == 0 ? preferred : i;

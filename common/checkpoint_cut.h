@@ -33,18 +33,18 @@ ps_status shard_file_check(shard_file *s, uint32_t index, ps_error *error);
 typedef struct {
     uint16_t records[JOB_SERVERS_MAX + 1]; /* by number of ps */
     uint16_t first[JOB_SERVERS_MAX + 1];   /* the lowest index among them */
-} census;
+} checkpoint_census;
 
 /* Counts the manifests in a cut; for checkpoint_visit_cut, on a census. */
-void census_count(void *context, const char *path, const checkpoint_name *name);
+void checkpoint_census_count(void *context, const char *path, const checkpoint_name *name);
 
 /* How many ps are in a whole cut. */
-uint32_t servers_with_slices(const partition *p);
+uint32_t checkpoint_servers(const partition *p);
 
 /* By which number of ps is the cut whole? The one asked for first, if there are several. Its first manifest
  * is left in `first`, for manifest_fini. PS_ENOENT: by none that can be read, with what is wrong; PS_ENOMEM.
  */
-ps_status find_whole_cut(const char *folder, uint64_t step, uint32_t preferred, uint32_t *servers,
-                         manifest *first, ps_error *error);
+ps_status checkpoint_find_whole(const char *folder, uint64_t step, uint32_t preferred, uint32_t *servers,
+                                manifest *first, ps_error *error);
 
 #endif

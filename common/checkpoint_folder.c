@@ -4,8 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,65 +11,32 @@
 #include "common/file.h"
 
 #define STEP_PREFIX "step-"
-enum { STEP_DIGITS = 12, NAME_BYTES = 64 };
 
 /* ---- names ---- */
 
-static ps_status fail_errno(ps_error *error, const char *what, const char *path)
+ps_status checkpoint_cut_path(const char *folder, uint64_t step, char path[PATH_BYTES], ps_error *error)
 {
-    return ps_fail(error, PS_EIO, "cannot %s %s: %s", what, path, strerror(errno));
-}
-
-static ps_status make_path(char path[CHECKPOINT_PATH_BYTES], ps_error *error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static ps_status make_path(char path[CHECKPOINT_PATH_BYTES], ps_error *error, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(path, CHECKPOINT_PATH_BYTES, format, arguments);
-    va_end(arguments);
-    return length < CHECKPOINT_PATH_BYTES ? PS_OK
-                                          : ps_fail(error, PS_EIO, "the path %.64s... is too long", path);
-}
-
-ps_status checkpoint_cut_path(const char *folder, uint64_t step, char path[CHECKPOINT_PATH_BYTES],
-                              ps_error *error)
-{
-    return make_path(path, error, "%s/" STEP_PREFIX "%0*" PRIu64, folder, STEP_DIGITS, step);
+    return path_make(path, error, "%s/" STEP_PREFIX "%0*" PRIu64, folder, PATH_DIGITS, step);
 }
 
 ps_status checkpoint_shard_path(const char *folder, uint64_t step, uint32_t server, uint32_t servers,
-                                const char *suffix, char path[CHECKPOINT_PATH_BYTES], ps_error *error)
+                                const char *suffix, char path[PATH_BYTES], ps_error *error)
 {
-    return make_path(path, error, "%s/" STEP_PREFIX "%0*" PRIu64 "/ps-%u-of-%u%s", folder, STEP_DIGITS, step,
+    return path_make(path, error, "%s/" STEP_PREFIX "%0*" PRIu64 "/ps-%u-of-%u%s", folder, PATH_DIGITS, step,
                      server, servers, suffix);
-}
-
-/* 0: the name is of no cut. */
-static uint64_t step_of_name(const char *name)
-{
-    uint64_t step = 0;
-    char again[NAME_BYTES];
-    if (sscanf(name, STEP_PREFIX "%20" SCNu64, &step) != 1)
-        return 0;
-    snprintf(again, sizeof again, STEP_PREFIX "%0*" PRIu64, STEP_DIGITS, step);
-    return strcmp(name, again) == 0 ? step : 0;
 }
 
 /* Only what shard_path makes, and temporary names beside that. */
 static bool parse_shard_name(const char *name, checkpoint_name *parsed)
 {
-    char again[NAME_BYTES];
-    if (sscanf(name, "ps-%4" SCNu32 "-of-%4" SCNu32 ".", &parsed->server, &parsed->servers) != 2 ||
-        parsed->server >= parsed->servers || parsed->servers > JOB_SERVERS_MAX)
+    const char *suffix = path_of_shard(name, &parsed->server, &parsed->servers);
+    if (!suffix || parsed->server >= parsed->servers || parsed->servers > JOB_SERVERS_MAX)
         return false;
     for (int record = 0; record < 2; record++) {
-        int length = snprintf(again, sizeof again, "ps-%u-of-%u%s", parsed->server, parsed->servers,
-                              record ? CHECKPOINT_RECORD_SUFFIX : CHECKPOINT_DATA_SUFFIX);
-        if (strncmp(name, again, (size_t)length) != 0)
+        const char *wanted = record ? CHECKPOINT_RECORD_SUFFIX : CHECKPOINT_DATA_SUFFIX;
+        if (strncmp(suffix, wanted, strlen(wanted)) != 0)
             continue;
-        const char *rest = name + length;
+        const char *rest = suffix + strlen(wanted);
         parsed->record = record;
         parsed->temporary = strncmp(rest, FILE_TEMPORARY_MARK, strlen(FILE_TEMPORARY_MARK)) == 0;
         return *rest == '\0' || parsed->temporary;
@@ -99,10 +64,10 @@ ps_status checkpoint_list_steps(const char *folder, uint64_t **steps, uint32_t *
     if (!dir) {
         free(*steps);
         *steps = NULL;
-        return fail_errno(error, "read", folder);
+        return path_fail(error, "read", folder);
     }
     for (const struct dirent *entry; (entry = readdir(dir));) {
-        uint64_t step = step_of_name(entry->d_name);
+        uint64_t step = path_number(entry->d_name, STEP_PREFIX, "");
         if (step == 0)
             continue;
         if (*count == CHECKPOINT_CUTS_MAX) { /* the oldest makes room */
@@ -121,18 +86,18 @@ ps_status checkpoint_list_steps(const char *folder, uint64_t **steps, uint32_t *
 ps_status checkpoint_visit_cut(const char *folder, uint64_t step, checkpoint_visit *visit, void *context,
                                ps_error *error)
 {
-    char cut[CHECKPOINT_PATH_BYTES], path[CHECKPOINT_PATH_BYTES];
+    char cut[PATH_BYTES], path[PATH_BYTES];
     ps_status status = checkpoint_cut_path(folder, step, cut, error);
     if (status != PS_OK)
         return status;
     DIR *dir = opendir(cut);
     if (!dir) /* a file of such a name is no cut */
-        return errno == ENOENT || errno == ENOTDIR ? PS_OK : fail_errno(error, "read", cut);
+        return errno == ENOENT || errno == ENOTDIR ? PS_OK : path_fail(error, "read", cut);
     for (const struct dirent *entry; status == PS_OK && (entry = readdir(dir));) {
         checkpoint_name name;
         if (!parse_shard_name(entry->d_name, &name))
             continue;
-        status = make_path(path, error, "%s/%s", cut, entry->d_name);
+        status = path_make(path, error, "%s/%s", cut, entry->d_name);
         if (status == PS_OK)
             visit(context, path, &name);
     }

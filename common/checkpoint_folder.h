@@ -7,18 +7,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/path.h"
 #include "common/status.h"
-
-enum { CHECKPOINT_PATH_BYTES = 4096 };
 
 #define CHECKPOINT_DATA_SUFFIX   ".safetensors" /* the arrays of a shard */
 #define CHECKPOINT_RECORD_SUFFIX ".json"        /* its manifest */
 
 /* The folder of a cut, and a file of a shard in it. PS_EIO: the path is too long. */
-ps_status checkpoint_cut_path(const char *folder, uint64_t step, char path[CHECKPOINT_PATH_BYTES],
-                              ps_error *error);
+ps_status checkpoint_cut_path(const char *folder, uint64_t step, char path[PATH_BYTES], ps_error *error);
 ps_status checkpoint_shard_path(const char *folder, uint64_t step, uint32_t server, uint32_t servers,
-                                const char *suffix, char path[CHECKPOINT_PATH_BYTES], ps_error *error);
+                                const char *suffix, char path[PATH_BYTES], ps_error *error);
 
 /* The steps of all cuts, whole or not, newest first; free them. A folder that is not there has none. PS_EIO,
  * PS_ENOMEM. */

@@ -48,7 +48,7 @@ ps_status checkpoint_load_own(const char *folder, uint64_t step, const job_confi
 ps_status checkpoint_remove_own(const char *folder, uint64_t step, uint32_t server, uint32_t servers,
                                 ps_error *error)
 {
-    char record[CHECKPOINT_PATH_BYTES];
+    char record[PATH_BYTES];
     ps_status status =
         checkpoint_shard_path(folder, step, server, servers, CHECKPOINT_RECORD_SUFFIX, record, error);
     if (status == PS_OK)

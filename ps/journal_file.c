@@ -21,6 +21,7 @@
 #include "common/thread.h"
 #include "ps/journal_batch.h"
 #include "ps/journal_folder.h"
+#include "ps/journal_replay.h"
 
 /* What the writer is to do: to append a record, or to begin a segment. */
 typedef struct work {
@@ -87,7 +88,7 @@ static void free_work(work *w)
 
 static ps_status fail_segment(const journal_file *j, const char *what, ps_error *error)
 {
-    char path[JOURNAL_PATH_BYTES];
+    char path[PATH_BYTES];
     int cause = errno;
     const journal_segment *last = &j->segments.segments[j->segments.count - 1];
     ps_status status = journal_folder_path(&j->segments, last->number, path, error);
@@ -133,7 +134,7 @@ static ps_status write_records(journal_file *j, work *first, work **end, ps_erro
 /* `durable_bytes`: so much of it is, or is to become so at once. */
 static ps_status open_last(journal_file *j, uint64_t durable_bytes, ps_error *error)
 {
-    char path[JOURNAL_PATH_BYTES];
+    char path[PATH_BYTES];
     const journal_segment *last = &j->segments.segments[j->segments.count - 1];
     ps_status status = journal_folder_path(&j->segments, last->number, path, error);
     if (status != PS_OK)
@@ -275,52 +276,22 @@ static ps_status file_open(journal *self, const journal_owner *owner, journal_ba
     return status;
 }
 
-/* Hands out the records of one segment, of a further one than the first without those carried over; `end`:
- * behind the last of them. */
-static ps_status read_segment(const journal_file *j, uint32_t number, bool further, segment_reader *r,
-                              const char *path, journal_take *take, void *context, ps_error *error)
-{
-    ps_error why = {PS_OK, ""};
-    for (;;) {
-        wire_message *message;
-        bool carried;
-        ps_status status = segment_read(r, &message, &carried, &why);
-        if (status != PS_OK)
-            return ps_fail(error, status, "%s: %s", path, why.text);
-        if (!message)
-            break;
-        if (!further || !carried)
-            status = take(context, &message, carried, &why);
-        wire_destroy(&message);
-        if (status != PS_OK)
-            return ps_fail(error, status, "%s: record %llu: %s", path, (unsigned long long)r->sequence,
-                           why.text);
-    }
-    const journal_segment *next = &j->segments.segments[number + 1];
-    if (!r->last && next->sequence != r->sequence + 1)
-        return ps_fail(error, PS_EFORMAT, "%s: the records from %llu to %llu are missing", path,
-                       (unsigned long long)r->sequence + 1, (unsigned long long)next->sequence - 1);
-    return PS_OK;
-}
-
 /* What a crash has left behind the last good record goes. What was read is synced before it counts as
  * durable: it may have come out of the system's memory, where a process that was killed amid a write has left
  * it. */
-static ps_status cut_torn_end(journal_file *j, const char *path, const segment_reader *r, ps_error *error)
+static ps_status cut_torn_end(journal_file *j, const journal_end *end, ps_error *error)
 {
-    const bool torn = r->at != r->count;
-    ps_status status = open_last(j, r->at, error);
+    ps_status status = open_last(j, end->good, error);
     if (status != PS_OK)
         return status;
-    if ((torn && ftruncate(j->fd, (off_t)r->at) != 0) || fsync(j->fd) != 0)
-        return fail_segment(j, torn ? "cut" : "sync", error);
-    status = file_sync_folder(j->segments.path, error);
-    if (status != PS_OK)
-        return status;
-    if (!torn)
-        return PS_OK;
-    log_info("%s ended in %zu bytes that had not become durable", path, r->count - r->at);
-    return PS_OK;
+    if (end->behind > 0 && ftruncate(j->fd, (off_t)end->good) != 0)
+        return fail_segment(j, "cut", error);
+    if (fsync(j->fd) != 0)
+        return fail_segment(j, "sync", error);
+    if (end->behind > 0)
+        log_info("%s ended in %llu bytes that had not become durable", end->path,
+                 (unsigned long long)end->behind);
+    return file_sync_folder(j->segments.path, error);
 }
 
 static ps_status file_replay(journal *self, uint32_t number, journal_take *take, void *context,
@@ -328,28 +299,16 @@ static ps_status file_replay(journal *self, uint32_t number, journal_take *take,
 {
     journal_file *j = (journal_file *)self;
     ps_status status = PS_OK;
+    journal_end end;
     await_idle(j);
     const uint32_t first = j->segments.count - 1 - number;
-    for (uint32_t i = first; i < j->segments.count && status == PS_OK; i++) {
-        char path[JOURNAL_PATH_BYTES];
-        const void *map;
-        segment_reader r = {
-            .at = sizeof(segment_head),
-            .sequence = j->segments.segments[i].sequence,
-            .last = i + 1 == j->segments.count,
-        };
-        status = journal_folder_path(&j->segments, j->segments.segments[i].number, path, error);
-        if (status == PS_OK)
-            status = file_map(path, &map, &r.count, error);
-        if (status != PS_OK)
-            break;
-        r.bytes = map;
-        status = read_segment(j, i, i > first, &r, path, take, context, error);
-        file_unmap(map, r.count);
-        if (status == PS_OK && r.last)
-            status = cut_torn_end(j, path, &r, error);
-        j->position = r.sequence;
-        atomic_store(&j->durable, r.sequence);
+    for (uint32_t i = first; i < j->segments.count && status == PS_OK; i++)
+        status = journal_replay_segment(&j->segments, i, i > first, take, context, &end, error);
+    if (status == PS_OK)
+        status = cut_torn_end(j, &end, error);
+    if (status == PS_OK) {
+        j->position = end.sequence;
+        atomic_store(&j->durable, end.sequence);
     }
     j->has_place = status == PS_OK;
     return status;
@@ -526,7 +485,7 @@ void journal_file_finish(journal *j)
 
 ps_status journal_file_expect_none(const char *checkpoints, uint32_t server, ps_error *error)
 {
-    char path[JOURNAL_PATH_BYTES], *folder = log_folder(checkpoints);
+    char path[PATH_BYTES], *folder = log_folder(checkpoints);
     ps_status status = folder ? PS_OK : ps_fail(error, PS_ENOMEM, "out of memory");
     if (folder && journal_folder_finds(folder, server, path))
         status = ps_fail(error, PS_ECONFIG,

@@ -15,46 +15,25 @@
 #include "common/file.h"
 
 #define SEGMENT_SUFFIX ".log"
-enum {
-    NUMBER_DIGITS = 12,
-    NAME_BYTES = 64,
-    LOCK_ATTEMPTS = 100, /* while others that let go remove the file */
-};
-
-static ps_status fail_errno(ps_error *error, const char *what, const char *path)
-{
-    return ps_fail(error, PS_EIO, "cannot %s %s: %s", what, path, strerror(errno));
-}
+enum { LOCK_ATTEMPTS = 100 }; /* while others that let go remove the file */
 
 /* ---- names ---- */
 
-/* 0: the name is of no segment. */
 static uint64_t number_of_name(const char *name)
 {
-    uint64_t number = 0;
-    char again[NAME_BYTES];
-    if (sscanf(name, "%20" SCNu64, &number) != 1)
-        return 0;
-    snprintf(again, sizeof again, "%0*" PRIu64 SEGMENT_SUFFIX, NUMBER_DIGITS, number);
-    return strcmp(name, again) == 0 ? number : 0;
+    return path_number(name, "", SEGMENT_SUFFIX);
 }
 
 static bool is_shard_name(const char *name, uint32_t *server, uint32_t *servers)
 {
-    char again[NAME_BYTES];
-    if (sscanf(name, "ps-%4" SCNu32 "-of-%4" SCNu32, server, servers) != 2)
-        return false;
-    snprintf(again, sizeof again, "ps-%u-of-%u", *server, *servers);
-    return strcmp(name, again) == 0;
+    const char *rest = path_of_shard(name, server, servers);
+    return rest && *rest == '\0';
 }
 
-ps_status journal_folder_path(const journal_folder *f, uint64_t number, char path[JOURNAL_PATH_BYTES],
+ps_status journal_folder_path(const journal_folder *f, uint64_t number, char path[PATH_BYTES],
                               ps_error *error)
 {
-    int length =
-        snprintf(path, JOURNAL_PATH_BYTES, "%s/%0*" PRIu64 SEGMENT_SUFFIX, f->path, NUMBER_DIGITS, number);
-    return length < JOURNAL_PATH_BYTES ? PS_OK
-                                       : ps_fail(error, PS_EIO, "the path %.64s... is too long", f->path);
+    return path_make(path, error, "%s/%0*" PRIu64 SEGMENT_SUFFIX, f->path, PATH_DIGITS, number);
 }
 
 static bool holds_segments(const char *path)
@@ -71,16 +50,14 @@ static bool holds_segments(const char *path)
 /* The first folder of a shard with segments in it that `wanted` likes. */
 typedef bool shard_test(uint32_t server, uint32_t servers, const void *context);
 
-static bool find_shard(const char *folder, shard_test *wanted, const void *context,
-                       char path[JOURNAL_PATH_BYTES])
+static bool find_shard(const char *folder, shard_test *wanted, const void *context, char path[PATH_BYTES])
 {
     DIR *dir = opendir(folder);
     bool found = false;
     for (const struct dirent *entry; dir && !found && (entry = readdir(dir));) {
         uint32_t server, servers;
         found = is_shard_name(entry->d_name, &server, &servers) && wanted(server, servers, context) &&
-                snprintf(path, JOURNAL_PATH_BYTES, "%s/%s", folder, entry->d_name) < JOURNAL_PATH_BYTES &&
-                holds_segments(path);
+                path_make(path, NULL, "%s/%s", folder, entry->d_name) == PS_OK && holds_segments(path);
     }
     if (dir)
         closedir(dir);
@@ -99,19 +76,16 @@ static bool has_other_number(uint32_t server, uint32_t servers, const void *cont
     return servers != *(const uint32_t *)context;
 }
 
-bool journal_folder_finds(const char *folder, uint32_t server, char path[JOURNAL_PATH_BYTES])
+bool journal_folder_finds(const char *folder, uint32_t server, char path[PATH_BYTES])
 {
     return find_shard(folder, has_index, &server, path);
 }
 
 /* ---- locking ---- */
 
-static ps_status lock_path(const char *folder, uint32_t server, char path[JOURNAL_PATH_BYTES],
-                           ps_error *error)
+static ps_status lock_path(const char *folder, uint32_t server, char path[PATH_BYTES], ps_error *error)
 {
-    int length = snprintf(path, JOURNAL_PATH_BYTES, "%s/ps-%u.lock", folder, server);
-    return length < JOURNAL_PATH_BYTES ? PS_OK
-                                       : ps_fail(error, PS_EIO, "the path %.64s... is too long", folder);
+    return path_make(path, error, "%s/ps-%u.lock", folder, server);
 }
 
 /* Of a file that has been removed meanwhile a lock is of no use: others lock the one that stands there now.
@@ -124,14 +98,14 @@ static bool is_there(int fd)
 
 ps_status journal_folder_lock(const char *folder, uint32_t server, int *lock, ps_error *error)
 {
-    char path[JOURNAL_PATH_BYTES];
+    char path[PATH_BYTES];
     ps_status status = lock_path(folder, server, path, error);
     if (status == PS_OK)
         status = file_make_folder(folder, error);
     for (int attempt = 0; status == PS_OK && attempt < LOCK_ATTEMPTS; attempt++) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (fd < 0)
-            return fail_errno(error, "open", path);
+            return path_fail(error, "open", path);
         const bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
         if (locked && is_there(fd)) {
             *lock = fd;
@@ -141,7 +115,7 @@ ps_status journal_folder_lock(const char *folder, uint32_t server, int *lock, ps
             status = errno == EWOULDBLOCK
                          ? ps_fail(error, PS_EIO, "%s is held by another process, which is ps %u too", path,
                                    server)
-                         : fail_errno(error, "lock", path);
+                         : path_fail(error, "lock", path);
         close(fd);
     }
     return status == PS_OK ? ps_fail(error, PS_EIO, "%s comes and goes", path) : status;
@@ -149,7 +123,7 @@ ps_status journal_folder_lock(const char *folder, uint32_t server, int *lock, ps
 
 void journal_folder_unlock(const char *folder, uint32_t server, int lock)
 {
-    char path[JOURNAL_PATH_BYTES];
+    char path[PATH_BYTES];
     if (lock_path(folder, server, path, NULL) == PS_OK)
         unlink(path);
     close(lock);
@@ -183,7 +157,7 @@ static ps_status list_segments(journal_folder *f, ps_error *error)
 {
     DIR *dir = opendir(f->path);
     if (!dir)
-        return errno == ENOENT ? PS_OK : fail_errno(error, "read", f->path);
+        return errno == ENOENT ? PS_OK : path_fail(error, "read", f->path);
     ps_status status = PS_OK;
     for (const struct dirent *entry; status == PS_OK && (entry = readdir(dir));) {
         uint64_t number = number_of_name(entry->d_name);
@@ -201,7 +175,7 @@ static ps_status list_segments(journal_folder *f, ps_error *error)
 static ps_status read_head(const journal_folder *f, const journal_owner *owner, journal_segment *s,
                            ps_error *error)
 {
-    char path[JOURNAL_PATH_BYTES];
+    char path[PATH_BYTES];
     segment_head head;
     ps_error why = {PS_OK, ""};
     ps_status status = journal_folder_path(f, s->number, path, error);
@@ -209,9 +183,9 @@ static ps_status read_head(const journal_folder *f, const journal_owner *owner, 
         return status;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return fail_errno(error, "open", path);
+        return path_fail(error, "open", path);
     ssize_t got = pread(fd, &head, sizeof head, 0);
-    status = got < 0 ? fail_errno(error, "read", path) : PS_OK;
+    status = got < 0 ? path_fail(error, "read", path) : PS_OK;
     close(fd);
     if (status != PS_OK)
         return status;
@@ -239,10 +213,9 @@ ps_status journal_folder_open(const char *folder, const journal_owner *owner, jo
                        "%s is a log of another number of ps than %u; start as many, or remove it to go on "
                        "from the newest checkpoint, without the updates in it",
                        f->path, owner->servers);
-    int length = snprintf(f->path, sizeof f->path, "%s/ps-%u-of-%u", folder, owner->server, owner->servers);
-    if (length >= (int)sizeof f->path)
-        return ps_fail(error, PS_EIO, "the path %.64s... is too long", folder);
-    ps_status status = list_segments(f, error);
+    ps_status status = path_make(f->path, error, "%s/ps-%u-of-%u", folder, owner->server, owner->servers);
+    if (status == PS_OK)
+        status = list_segments(f, error);
     for (uint32_t i = 0; i < f->count && status == PS_OK; i++)
         status = read_head(f, owner, &f->segments[i], error);
     if (status != PS_OK)
@@ -261,7 +234,7 @@ void journal_folder_fini(journal_folder *f)
 ps_status journal_folder_add(journal_folder *f, const journal_owner *owner, const journal_base *base,
                              uint64_t sequence, ps_error *error)
 {
-    char path[JOURNAL_PATH_BYTES];
+    char path[PATH_BYTES];
     segment_head head;
     journal_segment s = {
         .number = f->count > 0 ? f->segments[f->count - 1].number + 1 : 1,
@@ -287,7 +260,7 @@ ps_status journal_folder_add(journal_folder *f, const journal_owner *owner, cons
 
 void journal_folder_drop(journal_folder *f, uint32_t count)
 {
-    char path[JOURNAL_PATH_BYTES];
+    char path[PATH_BYTES];
     for (uint32_t i = 0; i < count; i++)
         if (journal_folder_path(f, f->segments[i].number, path, NULL) == PS_OK)
             unlink(path);

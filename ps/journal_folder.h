@@ -7,9 +7,8 @@
 #ifndef PENSTOCK_PS_JOURNAL_FOLDER_H
 #define PENSTOCK_PS_JOURNAL_FOLDER_H
 
+#include "common/path.h"
 #include "ps/journal_format.h"
-
-enum { JOURNAL_PATH_BYTES = 4096 };
 
 typedef struct {
     uint64_t number, sequence; /* of the file, and of its head */
@@ -18,8 +17,8 @@ typedef struct {
 } journal_segment;
 
 typedef struct {
-    char path[JOURNAL_PATH_BYTES]; /* of the shard's folder */
-    journal_segment *segments;     /* owned, oldest first */
+    char path[PATH_BYTES];     /* of the shard's folder */
+    journal_segment *segments; /* owned, oldest first */
     uint32_t count, room;
 } journal_folder;
 
@@ -37,10 +36,10 @@ ps_status journal_folder_open(const char *folder, const journal_owner *owner, jo
 void journal_folder_fini(journal_folder *f);
 
 /* Is there a log of a shard of that index, whatever its number of ps? Its folder in `path` then. */
-bool journal_folder_finds(const char *folder, uint32_t server, char path[JOURNAL_PATH_BYTES]);
+bool journal_folder_finds(const char *folder, uint32_t server, char path[PATH_BYTES]);
 
 /* Path of a segment. PS_EIO: it is too long. */
-ps_status journal_folder_path(const journal_folder *f, uint64_t number, char path[JOURNAL_PATH_BYTES],
+ps_status journal_folder_path(const journal_folder *f, uint64_t number, char path[PATH_BYTES],
                               ps_error *error);
 
 /* Makes the file of a new, last segment, and makes it durable. PS_ELIMIT, PS_EIO, PS_ENOMEM. */

@@ -491,7 +491,7 @@ static void segments_before_the_last_kept_image_but_one_are_dropped(void **state
 
 static void put_segment(uint64_t number, const journal_base *base)
 {
-    char path[JOURNAL_PATH_BYTES];
+    char path[PATH_BYTES];
     segment_head head;
     snprintf(path, sizeof path, "log/ps-1-of-2/%012llu.log", (unsigned long long)number);
     segment_head_fill(&head, &owner, base, number);
