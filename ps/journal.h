@@ -28,9 +28,7 @@
 
 #include "common/wire.h"
 
-enum {
-    JOURNAL_BASES_MAX = 4096
-}; /* segments of one shard; ps/shard_journal.c sees to it that they are few */
+enum { JOURNAL_BASES_MAX = 4096 }; /* segments of one shard; few, unless images fail in very many lives */
 
 /* Whose it is. */
 typedef struct {

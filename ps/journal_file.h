@@ -10,7 +10,8 @@
  * the way without an answer.
  *
  * Size: as many segments as stand since the last image but one that is durable; with --checkpoint-steps n
- * that is what 3 n steps push to this shard, and more only while images cannot be written, or not in time.
+ * that is what 3 n steps push to this shard, and more only while images cannot be written, and up to
+ * as long again: then they are tried ever more rarely, since each that fails costs a segment.
  *
  * Where the disk is full or fails, nothing more is acknowledged: the first error is kept, the writer writes
  * no more (after a failed fdatasync nobody knows what is on the disk), and the process is to end, for

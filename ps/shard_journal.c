@@ -10,9 +10,8 @@
 #include "common/log.h"
 #include "ps/shard_state.h"
 
-/* Segments whose images are not known to be kept. Each is a file, and one more image that a restart tries in
- * vain. */
-enum { UNKEPT_MAX = 8 };
+/* So many images in a row may fail; of further ones fewer and fewer are tried. */
+enum { IN_VAIN_MAX = 8 };
 
 /* A shard without slices has nothing to lose. */
 static journal *journal_of(const shard *s)
@@ -150,17 +149,14 @@ static void carry_over(shard *s)
             carry_finish(s, w);
 }
 
-/* Has one more been kept? */
-static bool look_at_images(shard *s)
+static void look_at_images(shard *s)
 {
     const archive *a = s->config.archive;
     const uint64_t kept = a->ops->newest_kept(a);
-    const bool news = kept > 0 && kept != s->kept_step;
-    if (news)
-        s->kept_step = kept;
-    if (s->kept_step == s->base_step)
-        s->unkept = 0;
-    return news;
+    if (kept == 0 || kept == s->kept_step)
+        return;
+    s->kept_step = kept;
+    s->in_vain = 0;
 }
 
 void shard_journal_begin(shard *s, bool leap)
@@ -178,54 +174,64 @@ void shard_journal_begin(shard *s, bool leap)
         .carried = count_carried(s),
     };
     s->base_step = base.step;
-    s->unkept = leap ? 0 : s->unkept + 1;
     if (note_position(s, j->ops->begin(j, &base, s->kept_step), NULL) == PS_OK)
         carry_over(s);
 }
 
 /* ---- images ---- */
 
-/* Is a segment to begin with the image that is to be kept now?
- *
- * Not where the last one begins at the same step. Nor for nothing: while images fail, some have one, and then
- * only the one after an image that has been kept.
- *
- * And not where another image may come to stand for it. The folder may hold images of steps to come, of a
- * training that got further and from which this one, begun anew at an earlier cut, parts; but in synchronous
- * mode, as long as the members are, they are the same. Such an image goes before its step can be the base of
- * a segment, and for good: so whatever a crash leaves, an image that is found for a base has been kept after
- * that base was, and by who was there. (A leap's base is the cut that all kept, as it was when the shard went
- * there.) */
-static bool is_to_have_a_segment(shard *s)
+/* While images fail, each costs a segment, and a restart one more attempt: so they are tried ever more
+ * rarely, when as many have been left out as there were before. The last of a life, or of the job, is always
+ * tried. */
+static bool is_worth_trying(shard *s, bool last)
+{
+    look_at_images(s);
+    const uint64_t before = s->in_vain++;
+    if (last || before < IN_VAIN_MAX || (before & (before - 1)) == 0)
+        return true;
+    if (((before - 1) & (before - 2)) == 0)
+        log_warning("%llu checkpoints in a row are not known to have been kept: as many are left out now",
+                    (unsigned long long)before);
+    return false;
+}
+
+/* Before an image becomes the base of a segment, another one that may come to stand for it must go. The
+ * folder may hold images of steps to come, of a training that got further, and from which this one parts, as
+ * it has begun anew at an earlier cut. (In synchronous mode they are the same, as long as the members are.)
+ * It goes for good: so whatever a crash leaves, an image that is found for a base has been kept after that
+ * base was, by who began it; but a leap's base is the cut that all have kept, to which the shard went. */
+static bool makes_way(shard *s)
 {
     const archive *a = s->config.archive;
     const uint64_t step = s->consistency.applied;
-    const bool news = look_at_images(s);
     ps_error error;
-    if (step == s->base_step || (s->unkept >= UNKEPT_MAX && !news))
-        return false;
     const bool same = s->job.mode == CONSISTENCY_SYNC && s->job.on_worker_loss != LOSS_SHRINK;
     if (same || !a->ops->forget_own ||
         a->ops->forget_own(s->config.archive, step, &s->job, s->config.index, &error) == PS_OK)
         return true;
-    log_warning("the log goes on without a new beginning at step %llu: %s", (unsigned long long)step,
-                error.text);
+    log_warning("the checkpoint of step %llu is left out: %s", (unsigned long long)step, error.text);
     return false;
 }
 
-/* An image that is kept is, by its segment, a base to come back from. It waits for the log, also where it has
- * none: no image holds what a crash could undo. */
+/* An image that is kept has its segment, or else it might take the place of one that has: so there always is
+ * one to come back from. Where the last segment begins at the same step, that is its own. */
 void shard_keep_image(shard *s, image **taken)
 {
     if (!journal_of(s)) {
         s->config.archive->ops->keep(s->config.archive, taken);
         return;
     }
+    const bool begins = s->consistency.applied != s->base_step;
+    const bool last = (*taken)->state.final || s->winding_up;
+    if (begins && !(is_worth_trying(s, last) && makes_way(s))) {
+        image_destroy(taken);
+        return;
+    }
     if (s->held_image)
         log_warning("the checkpoint of step %llu is left out: the log has not kept up",
                     (unsigned long long)s->held_image->state.step);
     image_destroy(&s->held_image);
-    if (is_to_have_a_segment(s))
+    if (begins)
         shard_journal_begin(s, false);
     s->held_image = *taken;
     s->held_position = s->position;
@@ -390,7 +396,7 @@ static ps_status come_back_by_any(shard *s, const journal_base *bases, uint32_t 
         status = come_back(s, bases, found, &unusable, error);
     s->base_step = bases[0].step;
     s->kept_step = bases[found].step;
-    s->unkept = found;
+    s->in_vain = 0;
     if (status == PS_OK)
         log_info("going on from step %llu: the log brought %llu updates to step %llu",
                  (unsigned long long)s->consistency.applied,

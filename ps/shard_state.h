@@ -69,7 +69,7 @@ struct shard {
     uint64_t held_position; /* of that segment */
     uint64_t base_step;     /* of the last segment */
     uint64_t kept_step;     /* of the newest image known to be kept; 0: none */
-    uint32_t unkept;        /* segments begun since the image of the last one was known to be kept */
+    uint64_t in_vain;       /* images since that was found to be kept */
     uint64_t
         behind_ms; /* since when the journal has made nothing durable, though it should; 0: it keeps up */
     uint64_t behind_at; /* what was durable then */
