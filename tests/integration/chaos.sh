@@ -43,6 +43,9 @@ PLAN
     reports '"same_model": true'
     reports '"rows_lost": 0, "rows_applied_twice": 0'
     reports '"kill": {"planned": 2'
+    grep -q '"with_faults".*"checkpoints": [1-9]' "$case_dir/report.json" || fail "no checkpoints are counted"
+    ! grep -q 'could not be written' "$case_dir"/run/faults/logs/ps-*.log ||
+        grep -q '"with_faults".*"checkpoints_failed": [1-9]' "$case_dir/report.json" || fail "no failures are counted"
     cmp "$case_dir/run/plain/outputs/model/model.safetensors" "$case_dir/run/faults/outputs/model/model.safetensors" ||
         fail "the models differ"
     [ "$(grep -c 'refused\|could not be written' "$case_dir/run/faults/logs/ps-0.log")" -gt 0 ] ||

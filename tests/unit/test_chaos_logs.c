@@ -47,6 +47,8 @@ static void checkpoints_that_failed_without_a_line_count(void **state)
     chaos_counts c = count(STARTED FAILED("20") AGAIN("4") WRITTEN("100") SUMMARY("1", "4", "900"), "");
     assert_int_equal(c.checkpoints, 1);
     assert_int_equal(c.checkpoints_failed, 4);
+    c = count(STARTED FAILED("20") SUMMARY("0", "5", "900"), "");
+    assert_int_equal(c.checkpoints_failed, 5);
 }
 
 static void a_ps_that_was_killed_has_told_of_failures_before_a_success(void **state)
