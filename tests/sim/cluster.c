@@ -22,6 +22,9 @@ static ps_status add_members(cluster *c)
         n->address = i;
         if (!server)
             status = cluster_take_address(c, n);
+        sim_journal *log = cluster_log_of(c, n);
+        if (status == PS_OK && log && !(n->history = history_create(i, log)))
+            status = PS_ENOMEM;
         if (status == PS_OK)
             status = cluster_start(c, n);
     }
@@ -55,6 +58,8 @@ static ps_status build(cluster *c, uint64_t seed, scenario_mode mode, plant_kind
     const disk_config of_disk = {&c->scenario, &c->partition, c->ledger, c->plant, c->trace};
     if (status == PS_OK && c->scenario.keeps_images)
         status = disk_create(&of_disk, &c->disk);
+    for (uint32_t i = 0; i < c->scenario.job.servers; i++)
+        c->summary->logs += c->scenario.logs >> i & 1;
     if (status == PS_OK)
         status = add_members(c);
     if (status == PS_OK)
@@ -68,6 +73,7 @@ static void tear_down(cluster *c)
     for (uint32_t i = 0; i < c->node_count; i++) {
         trainee_destroy(&c->nodes[i].trainee);
         shard_destroy(&c->nodes[i].shard);
+        history_destroy(&c->nodes[i].history);
     }
     disk_destroy(&c->disk);
     plant_destroy(&c->plant);
@@ -181,6 +187,7 @@ static void sum_up(const cluster *c)
     sum->images_kept = disk_count(c->disk)->kept;
     sum->images_failed = disk_count(c->disk)->failed;
     sum->images_lost = disk_count(c->disk)->lost;
+    sum->torn = disk_count(c->disk)->torn;
 }
 
 ps_status cluster_run(uint64_t seed, scenario_mode mode, plant_kind planted, const trace *t,

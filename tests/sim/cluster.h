@@ -55,6 +55,9 @@ typedef struct {
     network_counters network;
     uint64_t virtual_ms;
     uint64_t crashes, pauses, jumps;
+    uint64_t moments[MOMENT_COUNT]; /* crashes of ps, by when they came */
+    uint64_t logs, recoveries;      /* ps with a log, and how often one has come back by it */
+    uint64_t torn;                  /* records of them */
     uint64_t images_kept, images_failed, images_lost;
     uint64_t ended; /* 1: everybody was done */
 } cluster_summary;

@@ -2,6 +2,7 @@
  *
  * A fault wakes when it is due. A crash of a certain moment then waits for the first of its hosts to come to
  * that moment, and befalls all of them together. */
+#include "ps/shard_state.h"
 #include "tests/sim/cluster_state.h"
 
 enum {
@@ -44,12 +45,15 @@ static ps_status kill_process(cluster *c, node *n, fault_moment moment)
         trainee_destroy(&n->trainee);
         return cluster_take_address(c, n);
     }
+    c->summary->moments[moment]++;
     if (moment != MOMENT_AFTER_REPLY)
         network_drop_unsent(c->network, n->address);
     shard_destroy(&n->shard);
     plant_crashed(c->plant, n->index);
     if (c->disk)
-        disk_crash(c->disk, n->index);
+        disk_crash(c->disk, n->index, moment == MOMENT_BEFORE_APPEND ? n->log_end : UINT64_MAX);
+    if (n->history)
+        history_crash(n->history);
     return PS_OK;
 }
 
@@ -68,7 +72,7 @@ static ps_status crash(cluster *c, node *n, fault_moment moment, uint64_t down_m
     c->summary->crashes++;
     network_pause(c->network, n->host, 0);
     ps_status status = kill_process(c, n, moment);
-    n->end_at_ms = n->crash_at_ms = 0;
+    n->end_at_ms = n->crash_at_ms = n->log_at_ms = 0;
     n->wake_at_ms = now_ms + down_ms;
     if (n->again > 0) {
         n->again--;
@@ -112,12 +116,19 @@ ps_status cluster_crash_at(cluster *c, const node *n, fault_moment moment, bool 
             continue;
         if (moment == MOMENT_WRITING && !(c->disk && disk_is_writing(c->disk, n->index)))
             continue;
+        if (moment == MOMENT_BEFORE_KEEP && !n->shard->held_image)
+            continue;
         ps_status status = crash_all(c, i, moment);
         *crashed = !cluster_is_up(n);
         if (status != PS_OK || *crashed)
             return status;
     }
     return PS_OK;
+}
+
+ps_status cluster_end_for_log(cluster *c, node *n)
+{
+    return crash(c, n, MOMENT_LOG_FAILED, dice_between(&c->dice, 1, AGAIN_MAX_MS));
 }
 
 ps_status cluster_crash_again(cluster *c, node *n, bool *crashed)

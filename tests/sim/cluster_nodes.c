@@ -32,9 +32,11 @@ ps_status cluster_take_address(cluster *c, node *n)
 
 static ps_status start_server(cluster *c, node *n)
 {
+    sim_journal *log = cluster_log_of(c, n);
     shard_config config = {
         .index = n->index,
         .incarnation = n->incarnation,
+        .journal = log ? sim_journal_of(log) : NULL,
         .archive = c->disk ? disk_archive(c->disk, n->index) : NULL,
         .image_steps = c->scenario.image_steps,
         .servers = c->scenario.job.servers,
@@ -46,6 +48,7 @@ static ps_status start_server(cluster *c, node *n)
 static ps_status start_member(cluster *c, node *n)
 {
     const job_config *job = &c->scenario.job;
+    const bool all_logs = c->scenario.logs == (1U << job->servers) - 1;
     bool exact = n->role == WIRE_WORKER && job->mode == CONSISTENCY_SYNC && job->backup_workers == 0;
     trainee_config config = {
         .scenario = &c->scenario,
@@ -55,6 +58,7 @@ static ps_status start_member(cluster *c, node *n)
         .incarnation = n->incarnation * INCARNATIONS,
         .oracle = c->oracle,
         .trajectory = exact ? &c->trajectory : NULL,
+        .goes_on = all_logs && job->backup_workers == 0,
     };
     return trainee_create(&config, &n->trainee);
 }
@@ -149,6 +153,8 @@ static ps_status send_answers(cluster *c, node *n)
     while (status == PS_OK && (m = shard_next(n->shard, &route))) {
         plant_answer(c->plant, m);
         status = check_answer(c, n, address_of(&route), m);
+        if (n->history)
+            history_hear(n->history, n->shard, m);
         if (status == PS_OK)
             status = send(c, n->address, address_of(&route), &m, &burst);
         wire_destroy(&m);
@@ -178,6 +184,8 @@ static ps_status check_shard(cluster *c, const node *n)
         status = oracle_check_shard(c->oracle, n->index, shard_count(n->shard), c->error);
     if (status == PS_OK)
         status = ledger_check_shard(c->ledger, n->index, n->shard, c->error);
+    if (status == PS_OK && n->history)
+        status = history_note(n->history, n->shard, c->error);
     return status == PS_OK ? shard_failure(n->shard, c->error) : status;
 }
 
@@ -194,14 +202,49 @@ static void follow_message(cluster *c, const node *n, const network_event *event
 /* The shard has the message; where it must have begun, if that made it begin, was `expected`. */
 static ps_status take_in(cluster *c, node *n, const network_event *event, wire_message **m)
 {
-    const bool had_job = shard_has_job(n->shard);
+    const bool had_job = shard_has_job(n->shard), by_log = n->history && !history_is_blank(n->history);
     const checkpoint_state *expected = c->disk && !had_job ? disk_expected(c->disk, n->index) : NULL;
     const wire_route route = route_to(event->from);
+    const wire_message sender = {.role = (*m)->role, .index = (*m)->index, .incarnation = (*m)->incarnation};
+    if (n->history)
+        n->log_end = sim_journal_end(cluster_log_of(c, n));
     shard_receive(n->shard, m, &route, clock_of(c, n));
     ps_status status = PS_OK;
-    if (!had_job && shard_has_job(n->shard))
+    if (!had_job && shard_has_job(n->shard) && by_log) {
+        c->summary->recoveries++;
+        status = history_check_recovered(n->history, n->shard, &sender, c->error);
+    } else if (!had_job && shard_has_job(n->shard)) {
         status = ledger_check_recovered(c->ledger, n->index, n->shard, expected, c->error);
+    }
     return status == PS_OK ? check_shard(c, n) : status;
+}
+
+/* Has what it took in come to its log? */
+static ps_status crash_at_log(cluster *c, const node *n, bool *crashed)
+{
+    ps_status status = PS_OK;
+    *crashed = false;
+    if (!n->history || sim_journal_end(cluster_log_of(c, n)) == n->log_end)
+        return PS_OK;
+    for (int m = MOMENT_BEFORE_APPEND; m <= MOMENT_BEFORE_KEEP && status == PS_OK && !*crashed; m++)
+        if (m != MOMENT_DURABLE)
+            status = cluster_crash_at(c, n, (fault_moment)m, crashed);
+    return status;
+}
+
+/* Its log wakes it when more is durable; and ends it when nothing can be any more. */
+static ps_status watch_log(cluster *c, node *n)
+{
+    if (!n->history || !n->shard)
+        return PS_OK;
+    sim_journal *log = cluster_log_of(c, n);
+    if (sim_journal_failed(log) && n->end_at_ms == 0)
+        return cluster_end_for_log(c, n);
+    const uint64_t next_ms = sim_journal_next_ms(log);
+    if (next_ms == 0 || next_ms == n->log_at_ms)
+        return PS_OK;
+    n->log_at_ms = next_ms;
+    return network_wake(c->network, n->address, next_ms);
 }
 
 static ps_status deliver_to_server(cluster *c, node *n, network_event *event)
@@ -215,13 +258,17 @@ static ps_status deliver_to_server(cluster *c, node *n, network_event *event)
         return PS_OK;
     status = take_in(c, n, event, &event->message);
     if (status == PS_OK)
+        status = crash_at_log(c, n, &crashed);
+    if (status == PS_OK && !crashed)
         status = cluster_crash_at(c, n, MOMENT_BEFORE_REPLY, &crashed);
     if (status != PS_OK || crashed)
         return status;
     status = send_answers(c, n);
     if (status == PS_OK)
         status = cluster_crash_at(c, n, MOMENT_AFTER_REPLY, &crashed);
-    return status == PS_OK && !crashed ? cluster_crash_at(c, n, MOMENT_WRITING, &crashed) : status;
+    if (status == PS_OK && !crashed)
+        status = cluster_crash_at(c, n, MOMENT_WRITING, &crashed);
+    return status == PS_OK ? watch_log(c, n) : status;
 }
 
 /* Its job is over: it still answers for a moment, and ends. */
@@ -250,10 +297,36 @@ static ps_status wake_server(cluster *c, node *n)
         status = send_answers(c, n);
     if (status == PS_OK)
         status = end_server(c, n);
+    return status == PS_OK ? watch_log(c, n) : status;
+}
+
+static ps_status tick_server(cluster *c, node *n)
+{
+    const uint64_t now_ms = network_now(c->network);
+    ps_status status = wake_server(c, n);
     if (status != PS_OK || !n->shard)
         return status;
-    n->wake_at_ms =
-        network_now(c->network) + (shard_awaits_archive(n->shard) ? SERVER_RETRY_MS : SERVER_TICK_MS);
+    n->wake_at_ms = now_ms + (shard_awaits_archive(n->shard) ? SERVER_RETRY_MS : SERVER_TICK_MS);
+    return network_wake(c->network, n->address, n->wake_at_ms);
+}
+
+/* Its log is durable up to another place. */
+static ps_status hear_log(cluster *c, node *n)
+{
+    const uint64_t durable = sim_journal_durable(cluster_log_of(c, n));
+    const uint64_t retry_ms = network_now(c->network) + SERVER_RETRY_MS;
+    bool crashed = false;
+    ps_status status = PS_OK;
+    n->log_at_ms = 0;
+    if (durable > n->log_durable)
+        status = cluster_crash_at(c, n, MOMENT_DURABLE, &crashed);
+    n->log_durable = durable;
+    if (status != PS_OK || crashed)
+        return status;
+    status = wake_server(c, n);
+    if (status != PS_OK || !n->shard || !shard_awaits_archive(n->shard) || n->wake_at_ms <= retry_ms)
+        return status;
+    n->wake_at_ms = retry_ms;
     return network_wake(c->network, n->address, n->wake_at_ms);
 }
 
@@ -315,11 +388,14 @@ static ps_status wake_member(cluster *c, node *n)
 /* What woke it in a life before this one is no matter. */
 ps_status cluster_wake(cluster *c, node *n)
 {
-    if (n->ended || network_now(c->network) < n->wake_at_ms)
+    const uint64_t now_ms = network_now(c->network);
+    if (!n->ended && n->log_at_ms > 0 && now_ms >= n->log_at_ms)
+        return hear_log(c, n);
+    if (n->ended || now_ms < n->wake_at_ms)
         return PS_OK;
     if (!cluster_is_up(n))
         return cluster_start(c, n);
-    return cluster_is_server(n) ? wake_server(c, n) : wake_member(c, n);
+    return cluster_is_server(n) ? tick_server(c, n) : wake_member(c, n);
 }
 
 /* What comes to a process that is down is lost. */

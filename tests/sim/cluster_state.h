@@ -13,6 +13,7 @@
 #include "ps/shard.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/trainee.h"
 
@@ -35,6 +36,10 @@ typedef struct {
     bool said_some;       /* or it was about to: the ps knew its end */
     uint64_t clock_ms;    /* how far its clock is ahead */
     uint64_t wake_at_ms;  /* before that, what wakes it is of a life before */
+    history *history;     /* of a ps that keeps a log, else NULL */
+    uint64_t log_at_ms;   /* when its log wakes it; 0: it does not */
+    uint64_t log_end;     /* before the message that it takes in */
+    uint64_t log_durable; /* when it was last woken */
     uint64_t end_at_ms;   /* when a ps that has seen the end of the job goes; 0: not yet */
     uint32_t again;       /* crashes that are still to follow the last one, */
     uint64_t crash_at_ms; /* the next of them; 0: none */
@@ -93,6 +98,9 @@ ps_status cluster_fault_wakes(cluster *c, uint32_t number);
 /* Does a crash come now, at this moment in the life of that node? Then it has happened. */
 ps_status cluster_crash_at(cluster *c, const node *n, fault_moment moment, bool *crashed);
 
+/* A ps ends that cannot write its log any more, and is started again a little later. */
+ps_status cluster_end_for_log(cluster *c, node *n);
+
 /* One that follows the last one soon. */
 ps_status cluster_crash_again(cluster *c, node *n, bool *crashed);
 
@@ -103,6 +111,12 @@ ps_status cluster_check_end(const cluster *c);
 static inline bool cluster_is_server(const node *n)
 {
     return n->role == WIRE_PS;
+}
+
+/* NULL: it keeps none. */
+static inline sim_journal *cluster_log_of(const cluster *c, const node *n)
+{
+    return c->disk && cluster_is_server(n) ? disk_log(c->disk, n->index) : NULL;
 }
 
 static inline bool cluster_is_up(const node *n)

@@ -29,6 +29,8 @@ typedef struct {
     disk *disk;
     uint32_t server;
     uint64_t damaged_below; /* 0: no damage has been seen */
+    uint64_t born;          /* what was written before it is of a life before this one */
+    sim_journal *log;       /* NULL: that ps keeps none */
     dice dice;
     kept_image images[IMAGES_MAX];
 } sim_archive;
@@ -123,6 +125,23 @@ static void copy_values(const sim_archive *a, const image *from, kept_image *to)
         memcpy(to->values, find(a, before)->values, to->elements / 2 * sizeof *to->values);
 }
 
+/* Is the newest image that is durable not damaged, nor any of those that are not durable yet? */
+static bool all_is_sound(const sim_archive *a)
+{
+    const kept_image *newest = NULL;
+    bool sound = true;
+    for (int i = 0; i < IMAGES_MAX; i++) {
+        const kept_image *there = &a->images[i];
+        if (there->step == 0 || there->order == a->disk->written)
+            continue; /* it is the one that is being judged */
+        if (!is_durable(a->disk, there))
+            sound &= !there->damaged;
+        else if (!newest || there->order > newest->order)
+            newest = there;
+    }
+    return sound && !(newest && newest->damaged);
+}
+
 static void write_image(sim_archive *a, image *i, kept_image *kept)
 {
     disk *d = a->disk;
@@ -135,6 +154,7 @@ static void write_image(sim_archive *a, image *i, kept_image *kept)
     kept->durable_ms = d->now_ms + takes_ms;
     kept->renaming_ms = kept->durable_ms - takes_ms / 3;
     kept->damaged = dice_chance(&a->dice, w->damage_per_mille) && !kept->state.final;
+    kept->damaged &= !a->log || all_is_sound(a);
     if (a->damaged_below >= kept->step)
         a->damaged_below = 0;
     copy_values(a, i, kept);
@@ -207,22 +227,20 @@ static ps_status copy_state(const checkpoint_state *from, checkpoint_state *to)
     return PS_OK;
 }
 
-static ps_status sim_load(archive *self, uint64_t step, const job_config *job, const partition *p,
-                          uint32_t server, store *into, checkpoint_state *state, ps_error *error)
+/* Fills store and state with an image; NULL: there is none. */
+static ps_status read_image(const sim_archive *a, const kept_image *kept, uint64_t step,
+                            const job_config *job, const partition *p, uint32_t server, store *into,
+                            checkpoint_state *state, ps_error *error)
 {
-    sim_archive *a = (sim_archive *)self;
     const disk *d = a->disk;
-    const kept_image *kept = find(a, step);
     trace_line(d->config.trace, d->now_ms, "ps %u loads the image of step %llu%s", server,
                (unsigned long long)step,
                !kept           ? ": missing"
                : kept->damaged ? ": damaged"
                                : "");
-    if (!kept || kept->damaged) {
-        a->damaged_below = step;
+    if (!kept || kept->damaged)
         return ps_fail(error, kept ? PS_EFORMAT : PS_ENOENT, "the image of step %llu is damaged or missing",
                        (unsigned long long)step);
-    }
     const float *next = kept->values;
     for (uint32_t i = 0; i < partition_server_count(p, server); i++) {
         uint32_t count = p->slices[p->server_slices[p->server_first[server] + i]].count;
@@ -236,14 +254,64 @@ static ps_status sim_load(archive *self, uint64_t step, const job_config *job, c
     return status;
 }
 
+static ps_status sim_load(archive *self, uint64_t step, const job_config *job, const partition *p,
+                          uint32_t server, store *into, checkpoint_state *state, ps_error *error)
+{
+    sim_archive *a = (sim_archive *)self;
+    ps_status status = read_image(a, find(a, step), step, job, p, server, into, state, error);
+    if (status == PS_EFORMAT || status == PS_ENOENT)
+        a->damaged_below = step;
+    return status;
+}
+
+static ps_status sim_load_own(archive *self, uint64_t step, const job_config *job, const partition *p,
+                              uint32_t server, store *into, checkpoint_state *state, ps_error *error)
+{
+    const sim_archive *a = (const sim_archive *)self;
+    return read_image(a, find(a, step), step, job, p, server, into, state, error);
+}
+
+static uint64_t sim_newest_kept(const archive *self)
+{
+    const sim_archive *a = (const sim_archive *)self;
+    const kept_image *newest = NULL;
+    for (int i = 0; i < IMAGES_MAX; i++) {
+        const kept_image *there = &a->images[i];
+        if (is_durable(a->disk, there) && there->order > a->born && (!newest || there->order > newest->order))
+            newest = there;
+    }
+    return newest ? newest->step : 0;
+}
+
 static const archive_ops sim_ops = {
     .keep = sim_keep,
     .is_idle = sim_is_idle,
     .newest = sim_newest,
     .load = sim_load,
+    .load_own = sim_load_own,
+    .newest_kept = sim_newest_kept,
 };
 
 /* ---- life ---- */
+
+static ps_status create_logs(disk *d)
+{
+    sim_journal_config config = {
+        .scenario = d->config.scenario,
+        .now_ms = &d->now_ms,
+        .plant = d->config.plant,
+        .trace = d->config.trace,
+    };
+    for (uint32_t i = 0; i < config.scenario->job.servers; i++) {
+        config.server = i;
+        if (!(config.scenario->logs >> i & 1))
+            continue;
+        d->archives[i].log = sim_journal_create(&config);
+        if (!d->archives[i].log)
+            return PS_ENOMEM;
+    }
+    return PS_OK;
+}
 
 ps_status disk_create(const disk_config *config, disk **out)
 {
@@ -259,7 +327,10 @@ ps_status disk_create(const disk_config *config, disk **out)
             .server = i,
             .dice = dice_for(config->scenario->seed, "disk", i),
         };
-    return PS_OK;
+    ps_status status = create_logs(d);
+    if (status != PS_OK)
+        disk_destroy(out);
+    return status;
 }
 
 void disk_destroy(disk **handle)
@@ -268,9 +339,11 @@ void disk_destroy(disk **handle)
     *handle = NULL;
     if (!d)
         return;
-    for (int s = 0; s < SCENARIO_SERVERS_MAX; s++)
+    for (int s = 0; s < SCENARIO_SERVERS_MAX; s++) {
         for (int i = 0; i < IMAGES_MAX; i++)
             forget(&d->archives[s].images[i]);
+        sim_journal_destroy(&d->archives[s].log);
+    }
     free(d);
 }
 
@@ -284,11 +357,19 @@ archive *disk_archive(disk *d, uint32_t server)
     return &d->archives[server].base;
 }
 
+sim_journal *disk_log(disk *d, uint32_t server)
+{
+    return d->archives[server].log;
+}
+
 /* Of a disk that damages images some are there all the same, torn. */
-void disk_crash(disk *d, uint32_t server)
+void disk_crash(disk *d, uint32_t server, uint64_t most)
 {
     sim_archive *a = &d->archives[server];
     a->damaged_below = 0;
+    a->born = d->written;
+    if (a->log)
+        d->counters.torn += sim_journal_crash(a->log, most);
     for (int i = 0; i < IMAGES_MAX; i++) {
         kept_image *there = &a->images[i];
         if (there->step == 0 || is_durable(d, there))

@@ -1,11 +1,14 @@
 /* disk.h - the folder that all simulated ps share: an image is durable after a while, or never, for the disk
- * is full or broken; some turn out damaged; and what is not durable when a ps crashes is lost or torn.
+ * is full or broken; some turn out damaged; and what is not durable when a ps crashes is lost or torn. The
+ * logs of those ps that keep one are on it too (journal.h). Where there is one, no two images in a row are
+ * damaged: a log stands that of one.
  *
  * Checks every image that it is given against the ledger (ledger.h), and knows to which a ps must go back. */
 #ifndef PENSTOCK_TESTS_SIM_DISK_H
 #define PENSTOCK_TESTS_SIM_DISK_H
 
 #include "ps/archive.h"
+#include "tests/sim/journal.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/plant.h"
 #include "tests/sim/trace.h"
@@ -31,8 +34,12 @@ void disk_set_time(disk *d, uint64_t now_ms);
 /* Where the ps of that index keeps its images; the disk's own. */
 archive *disk_archive(disk *d, uint32_t server);
 
-/* That ps dies. What it remembered of damage is gone too. */
-void disk_crash(disk *d, uint32_t server);
+/* The log of that ps; NULL: it keeps none. */
+sim_journal *disk_log(disk *d, uint32_t server);
+
+/* That ps dies. What it remembered of damage is gone too. Of its log nothing is left that is not durable yet
+ * and was appended after position `most`. */
+void disk_crash(disk *d, uint32_t server, uint64_t most);
 
 /* Is an image of that ps being written? And if so, is all of it there but its manifest? */
 bool disk_is_writing(const disk *d, uint32_t server);
@@ -49,7 +56,8 @@ bool disk_has_final(const disk *d, uint32_t server, uint64_t step);
 ps_status disk_failure(const disk *d, ps_error *error);
 
 typedef struct {
-    uint64_t kept, failed, lost; /* lost: in a crash */
+    uint64_t kept, failed, lost; /* images; lost: in a crash */
+    uint64_t torn;               /* records of logs */
 } disk_counters;
 
 const disk_counters *disk_count(const disk *d);

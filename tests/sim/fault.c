@@ -96,6 +96,13 @@ void fault_choose(fault_plan *plan, dice *d, uint32_t servers, uint32_t others, 
         add_times(plan, d, FAULT_JUMP, hosts, calm_at_ms);
 }
 
+void fault_choose_of_logs(fault_plan *plan, dice *d, uint32_t hosts)
+{
+    for (uint32_t i = 0; i < plan->count; i++)
+        if (plan->list[i].kind == FAULT_CRASH && (plan->list[i].hosts & hosts) && dice_chance(d, 500))
+            plan->list[i].moment = (fault_moment)dice_between(d, MOMENT_BEFORE_APPEND, MOMENT_BEFORE_KEEP);
+}
+
 bool fault_kills(const fault_plan *plan, uint32_t hosts)
 {
     for (uint32_t i = 0; i < plan->count; i++)

@@ -18,19 +18,26 @@ typedef enum {
     FAULT_JUMP,  /* its clock goes forward */
 } fault_kind;
 
-/* When a crash happens, once it is due. */
-#define FAULT_MOMENT_LIST(X)                                                 \
-    X(MOMENT_ANY, "")                                                        \
-    X(MOMENT_BEFORE_MESSAGE, ", before it takes a message in")               \
-    X(MOMENT_BEFORE_REPLY, ", having taken a message in, before it replies") \
-    X(MOMENT_AFTER_REPLY, ", having replied to a message")                   \
-    X(MOMENT_WRITING, ", while it writes an image")                          \
-    X(MOMENT_RENAMING, ", when an image is there but for its manifest")
+/* When a crash happens, once it is due. From MOMENT_BEFORE_APPEND on they are of ps with a log; the last is
+ * no fault of the plan: so such a ps ends. */
+#define FAULT_MOMENT_LIST(X)                                                  \
+    X(MOMENT_ANY, "")                                                         \
+    X(MOMENT_BEFORE_MESSAGE, ", before it takes a message in")                \
+    X(MOMENT_BEFORE_REPLY, ", having taken a message in, before it replies")  \
+    X(MOMENT_AFTER_REPLY, ", having replied to a message")                    \
+    X(MOMENT_WRITING, ", while it writes an image")                           \
+    X(MOMENT_RENAMING, ", when an image is there but for its manifest")       \
+    X(MOMENT_BEFORE_APPEND, ", having taken in what its log has not got")     \
+    X(MOMENT_APPENDED, ", before what it has appended to its log is durable") \
+    X(MOMENT_DURABLE, ", its log being durable, before it replies")           \
+    X(MOMENT_BEFORE_KEEP, ", having begun a segment whose image is not kept") \
+    X(MOMENT_LOG_FAILED, ": its log cannot be written")
 
 typedef enum {
 #define FAULT_MOMENT_ENUM(name, text) name,
     FAULT_MOMENT_LIST(FAULT_MOMENT_ENUM)
 #undef FAULT_MOMENT_ENUM
+        MOMENT_COUNT
 } fault_moment;
 
 typedef struct {
@@ -49,6 +56,9 @@ typedef struct {
 
 /* Of so many hosts, all of whose faults are due before `calm_at_ms`. */
 void fault_choose(fault_plan *plan, dice *d, uint32_t servers, uint32_t others, uint64_t calm_at_ms);
+
+/* Has some of the crashes of these hosts, ps with a log, come at moments that others do not have. */
+void fault_choose_of_logs(fault_plan *plan, dice *d, uint32_t hosts);
 
 /* Does one of these hosts crash? */
 bool fault_kills(const fault_plan *plan, uint32_t hosts);

@@ -114,6 +114,11 @@ static void add_summary(cluster_summary *sum, const cluster_summary *one)
     sum->images_failed += one->images_failed;
     sum->images_lost += one->images_lost;
     sum->ended += one->ended;
+    sum->logs += one->logs;
+    sum->recoveries += one->recoveries;
+    sum->torn += one->torn;
+    for (int m = 0; m < MOMENT_COUNT; m++)
+        sum->moments[m] += one->moments[m];
 }
 
 static void print_summary(const sim_options *o, const cluster_summary *sum, double seconds)
@@ -125,6 +130,18 @@ static void print_summary(const sim_options *o, const cluster_summary *sum, doub
            o->seeds, sum->ended, sum->network.delivered, sum->network.lost, sum->network.repeated,
            sum->network.overtaken, sum->crashes, sum->pauses, sum->jumps, sum->images_kept,
            sum->images_failed, sum->images_lost, (double)sum->virtual_ms / 3.6e6, (double)o->seeds / seconds);
+}
+
+/* That each moment comes is what the crashes of ps with a log are good for. */
+static void print_logs(const cluster_summary *sum)
+{
+    const uint64_t *at = sum->moments;
+    printf("%" PRIu64 " logs, %" PRIu64 " recoveries by them, %" PRIu64 " torn records; crashes: %" PRIu64
+           " before a record was appended, %" PRIu64 " before it was durable, %" PRIu64
+           " then before the answer left, %" PRIu64 " between a segment and its image; %" PRIu64
+           " ends for want of a disk\n",
+           sum->logs, sum->recoveries, sum->torn, at[MOMENT_BEFORE_APPEND], at[MOMENT_APPENDED],
+           at[MOMENT_DURABLE], at[MOMENT_BEFORE_KEEP], at[MOMENT_LOG_FAILED]);
 }
 
 static void print_failure(const sim_options *o, uint64_t seed, scenario_mode mode, const ps_error *why)
@@ -165,5 +182,6 @@ int main(int argc, char **argv)
         if (!run_seed(&o, o.first_seed + i, &sum))
             return PS_EXIT_FAILURE;
     print_summary(&o, &sum, clock_monotonic_seconds() - started);
+    print_logs(&sum);
     return PS_EXIT_DONE;
 }

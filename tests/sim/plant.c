@@ -189,7 +189,7 @@ bool plant_request(plant *p, const shard *s, wire_message *m)
     case PLANT_FORGOTTEN_REPEATS:
         take_for_new(p, s, m);
         break;
-    default: /* it is in the answers, or in the disk */
+    default: /* it is in the answers, in the disk or in the logs */
         break;
     }
     return true;

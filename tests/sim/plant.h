@@ -1,5 +1,5 @@
-/* plant.h - known faults, planted between the network and the shards or in the disk, to see that the
- * simulator finds them.
+/* plant.h - known faults, planted between the network and the shards, in the disk or in the logs, to see that
+ * the simulator finds them.
  *
  * Each makes a shard behave as if a bug were in it; neither those who check nor the workers are told. */
 #ifndef PENSTOCK_TESTS_SIM_PLANT_H
@@ -26,7 +26,12 @@
     X(PLANT_LOST_CLOCKS, "lost-clocks", "a ps comes back with its weights, but no worker's clock")        \
     X(PLANT_MIXED_IMAGE, "mixed-image", "half of the weights of an image are of the image before")        \
     X(PLANT_PARTIAL_CUT, "partial-cut", "a ps comes back at an image that not all have")                  \
-    X(PLANT_HASTY_END, "hasty-end", "a finish is acknowledged before the last image is durable")
+    X(PLANT_HASTY_END, "hasty-end", "a finish is acknowledged before the last image is durable")          \
+    X(PLANT_HASTY_ANSWER, "hasty-answer", "answers leave before the log is durable")                      \
+    X(PLANT_UNLOGGED_HELLO, "unlogged-hello", "the log leaves out who has joined anew")                   \
+    X(PLANT_UNLOGGED_PART, "unlogged-part", "the log leaves out one part of a gradient in ten")           \
+    X(PLANT_NO_CARRY, "no-carry", "a segment of the log begins without what was carried over into it")    \
+    X(PLANT_LOG_HOLE, "log-hole", "what stands behind a hole in the log is trusted")
 
 typedef enum {
 #define PLANT_ENUM(name, text, what) name,

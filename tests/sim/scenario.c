@@ -178,6 +178,25 @@ static void choose_disk(scenario *s, dice *d)
     }
 }
 
+/* With what comes after an image, on all ps, some or none: each has an option of its own. */
+static void choose_logs(scenario *s)
+{
+    dice d = dice_for(s->seed, "logs", 0);
+    const uint32_t all = (1U << s->job.servers) - 1;
+    disk_weather *w = &s->disk;
+    if (!s->keeps_images || !s->servers_crash || dice_chance(&d, 300))
+        return;
+    s->logs = dice_chance(&d, 700) ? all : (uint32_t)dice_between(&d, 1, all);
+    w->log_max_ms = (uint32_t)(dice_chance(&d, 600) ? dice_between(&d, 0, 5) : dice_between(&d, 5, 100));
+    if (dice_chance(&d, 200)) {
+        w->slow_from_ms = dice_between(&d, 1, 1000);
+        w->slow_until_ms = w->slow_from_ms + dice_between(&d, 100, 2000);
+        w->slow_max_ms = (uint32_t)dice_between(&d, 50, 1500);
+    }
+    w->log_error_per_mille = dice_chance(&d, 200) ? (uint32_t)dice_between(&d, 5, 60) : 0;
+    fault_choose_of_logs(&s->faults, &d, s->logs);
+}
+
 /* Faults that never stop come as often as those of the other mode do before it is calm. */
 static void choose_faults(scenario *s)
 {
@@ -187,6 +206,7 @@ static void choose_faults(scenario *s)
     choose_disk(s, &d);
     const bool needs_images = s->job.backup_workers > 0 && fault_kills(&s->faults, UINT32_MAX);
     s->keeps_images = (s->keeps_images && s->servers_crash) || needs_images;
+    choose_logs(s);
     if (s->mode == MODE_SAFETY) {
         s->weather.calm_at_ms = UINT64_MAX;
         s->weather.cut_every_ms = SCENARIO_CUT_EVERY_MS;
@@ -238,5 +258,6 @@ void scenario_describe(const scenario *s, char *text, size_t bytes)
         (unsigned long long)tensor_table_elements(&job->tensors), s->slices_per_message, w->loss_per_mille,
         w->repeat_per_mille, w->stray_per_mille, w->stray_max_ms, w->cut_count, s->faults.count, calm);
     if (s->keeps_images)
-        snprintf(text + used, bytes - (size_t)used, ", images every %u steps", s->image_steps);
+        snprintf(text + used, bytes - (size_t)used, ", images every %u steps, logs of ps 0x%x",
+                 s->image_steps, s->logs);
 }

@@ -40,12 +40,16 @@ typedef enum {
     MODE_COUNT
 } scenario_mode;
 
-/* What becomes of the images of ps. */
+/* What becomes of the images and the logs of ps. */
 typedef struct {
     uint32_t durable_max_ms;              /* until one is durable: 0 to this */
     uint32_t damage_per_mille;            /* of images turn out damaged when they are read */
     uint32_t error_per_mille;             /* are not kept: an I/O error */
-    uint64_t full_from_ms, full_until_ms; /* nor are any then: the disk is full */
+    uint64_t full_from_ms, full_until_ms; /* nor are any then: the disk is full, also for logs */
+    uint32_t log_max_ms;                  /* until a batch of records is durable: 0 to this, */
+    uint64_t slow_from_ms, slow_until_ms; /* and then, */
+    uint32_t slow_max_ms;                 /* the disk being slow, so much more */
+    uint32_t log_error_per_mille;         /* of batches are not: an I/O error */
 } disk_weather;
 
 typedef struct {
@@ -63,6 +67,7 @@ typedef struct {
     bool servers_crash; /* some do */
     bool keeps_images;
     uint32_t image_steps;
+    uint32_t logs; /* the set of ps that keep a log */
     disk_weather disk;
     network_weather weather;
 } scenario;

@@ -375,6 +375,10 @@ static ps_status retreat(trainee *t)
 /* One move, if there is one to make. */
 static ps_status move(trainee *t, uint64_t now_ms, ps_error *error)
 {
+    if (session_rolled_back(t->session) && t->phase != PHASE_DONE && t->config.goes_on)
+        return ps_fail(error, PS_EROLLBACK,
+                       "log: %s %u goes back after step %llu, though every ps keeps a log",
+                       wire_role_name(t->config.role), t->config.index, (unsigned long long)t->step);
     if (session_rolled_back(t->session) && t->phase != PHASE_DONE)
         return retreat(t);
     switch (t->phase) {

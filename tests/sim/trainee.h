@@ -18,6 +18,7 @@ typedef struct {
     uint32_t index;
     uint64_t incarnation;
     oracle *oracle;               /* is told of gradients, and judges each step; NULL: nobody does */
+    bool goes_on;                 /* it need never go back: no ps forgets */
     const trajectory *trajectory; /* what the weights must be, or NULL where the schedule decides it */
 } trainee_config;
 

@@ -1,0 +1,262 @@
+/* history.c - see history.h. */
+#include "tests/sim/history.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/checksum.h"
+#include "ps/optimizer.h"
+#include "ps/shard_state.h"
+
+/* Of each payload that waits: what it begins with says whose and which it is. */
+enum { PAYLOAD_BYTES_SEEN = 64 };
+
+typedef struct {
+    uint64_t incarnation, pushed;
+    bool waiting, finished, gone;
+    uint64_t part_step; /* 0: no parts wait */
+    uint32_t received, parts;
+} worker_portrait;
+
+/* The shard after the change that stands at a position of its log. */
+typedef struct {
+    uint64_t change;
+    uint64_t end; /* of the log, with all that the same event appended */
+    uint64_t applied, epoch, examples, updates;
+    uint32_t bits;
+    worker_portrait workers[SCENARIO_WORKERS_MAX];
+} portrait;
+
+struct history {
+    uint32_t server;
+    sim_journal *log;
+    uint32_t count, room;
+    portrait *list; /* (room) the oldest first; but for the first, a crash may take their changes back */
+    bool nameless;  /* of a leap only some of those who had joined may be left: nobody has heard of it */
+    bool went_back; /* by RESTORE: numbers of updates have been used twice */
+    uint64_t heard; /* the last update of which anybody knows */
+};
+
+history *history_create(uint32_t server, sim_journal *log)
+{
+    history *h = calloc(1, sizeof *h);
+    if (!h)
+        return NULL;
+    h->server = server;
+    h->log = log;
+    return h;
+}
+
+void history_destroy(history **handle)
+{
+    history *h = *handle;
+    *handle = NULL;
+    if (h)
+        free(h->list);
+    free(h);
+}
+
+/* ---- portraits ---- */
+
+static uint32_t bits_of(const shard *s)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < s->slice_count; i++) {
+        bits = checksum_more(bits, buffer_bytes(store_weights(s->store, i)),
+                             buffer_size(store_weights(s->store, i)));
+        for (uint32_t k = 0; k < optimizer_slots(&s->job.optimizer); k++)
+            bits = checksum_more(bits, buffer_bytes(store_slot(s->store, i, k)),
+                                 buffer_size(store_slot(s->store, i, k)));
+    }
+    return bits;
+}
+
+static uint32_t parts_of(const shard *s, const member_push *push)
+{
+    uint32_t parts = checksum(push->named, s->slice_count * sizeof *push->named);
+    for (uint32_t i = 0; i < s->slice_count; i++) {
+        const buffer *payload = push->slices[i];
+        if (!payload)
+            continue;
+        const size_t size = buffer_size(payload);
+        parts = checksum_more(parts, buffer_bytes(payload),
+                              size < PAYLOAD_BYTES_SEEN ? size : PAYLOAD_BYTES_SEEN);
+    }
+    return parts;
+}
+
+/* A synchronous shard that comes back knows no more of a worker than that it is not ahead; and parts of a
+ * step that was applied without them are as good as gone. */
+static worker_portrait portray_worker(const shard *s, uint32_t worker)
+{
+    const consistency_clock *clock = &s->consistency.clocks[worker];
+    const member *m = &s->workers[worker];
+    const bool sync = s->job.mode == CONSISTENCY_SYNC, held = sync && !clock->waiting;
+    worker_portrait p = {
+        .incarnation = m->incarnation,
+        .pushed = held ? s->consistency.applied : clock->pushed,
+        .waiting = clock->waiting,
+        .finished = m->finished,
+        .gone = m->gone,
+    };
+    if (m->push.received > 0 && !(sync && m->push.step <= s->consistency.applied)) {
+        p.part_step = m->push.step;
+        p.received = m->push.received;
+        p.parts = parts_of(s, &m->push);
+    }
+    return p;
+}
+
+/* `before`: as it was last, or NULL. */
+static portrait portray(const shard *s, uint64_t change, const portrait *before)
+{
+    portrait p = {
+        .change = change,
+        .applied = s->consistency.applied,
+        .epoch = s->epoch,
+        .examples = s->counters.examples_applied,
+        .updates = store_updates(s->store),
+    };
+    const bool same = before && before->applied == p.applied && before->epoch == p.epoch;
+    p.bits = same ? before->bits : bits_of(s);
+    for (uint32_t w = 0; w < s->job.workers; w++)
+        p.workers[w] = portray_worker(s, w);
+    return p;
+}
+
+static bool is_same_worker(const worker_portrait *a, const worker_portrait *b, bool nameless)
+{
+    const bool named = a->incarnation == b->incarnation || (nameless && a->incarnation == 0);
+    return named && a->pushed == b->pushed && a->waiting == b->waiting && a->finished == b->finished &&
+           a->gone == b->gone && a->part_step == b->part_step && a->received == b->received &&
+           a->parts == b->parts;
+}
+
+static ps_status compare(const history *h, const portrait *is, const portrait *was, const char *when,
+                         ps_error *error)
+{
+    if (is->applied != was->applied || is->epoch != was->epoch)
+        return ps_fail(error, PS_EINTERNAL,
+                       "log: %s ps/%u is at step %llu of epoch %llu, not at %llu of %llu", when, h->server,
+                       (unsigned long long)is->applied, (unsigned long long)is->epoch,
+                       (unsigned long long)was->applied, (unsigned long long)was->epoch);
+    if (is->bits != was->bits || is->updates != was->updates || is->examples != was->examples)
+        return ps_fail(error, PS_EINTERNAL, "log: %s ps/%u has other weights or slots at step %llu", when,
+                       h->server, (unsigned long long)is->applied);
+    for (uint32_t w = 0; w < SCENARIO_WORKERS_MAX; w++) {
+        const worker_portrait *now = &is->workers[w], *then = &was->workers[w];
+        if (!is_same_worker(now, then, h->nameless))
+            return ps_fail(
+                error, PS_EINTERNAL,
+                "log: %s ps/%u knows worker %u as process %llu, after step %llu%s%s, with %u slices "
+                "of step %llu; it was process %llu, after step %llu%s%s, with %u of %llu",
+                when, h->server, w, (unsigned long long)now->incarnation, (unsigned long long)now->pushed,
+                now->waiting ? " (waiting)" : "", now->finished ? " (finished)" : "", now->received,
+                (unsigned long long)now->part_step, (unsigned long long)then->incarnation,
+                (unsigned long long)then->pushed, then->waiting ? " (waiting)" : "",
+                then->finished ? " (finished)" : "", then->received, (unsigned long long)then->part_step);
+    }
+    return PS_OK;
+}
+
+/* ---- as time goes by ---- */
+
+static ps_status keep(history *h, const portrait *p)
+{
+    if (h->count == h->room) {
+        const uint32_t room = h->room ? 2 * h->room : 16;
+        portrait *grown = realloc(h->list, room * sizeof *grown);
+        if (!grown)
+            return PS_ENOMEM;
+        h->list = grown;
+        h->room = room;
+    }
+    h->list[h->count++] = *p;
+    return PS_OK;
+}
+
+static void forget_what_is_safe(history *h)
+{
+    const uint64_t durable = sim_journal_durable(h->log);
+    uint32_t safe = 0;
+    while (safe + 1 < h->count && h->list[safe + 1].change <= durable)
+        safe++;
+    if (safe == 0)
+        return;
+    h->count -= safe;
+    memmove(h->list, h->list + safe, h->count * sizeof *h->list);
+}
+
+ps_status history_note(history *h, const shard *s, ps_error *error)
+{
+    if (!s->has_job || s->slice_count == 0)
+        return PS_OK;
+    const uint64_t change = sim_journal_last_change(h->log);
+    const portrait *last = h->count > 0 ? &h->list[h->count - 1] : NULL;
+    portrait now = portray(s, change, last && last->change == change ? NULL : last);
+    h->went_back |= s->epoch > 0;
+    if (last && last->change == change)
+        return compare(h, &now, last, "without a record", error);
+    forget_what_is_safe(h);
+    now.end = sim_journal_end(h->log);
+    h->nameless = false;
+    return keep(h, &now) == PS_OK ? PS_OK : ps_fail(error, PS_ENOMEM, "out of memory");
+}
+
+void history_hear(history *h, const shard *s, const wire_message *answer)
+{
+    if (s->has_job && answer->type != WIRE_WELCOME && !answer->exact && answer->step > h->heard)
+        h->heard = answer->step;
+}
+
+/* ---- coming back ---- */
+
+void history_crash(history *h)
+{
+    const uint64_t change = sim_journal_last_change(h->log);
+    while (h->count > 0 && h->list[h->count - 1].change > change)
+        h->count--;
+    if (h->count > 0 && h->list[h->count - 1].change < change)
+        h->count = 0; /* the shard had begun, and taken in a first message, in one event */
+    if (h->count > 0 && h->list[h->count - 1].end > sim_journal_end(h->log))
+        h->nameless |= sim_journal_leapt(h->log);
+}
+
+bool history_is_blank(const history *h)
+{
+    return sim_journal_end(h->log) == 0;
+}
+
+/* Who has brought the job back may be a process that the shard did not know. */
+static void take_in(portrait *p, const shard *s, const wire_message *hello)
+{
+    if (hello->role != WIRE_WORKER)
+        return;
+    worker_portrait *w = &p->workers[hello->index];
+    if (hello->incarnation <= w->incarnation)
+        return;
+    w->incarnation = hello->incarnation;
+    if (w->finished)
+        return;
+    w->part_step = 0;
+    w->received = w->parts = 0;
+    if (w->waiting && s->job.mode == CONSISTENCY_SYNC)
+        w->pushed = p->applied;
+    w->waiting = false;
+}
+
+ps_status history_check_recovered(history *h, const shard *s, const wire_message *hello, ps_error *error)
+{
+    if (s->slice_count == 0)
+        return PS_OK;
+    if (s->consistency.applied < h->heard && !h->went_back)
+        return ps_fail(error, PS_EINTERNAL,
+                       "log: ps/%u comes back at update %llu, but has told of update %llu", h->server,
+                       (unsigned long long)s->consistency.applied, (unsigned long long)h->heard);
+    if (h->count == 0)
+        return PS_OK;
+    portrait was = h->list[h->count - 1];
+    take_in(&was, s, hello);
+    const portrait is = portray(s, was.change, NULL);
+    return compare(h, &is, &was, "having come back", error);
+}
