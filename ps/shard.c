@@ -602,15 +602,27 @@ static bool is_silent(const shard *s)
     return s->failure.status != PS_OK && !s->has_job;
 }
 
+/* Who only wants to know whether it has been heard asks again and again, as long as the journal stands still,
+ * and what it would hear is held back as all else is. */
+static bool is_asked_in_vain(const shard *s, const wire_message *message)
+{
+    const bool asks = message->type == WIRE_QUERY || message->type == WIRE_HELLO;
+    return asks && s->has_job && s->outbox_count >= SHARD_HELD_MAX * (s->job.workers + s->job.evaluators) &&
+           !shard_journal_has(s, s->outbox->position);
+}
+
 void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms)
 {
     ps_error error = {PS_OK, ""};
     s->now_ms = now_ms;
     if ((*message)->role == WIRE_WORKER)
         s->heard_ms = now_ms;
-    if ((*message)->type == WIRE_HEARTBEAT || is_silent(s)) {
-        if (!is_silent(s))
-            shard_handle_heartbeat(s, *message, now_ms);
+    if (is_silent(s) || is_asked_in_vain(s, *message)) {
+        wire_destroy(message);
+        return;
+    }
+    if ((*message)->type == WIRE_HEARTBEAT) {
+        shard_handle_heartbeat(s, *message, now_ms);
         wire_destroy(message);
         return;
     }

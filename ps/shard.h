@@ -37,6 +37,9 @@ enum {
     /* A shard that comes back after its job's end waits so long for a worker that has not heard of the end.
      */
     SHARD_ABANDONED_MS = 10000,
+    /* Answers to each member that may wait for the journal; then QUERY and HELLO, which come again, get none.
+     */
+    SHARD_HELD_MAX = 32,
     SHARD_TICK_MAX_MS = 1000,       /* between two ticks; whoever ticks later has been asleep */
     SHARD_WIND_UP_MS = 2000,        /* for the gradients of the step under way */
     SHARD_HEARTBEATS_PER_LEASE = 4, /* so that the loss of some does no harm */

@@ -42,6 +42,7 @@ void shard_send_answer(shard *s, wire_message *m, const wire_message *request, c
     out->position = s->position;
     *s->outbox_tail = out;
     s->outbox_tail = &out->next;
+    s->outbox_count++;
 }
 
 void shard_send_plain(shard *s, wire_type type, const wire_message *request, const wire_route *to,
@@ -135,6 +136,7 @@ wire_message *shard_next(shard *s, wire_route *to)
     if (!out || !shard_journal_has(s, out->position))
         return NULL;
     s->outbox = out->next;
+    s->outbox_count--;
     if (!s->outbox)
         s->outbox_tail = &s->outbox;
     wire_message *m = out->message;

@@ -33,6 +33,7 @@ struct shard {
     ps_error failure; /* status PS_OK while the job can go on */
     shard_counters counters;
     outgoing *outbox, **outbox_tail;
+    uint32_t outbox_count;
     uint64_t created_ms, said_ms; /* 0 until the first tick */
     uint64_t ticked_ms;           /* when the last tick was */
     uint64_t begun_ms;            /* when it got its job */

@@ -98,6 +98,38 @@ static void let_go(logging *l)
 
 /* ---- answers are held ---- */
 
+static uint32_t count_answers(logging *l)
+{
+    uint32_t count = 0;
+    for (wire_message *m; (m = shard_next(l->bench.shard, &l->bench.to)); count++)
+        wire_destroy(&m);
+    return count;
+}
+
+static void while_the_log_stands_still_few_of_the_same_questions_are_answered(void **state)
+{
+    (void)state;
+    logging l;
+    open_logging(&l, 2, CONSISTENCY_SYNC);
+    hold(&l);
+    const uint64_t push = ask(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2));
+    for (int i = 0; i < 1000; i++) {
+        wire_message *query = bench_request(&l.bench, WIRE_QUERY, WIRE_WORKER, 0, 0, 0);
+        query->request = push;
+        bench_send(&l.bench, query);
+        bench_send(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 1, 1));
+    }
+    const uint64_t other = ask(&l.bench, bench_push(&l.bench, WIRE_PUSH_PULL, 1, 1, 1, 2));
+    bench_expect_nothing(&l.bench);
+    let_go(&l);
+    assert_int_equal(count_answers(&l), 2 * SHARD_HELD_MAX + 2); /* and those to both pushes */
+    wire_message *query = bench_request(&l.bench, WIRE_QUERY, WIRE_WORKER, 1, 0, 0);
+    query->request = other + 1;
+    bench_send(&l.bench, query);
+    bench_expect(&l.bench, WIRE_RESEND, other + 1);
+    close_logging(&l);
+}
+
 static void a_push_is_answered_once_it_is_durable(void **state)
 {
     (void)state;
@@ -993,6 +1025,7 @@ int main(void)
     log_setup("test", LOG_OFF);
     const struct CMUnitTest tests[] = {
         FOLDER_TEST(a_push_is_answered_once_it_is_durable),
+        FOLDER_TEST(while_the_log_stands_still_few_of_the_same_questions_are_answered),
         FOLDER_TEST(a_pull_that_would_show_an_update_waits_for_it),
         FOLDER_TEST(an_answer_waits_for_what_came_before_it_and_no_longer),
         FOLDER_TEST(a_synchronous_push_that_is_acknowledged_survives_before_its_step_is_applied),
