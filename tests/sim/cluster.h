@@ -12,6 +12,9 @@
  *   ledger         whatever has crashed: what a shard holds, sends and keeps are the steps that it says, once
  *                  each; it comes back at the newest image that all have; nothing that it was sent is held
  *                  without limit                                                                (ledger.h)
+ *   log            what a ps with a log is, has a record, and so it comes back as the very shard that it was,
+ *                  bit for bit, in every mode, with all that anybody has heard of; and where all ps have one
+ *                  nobody is told to go back, nor forgets what it had acknowledged            (history.h)
  *   the last word  no worker is told that its end is known before the last image is safe
  *   bounds         messages and bytes under way, and messages that one event gives rise to, are limited
  *   memory         nothing is written to while a message lends it (network.h); all that a session lent is
@@ -34,6 +37,9 @@
  *     last step lost: who could replay what is lost with it may be gone.
  *   - In a job with backup workers nobody is killed unless images are kept: its ps may be any number of steps
  *     apart, so that all have to go back, and a worker that had finished may be gone.
+ *   - Of the images of a ps with a log no two in a row are damaged; and once one is found to be, the chief
+ * may order a way back where all ps have logs: a ps that ended with a sound image, but has lost the one
+ * before it, has no version before its current one, for a worker that has to compute the last step once more.
  *   - A member that is done does not come back. One that dies amid its last word may find that the ps that it
  *     has told are gone, and no other can tell it more; so may one that dies before it, if the ps have come
  * back after the end of the job and it takes longer than they wait for it (SHARD_ABANDONED_MS). */

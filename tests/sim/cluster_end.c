@@ -43,7 +43,7 @@ ps_status cluster_check_end(const cluster *c)
         if (status == PS_OK && n->shard)
             status = ledger_check_end(c->ledger, i, n->shard, c->error);
     }
-    if (status == PS_OK && c->oracle && job->mode == CONSISTENCY_SYNC && job->backup_workers == 0 &&
+    if (status == PS_OK && c->oracle && scenario_is_exact(&c->scenario) &&
         memcmp(oracle_weights(c->oracle), trajectory_version(&c->trajectory, c->scenario.steps),
                c->trajectory.elements * sizeof(float)) != 0)
         return ps_fail(c->error, PS_EINTERNAL,

@@ -30,6 +30,15 @@ ps_status cluster_take_address(cluster *c, node *n)
     return PS_OK;
 }
 
+/* Where every ps keeps a log none is ever behind what it has said, so nobody need go back. But see cluster.h
+ * for damaged images; and backup workers let ps come any number of steps apart. */
+static bool all_go_on(const cluster *c)
+{
+    const job_config *job = &c->scenario.job;
+    return c->scenario.logs == (1U << job->servers) - 1 && job->backup_workers == 0 &&
+           disk_count(c->disk)->damaged == 0;
+}
+
 static ps_status start_server(cluster *c, node *n)
 {
     sim_journal *log = cluster_log_of(c, n);
@@ -47,9 +56,7 @@ static ps_status start_server(cluster *c, node *n)
 
 static ps_status start_member(cluster *c, node *n)
 {
-    const job_config *job = &c->scenario.job;
-    const bool all_logs = c->scenario.logs == (1U << job->servers) - 1;
-    bool exact = n->role == WIRE_WORKER && job->mode == CONSISTENCY_SYNC && job->backup_workers == 0;
+    bool exact = n->role == WIRE_WORKER && scenario_is_exact(&c->scenario);
     trainee_config config = {
         .scenario = &c->scenario,
         .partition = &c->partition,
@@ -58,7 +65,6 @@ static ps_status start_member(cluster *c, node *n)
         .incarnation = n->incarnation * INCARNATIONS,
         .oracle = c->oracle,
         .trajectory = exact ? &c->trajectory : NULL,
-        .goes_on = all_logs && job->backup_workers == 0,
     };
     return trainee_create(&config, &n->trainee);
 }
@@ -176,6 +182,14 @@ static ps_status send_requests(cluster *c, const node *n)
 
 /* ---- ps ---- */
 
+static ps_status check_goes_on(const cluster *c, const node *n)
+{
+    if (!all_go_on(c) || shard_count(n->shard)->restores == 0)
+        return PS_OK;
+    return ps_fail(c->error, PS_EINTERNAL, "log: ps/%u is told to go back, though every ps keeps a log",
+                   n->index);
+}
+
 /* After whatever has happened to it. */
 static ps_status check_shard(cluster *c, const node *n)
 {
@@ -184,6 +198,8 @@ static ps_status check_shard(cluster *c, const node *n)
         status = oracle_check_shard(c->oracle, n->index, shard_count(n->shard), c->error);
     if (status == PS_OK)
         status = ledger_check_shard(c->ledger, n->index, n->shard, c->error);
+    if (status == PS_OK)
+        status = check_goes_on(c, n);
     if (status == PS_OK && n->history)
         status = history_note(n->history, n->shard, c->error);
     return status == PS_OK ? shard_failure(n->shard, c->error) : status;
@@ -357,6 +373,9 @@ static ps_status move(cluster *c, const node *n)
         if (strcmp(before, after) != 0)
             trace_line(c->trace, network_now(c->network), "%s", after);
     }
+    if (status == PS_OK && trainee_went_back(n->trainee) && all_go_on(c))
+        status = ps_fail(c->error, PS_EROLLBACK, "log: %s %u goes back, though every ps keeps a log",
+                         wire_role_name(n->role), n->index);
     if (status == PS_OK && !was_done && trainee_gave_up(n->trainee) && c->scenario.mode == MODE_LIVENESS)
         status = check_patience(c, n);
     return status == PS_OK ? send_requests(c, n) : status;

@@ -232,7 +232,8 @@ static ps_status read_image(const sim_archive *a, const kept_image *kept, uint64
                             const job_config *job, const partition *p, uint32_t server, store *into,
                             checkpoint_state *state, ps_error *error)
 {
-    const disk *d = a->disk;
+    disk *d = a->disk;
+    d->counters.damaged += kept && kept->damaged;
     trace_line(d->config.trace, d->now_ms, "ps %u loads the image of step %llu%s", server,
                (unsigned long long)step,
                !kept           ? ": missing"

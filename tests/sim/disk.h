@@ -57,6 +57,7 @@ ps_status disk_failure(const disk *d, ps_error *error);
 
 typedef struct {
     uint64_t kept, failed, lost; /* images; lost: in a crash */
+    uint64_t damaged;            /* met when a ps wanted to go there */
     uint64_t torn;               /* records of logs */
 } disk_counters;
 

@@ -4,18 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/checksum.h"
 #include "ps/optimizer.h"
 #include "ps/shard_state.h"
-
-/* Of each payload that waits: what it begins with says whose and which it is. */
-enum { PAYLOAD_BYTES_SEEN = 64 };
+#include "tests/sim/sum.h"
 
 typedef struct {
     uint64_t incarnation, pushed;
     bool waiting, finished, gone;
     uint64_t part_step; /* 0: no parts wait */
-    uint32_t received, parts;
+    uint32_t received;
+    uint64_t parts;
 } worker_portrait;
 
 /* The shard after the change that stands at a position of its log. */
@@ -23,7 +21,7 @@ typedef struct {
     uint64_t change;
     uint64_t end; /* of the log, with all that the same event appended */
     uint64_t applied, epoch, examples, updates;
-    uint32_t bits;
+    uint64_t bits;
     worker_portrait workers[SCENARIO_WORKERS_MAX];
 } portrait;
 
@@ -58,36 +56,35 @@ void history_destroy(history **handle)
 
 /* ---- portraits ---- */
 
-static uint32_t bits_of(const shard *s)
+static uint64_t bits_of(const shard *s)
 {
-    uint32_t bits = 0;
+    uint64_t bits = 0;
     for (uint32_t i = 0; i < s->slice_count; i++) {
-        bits = checksum_more(bits, buffer_bytes(store_weights(s->store, i)),
-                             buffer_size(store_weights(s->store, i)));
-        for (uint32_t k = 0; k < optimizer_slots(&s->job.optimizer); k++)
-            bits = checksum_more(bits, buffer_bytes(store_slot(s->store, i, k)),
-                                 buffer_size(store_slot(s->store, i, k)));
+        const buffer *weights = store_weights(s->store, i);
+        bits = sum_of_words(bits, buffer_bytes(weights), buffer_size(weights));
+        for (uint32_t k = 0; k < optimizer_slots(&s->job.optimizer); k++) {
+            const buffer *slot = store_slot(s->store, i, k);
+            bits = sum_of_words(bits, buffer_bytes(slot), buffer_size(slot));
+        }
     }
     return bits;
 }
 
-static uint32_t parts_of(const shard *s, const member_push *push)
+static uint64_t parts_of(const shard *s, const member_push *push)
 {
-    uint32_t parts = checksum(push->named, s->slice_count * sizeof *push->named);
+    uint64_t parts = 0;
     for (uint32_t i = 0; i < s->slice_count; i++) {
         const buffer *payload = push->slices[i];
-        if (!payload)
-            continue;
-        const size_t size = buffer_size(payload);
-        parts = checksum_more(parts, buffer_bytes(payload),
-                              size < PAYLOAD_BYTES_SEEN ? size : PAYLOAD_BYTES_SEEN);
+        parts = parts * 31 + push->named[i];
+        if (payload)
+            parts = sum_of_words(parts, buffer_bytes(payload), buffer_size(payload));
     }
     return parts;
 }
 
 /* A synchronous shard that comes back knows no more of a worker than that it is not ahead; and parts of a
  * step that was applied without them are as good as gone. */
-static worker_portrait portray_worker(const shard *s, uint32_t worker)
+static worker_portrait portray_worker(const shard *s, uint32_t worker, const worker_portrait *before)
 {
     const consistency_clock *clock = &s->consistency.clocks[worker];
     const member *m = &s->workers[worker];
@@ -102,7 +99,9 @@ static worker_portrait portray_worker(const shard *s, uint32_t worker)
     if (m->push.received > 0 && !(sync && m->push.step <= s->consistency.applied)) {
         p.part_step = m->push.step;
         p.received = m->push.received;
-        p.parts = parts_of(s, &m->push);
+        const bool same = before && before->incarnation == p.incarnation &&
+                          before->part_step == p.part_step && before->received == p.received;
+        p.parts = same ? before->parts : parts_of(s, &m->push);
     }
     return p;
 }
@@ -120,7 +119,7 @@ static portrait portray(const shard *s, uint64_t change, const portrait *before)
     const bool same = before && before->applied == p.applied && before->epoch == p.epoch;
     p.bits = same ? before->bits : bits_of(s);
     for (uint32_t w = 0; w < s->job.workers; w++)
-        p.workers[w] = portray_worker(s, w);
+        p.workers[w] = portray_worker(s, w, before ? &before->workers[w] : NULL);
     return p;
 }
 
@@ -193,7 +192,7 @@ ps_status history_note(history *h, const shard *s, ps_error *error)
         return PS_OK;
     const uint64_t change = sim_journal_last_change(h->log);
     const portrait *last = h->count > 0 ? &h->list[h->count - 1] : NULL;
-    portrait now = portray(s, change, last && last->change == change ? NULL : last);
+    portrait now = portray(s, change, last);
     h->went_back |= s->epoch > 0;
     if (last && last->change == change)
         return compare(h, &now, last, "without a record", error);
@@ -239,7 +238,8 @@ static void take_in(portrait *p, const shard *s, const wire_message *hello)
     if (w->finished)
         return;
     w->part_step = 0;
-    w->received = w->parts = 0;
+    w->received = 0;
+    w->parts = 0;
     if (w->waiting && s->job.mode == CONSISTENCY_SYNC)
         w->pushed = p->applied;
     w->waiting = false;

@@ -24,10 +24,9 @@ static bool is_sync(const ledger *l)
     return l->scenario->job.mode == CONSISTENCY_SYNC;
 }
 
-/* Are weights and examples a function of the step? */
 static bool is_exact(const ledger *l)
 {
-    return is_sync(l) && l->scenario->job.backup_workers == 0;
+    return scenario_is_exact(l->scenario);
 }
 
 static double *sum_of(const ledger *l, uint32_t worker, uint64_t step)

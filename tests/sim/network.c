@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/sim/dice.h"
+#include "tests/sim/sum.h"
 
 /* A message under way. */
 typedef struct {
@@ -152,23 +153,12 @@ static void trace_parcel(const network *n, const parcel *p, const char *what)
                (unsigned long long)p->request, what);
 }
 
-/* Of 32-bit words, in lanes that a processor can do side by side; any change of a single one changes it. */
 static uint64_t checksum(const parcel *p)
 {
-    enum { LANES = 8 };
-    uint64_t sums[LANES] = {0};
-    for (uint32_t i = 0; i < p->count; i++) {
-        const uint32_t *words = buffer_bytes(p->payloads[i]);
-        size_t count = buffer_size(p->payloads[i]) / sizeof *words, k = 0;
-        for (; k + LANES <= count; k += LANES)
-            for (size_t lane = 0; lane < LANES; lane++)
-                sums[lane] = sums[lane] * 31 + words[k + lane];
-        for (; k < count; k++)
-            sums[0] = sums[0] * 31 + words[k];
-    }
-    for (size_t lane = 1; lane < LANES; lane++)
-        sums[0] = sums[0] * 37 + sums[lane];
-    return sums[0];
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < p->count; i++)
+        sum = sum_of_words(sum, buffer_bytes(p->payloads[i]), buffer_size(p->payloads[i]));
+    return sum;
 }
 
 static parcel *make_parcel(network *n, uint32_t from, uint32_t to, const wire_message *m)

@@ -99,13 +99,14 @@ ps_status trajectory_init(trajectory *t, const scenario *s)
     if (status != PS_OK)
         goto done;
     t->elements = r.elements;
-    t->versions = malloc((s->steps + 1) * r.elements * sizeof(float));
+    t->last = scenario_is_exact(s) ? s->steps : 0;
+    t->versions = malloc((t->last + 1) * r.elements * sizeof(float));
     gradients = malloc(s->job.workers * r.elements * sizeof(float));
     if (!t->versions || !gradients) {
         status = PS_ENOMEM;
         goto done;
     }
-    for (uint64_t step = 0; step <= s->steps; step++) {
+    for (uint64_t step = 0; step <= t->last; step++) {
         if (step > 0)
             next_version(&r, s, step, gradients, &updates);
         memcpy(t->versions + step * r.elements, r.weights, r.elements * sizeof(float));

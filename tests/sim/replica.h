@@ -34,10 +34,12 @@ void replica_apply(replica *r, uint64_t first, uint64_t count, const replica_sha
                    uint32_t share_count, uint64_t step, uint64_t update);
 
 /* The model after each step of a synchronous run in which nothing goes wrong: computed without any network,
- * on whole tensors, so that it knows of no ps. */
+ * on whole tensors, so that it knows of no ps. Of a scenario in which weights are no function of the step
+ * only the initial ones. */
 typedef struct {
     uint64_t elements;
-    float *versions; /* (steps + 1, elements) */
+    uint64_t last;
+    float *versions; /* (last + 1, elements) */
 } trajectory;
 
 /* PS_ENOMEM leaves it safe to fini. */

@@ -76,6 +76,12 @@ typedef struct {
 ps_status scenario_init(scenario *s, uint64_t seed, scenario_mode mode, ps_error *error);
 void scenario_fini(scenario *s);
 
+/* Are weights and examples a function of the step? */
+static inline bool scenario_is_exact(const scenario *s)
+{
+    return s->job.mode == CONSISTENCY_SYNC && s->job.backup_workers == 0;
+}
+
 /* One line for a person. */
 void scenario_describe(const scenario *s, char *text, size_t bytes);
 

@@ -44,6 +44,7 @@ struct trainee {
     toy_batch batch;       /* of the gradient that is pushed */
     uint32_t unready;      /* tensors of it; the last ones are ready first */
     bool pushing, pulling; /* `push`, `pull` are open */
+    bool went_back;        /* ever */
     bool heard, gave_up;   /* heard: anything since the last tick */
     uint64_t heard_ms;     /* or when it began to finish */
     uint64_t computed;
@@ -358,6 +359,7 @@ static ps_status retreat(trainee *t)
 {
     session_result unused;
     t->phase = PHASE_RETREATING;
+    t->went_back = true;
     if ((t->pushing && !session_finished(t->session, t->push)) ||
         (t->pulling && !session_finished(t->session, t->pull)))
         return PS_OK;
@@ -375,10 +377,6 @@ static ps_status retreat(trainee *t)
 /* One move, if there is one to make. */
 static ps_status move(trainee *t, uint64_t now_ms, ps_error *error)
 {
-    if (session_rolled_back(t->session) && t->phase != PHASE_DONE && t->config.goes_on)
-        return ps_fail(error, PS_EROLLBACK,
-                       "log: %s %u goes back after step %llu, though every ps keeps a log",
-                       wire_role_name(t->config.role), t->config.index, (unsigned long long)t->step);
     if (session_rolled_back(t->session) && t->phase != PHASE_DONE)
         return retreat(t);
     switch (t->phase) {
@@ -456,6 +454,11 @@ bool trainee_has_finished(const trainee *t)
 bool trainee_said_all(const trainee *t, bool images)
 {
     return t->phase == PHASE_LEAVING || (t->phase == PHASE_FINISHING && !images);
+}
+
+bool trainee_went_back(const trainee *t)
+{
+    return t->went_back;
 }
 
 bool trainee_gave_up(const trainee *t)

@@ -18,7 +18,6 @@ typedef struct {
     uint32_t index;
     uint64_t incarnation;
     oracle *oracle;               /* is told of gradients, and judges each step; NULL: nobody does */
-    bool goes_on;                 /* it need never go back: no ps forgets */
     const trajectory *trajectory; /* what the weights must be, or NULL where the schedule decides it */
 } trainee_config;
 
@@ -53,6 +52,9 @@ bool trainee_said_all(const trainee *t, bool images);
 /* It has finished, and every ps knows; or it has heard nothing for so long that it has given up waiting. */
 bool trainee_done(const trainee *t);
 bool trainee_gave_up(const trainee *t);
+
+/* It has gone back to an earlier step, for a ps had forgotten what it had answered. */
+bool trainee_went_back(const trainee *t);
 
 /* "computing step 4", for the trace and for whoever wonders what it hangs on. */
 void trainee_describe(const trainee *t, char *text, size_t bytes);
