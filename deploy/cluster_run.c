@@ -42,7 +42,9 @@ struct cluster_run {
     const cluster_observer *observer; /* all of it may be missing */
     tasks tasks;
     restarts restarts;
-    bool seen[TASKS_MAX]; /* how it ended has been dealt with */
+    bool seen[TASKS_MAX];   /* how it ended has been dealt with */
+    bool spared[TASKS_MAX]; /* it has died, and the others go on without it */
+    unsigned spared_count;
     supervisor *supervisor;
     int signal_fd;
     terminal screen;
@@ -117,16 +119,31 @@ static void handle_signal(cluster_run *r, int number)
     begin_ending(r, number == SIGPIPE ? SIGTERM : number);
 }
 
-/* The failure that ended the run, or the number of tasks: what will be started again has not failed. */
+/* The failure that ended the run, or the number of tasks: what will be started again, or is spared, has not
+ * failed. */
 static size_t first_failure(const cluster_run *r)
 {
     process_end ends[SUPERVISOR_PROCESSES_MAX];
     size_t count;
     memcpy(ends, supervisor_ends(r->supervisor, &count), sizeof ends);
     for (size_t i = 0; i < count; i++)
-        if (r->restarts.of[i].waits)
+        if (r->restarts.of[i].waits || r->spared[i])
             ends[i].ended = false;
     return verdict_first_cause(ends, count);
+}
+
+/* Can the others do without it? Not without the one that saves the model; and what would fail again anywhere
+ * is no loss but a mistake. */
+static bool spare(cluster_run *r, size_t i, const process_end *end)
+{
+    const task *t = &r->tasks.list[i];
+    const bool saves = t->index == 0 && !r->options->chief;
+    if (r->ending || t->role != ROLE_WORKER || saves || !restarts_worthwhile(end) ||
+        r->spared_count == r->options->spare_workers)
+        return false;
+    r->spared[i] = true;
+    r->spared_count++;
+    return true;
 }
 
 /* Decides about those that have ended since. */
@@ -140,9 +157,12 @@ static void look_at_ends(cluster_run *r)
             continue;
         r->seen[i] = true;
         bool again = !r->ending && restarts_take(&r->restarts, i, &ends[i], now_in_ms(), &pause_ms);
+        char how[128];
+        verdict_describe(&ends[i], how, sizeof how);
+        if (!again && verdict_failed(&ends[i]) && spare(r, i, &ends[i]))
+            complain(r, "%s ended with %s; the others go on without it (%u of %u spare workers)\n",
+                     r->tasks.list[i].name, how, r->spared_count, r->options->spare_workers);
         if (again && !r->options->quiet) {
-            char how[128];
-            verdict_describe(&ends[i], how, sizeof how);
             complain(r, "%s ended with %s; starting it again in %.1f s (%u of %u restarts)\n",
                      r->tasks.list[i].name, how, (double)pause_ms / 1000, r->restarts.used,
                      r->restarts.allowed);

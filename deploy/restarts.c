@@ -8,9 +8,14 @@ void restarts_init(restarts *r, unsigned allowed, int64_t now_ms)
         r->of[i].started_ms = now_ms;
 }
 
+bool restarts_worthwhile(const process_end *end)
+{
+    return !end->asked && verdict_exit_code(end) >= SIGNAL_EXIT_BASE;
+}
+
 bool restarts_take(restarts *r, size_t number, const process_end *end, int64_t now_ms, int64_t *pause_ms)
 {
-    if (end->asked || verdict_exit_code(end) < SIGNAL_EXIT_BASE || r->used == r->allowed)
+    if (!restarts_worthwhile(end) || r->used == r->allowed)
         return false;
     int64_t pause = r->of[number].pause_ms * 2;
     if (pause > RESTART_PAUSE_MAX_MS)

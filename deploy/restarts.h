@@ -34,6 +34,9 @@ typedef struct {
 /* All processes start now. */
 void restarts_init(restarts *r, unsigned allowed, int64_t now_ms);
 
+/* Would a process that has ended so do better the next time? */
+bool restarts_worthwhile(const process_end *end);
+
 /* Process `number` has ended so. True, with the number of ms until its start, if it will be started again. */
 bool restarts_take(restarts *r, size_t number, const process_end *end, int64_t now_ms, int64_t *pause_ms);
 

@@ -20,6 +20,7 @@ enum {
     KEY_GRACE,
     KEY_PIN,
     KEY_RESTARTS,
+    KEY_SPARE_WORKERS,
     KEY_CHECKPOINT_KEEP,
     KEY_LOG_LEVEL,
 };
@@ -40,6 +41,10 @@ static const struct argp_option option_list[] = {
      "How often in all a process is started again that dies by a signal or ends with a code of 128 or above "
      "(0: "
      "the first one ends the run)",
+     2},
+    {"spare-workers", KEY_SPARE_WORKERS, "N", 0,
+     "How many workers, the one that saves excepted, may die so and not be started again, without ending the "
+     "run (0); for training with --on-worker-loss shrink",
      2},
     {"checkpoint-steps", RUN_KEY_CHECKPOINT_STEPS, "N", 0,
      "Keep checkpoints in DIR/checkpoints, and so many steps between them (200 if there are --restarts, else "
@@ -152,6 +157,9 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     }
     case KEY_RESTARTS:
         options->restarts = parse_count(state, "restarts", argument, RESTARTS_MAX);
+        return 0;
+    case KEY_SPARE_WORKERS:
+        options->spare_workers = parse_count(state, "spare-workers", argument, RUN_WORKERS_MAX);
         return 0;
     case KEY_CHECKPOINT_KEEP:
         options->checkpoint_keep = parse_count(state, "checkpoint-keep", argument, INT32_MAX);

@@ -26,6 +26,7 @@ typedef struct {
     unsigned grace_s;
     pin_policy pin;
     unsigned restarts;      /* how often in all a process that dies is started again */
+    unsigned spare_workers; /* that may die and not be started again */
     bool keeps_checkpoints; /* even if nothing is restarted */
     uint64_t checkpoint_steps;
     unsigned checkpoint_keep; /* 0: the ps' own default */

@@ -235,7 +235,7 @@ static ps_status replace_incarnation(shard *s, member *m, const wire_message *he
     if (works && !known && shard_journal_append(s, hello, error) != PS_OK)
         return PS_ENOMEM;
     if (m->joined)
-        log_warning("%s %u has restarted", wire_role_name(hello->role), hello->index);
+        log_warning("%s %u has restarted, or begins anew", wire_role_name(hello->role), hello->index);
     else
         log_info("%s %u joined", wire_role_name(hello->role), hello->index);
     member_drop_requests(m);

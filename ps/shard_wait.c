@@ -73,12 +73,17 @@ static void find_who_has_not_joined(const shard *s, worker_set *missing)
             missing->workers[missing->count++] = (uint16_t)w;
 }
 
-static void find_who_has_not_finished(const shard *s, worker_set *at_work)
+/* Says whether anybody else has. */
+static bool find_who_has_not_finished(const shard *s, worker_set *at_work)
 {
+    bool some_have = false;
     at_work->count = 0;
-    for (uint32_t w = 0; w < s->job.workers; w++)
+    for (uint32_t w = 0; w < s->job.workers; w++) {
+        some_have |= s->workers[w].finished;
         if (!s->workers[w].finished && shard_is_member(s, w))
             at_work->workers[at_work->count++] = (uint16_t)w;
+    }
+    return some_have;
 }
 
 void shard_describe_stall(const shard *s, char *text, size_t bytes)
@@ -119,12 +124,12 @@ static void say_who_has_not_finished(const shard *s, unsigned long long seconds)
 {
     worker_set at_work;
     uint32_t evaluators = 0;
-    find_who_has_not_finished(s, &at_work);
+    const bool some_have = find_who_has_not_finished(s, &at_work);
     for (uint32_t i = 0; i < s->job.evaluators; i++)
         evaluators += !s->evaluators[i].finished;
     char names[256];
     describe_workers(s, &at_work, names, sizeof names);
-    if (at_work.count > 0 && at_work.count < s->job.workers)
+    if (at_work.count > 0 && some_have)
         log_info("the end of the job waits for %s (%llu s)", names, seconds);
     else if (at_work.count == 0 && evaluators > 0)
         log_info("the end of the job waits for %u of %u evaluators (%llu s)", evaluators, s->job.evaluators,

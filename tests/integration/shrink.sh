@@ -79,6 +79,7 @@ ps_options=(--lease-secs 1 --checkpoint-dir "$case_dir/checkpoints" --checkpoint
 cluster=$(dense 2 3)
 start_cluster "$cluster" 2 3 "${shrinking[@]}" --epochs 100000
 await_log worker-0 "epoch 1: test"
+for i in 0 1; do await_log "ps-$i" "checkpoint of step 100 written"; done
 kill_hard worker-2
 for i in 0 1; do await_log "ps-$i" "without worker 2"; done
 for i in 0 1; do
@@ -92,6 +93,25 @@ cp "$case_dir/worker-0.log" "$case_dir/worker-0.before.log"
 await_log worker-0 ": loss " # it goes on, without the one that is lost
 start_one_worker 2 "${shrinking[@]}" --epochs 100000
 await_log worker-2 ": loss "
+
+# The worker of that index that this test's launcher has started.
+worker_process() {
+    pgrep -P "${pids[run]}" -f "penstock-worker .*" | while read -r process; do
+        tr '\0' '\n' <"/proc/$process/environ" | grep -q "^TF_CONFIG=.*\"type\": \"worker\", \"index\": $1}" &&
+            echo "$process"
+    done
+}
+
+begin "a launcher goes on without the workers that may be spared"
+start run "$launcher" run -q --ps 2 --workers 3 --spare-workers 1 --run-dir "$case_dir/run" \
+    --ps-option --lease-secs --ps-option 1 -- "${shrinking[@]}" --epochs "$(scaled 300)"
+reports() {
+    grep -qs "test accuracy" "$case_dir/run/logs/worker-0.log"
+}
+await reports
+expect kill -KILL "$(worker_process 1)"
+await_log run "worker-1 ended with signal 9 (Killed); the others go on without it (1 of 1 spare workers)"
+await_end run 0
 
 begin "in async nobody waits for one that is lost"
 ps_options=(--lease-secs 1)
