@@ -645,7 +645,7 @@ bool shard_finished(const shard *s)
         return false;
     for (uint32_t i = 0; i < s->job.evaluators; i++) {
         const member *m = &s->evaluators[i];
-        const bool done = s->config.archive ? m->gone : m->finished; /* once all ps know, or at once */
+        const bool done = shard_keeps_members(s) ? m->gone : m->finished; /* once all ps know, or at once */
         if (!done && (m->joined || !s->abandoned))
             return false;
     }

@@ -116,7 +116,7 @@ static void send_ack(shard *s, const wire_message *request, const wire_route *to
 {
     wire_message *m = wire_create(WIRE_ACK, 0);
     if (m)
-        m->after_finish = request->type == WIRE_FINISH && shard_keeps_images(s);
+        m->after_finish = request->type == WIRE_FINISH && s->slice_count > 0 && shard_keeps_members(s);
     shard_send_answer(s, m, request, to);
 }
 

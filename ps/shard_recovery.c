@@ -152,16 +152,22 @@ ps_status shard_begin(shard *s, ps_error *error)
 
 /* ---- images ---- */
 
-bool shard_keeps_images(const shard *s)
+/* Ps may come too far apart though none is lost; and without an archive all go back to the start. */
+static bool has_backups(const shard *s)
 {
-    return archive_of(s) != NULL;
+    return s->job.mode == CONSISTENCY_SYNC && s->job.backup_workers > 0;
+}
+
+bool shard_keeps_members(const shard *s)
+{
+    return s->config.archive || has_backups(s);
 }
 
 /* At the end some may have been told so, and be gone. */
 bool shard_finish_waits(const shard *s)
 {
     if (!archive_of(s))
-        return false;
+        return has_backups(s) && !consistency_all_finished(&s->consistency);
     bool complete = s->at_the_end || (consistency_all_finished(&s->consistency) && s->last_image_taken);
     return !complete || !shard_has_kept_images(s);
 }
@@ -179,7 +185,7 @@ static uint64_t patience_ms(const shard *s)
         awaited |= counts && !m->gone;
         at_work |= counts && (!m->finished || m->back);
     }
-    if (at_work || !(over || s->last_image_taken))
+    if (at_work || !(over || consistency_all_finished(&s->consistency)))
         return UINT64_MAX;
     return over && !awaited ? SHARD_ABANDONED_MS : SHARD_FORSAKEN_MS;
 }
@@ -198,7 +204,7 @@ bool shard_all_gone(const shard *s)
     bool gone = true;
     for (uint32_t w = 0; w < s->job.workers; w++)
         gone &= s->workers[w].gone || !consistency_awaits_end(&s->consistency, w);
-    return gone || s->abandoned || !s->config.archive;
+    return gone || s->abandoned || !shard_keeps_members(s);
 }
 
 bool shard_is_over(const shard *s)

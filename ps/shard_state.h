@@ -140,8 +140,9 @@ void shard_take_last_image(shard *s);
 /* Has every image been kept, or failed to be? */
 bool shard_has_kept_images(const shard *s);
 
-/* Is there an archive for it? */
-bool shard_keeps_images(const shard *s);
+/* Might its members have to go back with it after they have said that they are done? Then they do not go
+ * before all ps have told them so, and they have said once more that they know. */
+bool shard_keeps_members(const shard *s);
 
 /* Must a FINISH wait, for the others' end or for the last image? Who has been told that the job is over
  * cannot come back to replay it. */

@@ -755,6 +755,55 @@ static void job_is_finished_when_all_members_have_said_so(void **state)
     bench_close(&b);
 }
 
+/* Ps may have to go back without any of them having been lost: then everybody is needed. */
+static void with_backups_nobody_may_go_before_all_have_finished(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 2, 100);
+    b.job.backup_workers = 1;
+    bench_join(&b, WIRE_WORKER, 0);
+    bench_join(&b, WIRE_WORKER, 1);
+    bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 1, 0, 0));
+    bench_expect_nothing(&b);
+    wire_message *query = bench_request(&b, WIRE_QUERY, WIRE_WORKER, 1, 0, 0);
+    query->request = 1;
+    bench_send(&b, query);
+    bench_expect_text(&b, WIRE_PENDING, 1, PS_OK, "the end of the job waits for worker 0");
+    bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 0, 0, 0));
+    bench_expect(&b, WIRE_ACK, 1);
+    bench_expect(&b, WIRE_ACK, b.request);
+    shard_tick(b.shard, b.now_ms);
+    assert_false(shard_finished(b.shard));
+    for (uint32_t w = 0; w < 2; w++) {
+        wire_message *last = bench_request(&b, WIRE_FINISH, WIRE_WORKER, w, 0, 0);
+        last->after_finish = true;
+        bench_send(&b, last);
+        bench_expect(&b, WIRE_ACK, b.request);
+    }
+    assert_true(shard_finished(b.shard));
+    bench_close(&b);
+}
+
+static void with_backups_a_ps_does_not_wait_for_ever_for_a_last_word(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 2, 100);
+    b.job.backup_workers = 1;
+    for (uint32_t w = 0; w < 2; w++)
+        bench_join(&b, WIRE_WORKER, w);
+    for (uint32_t w = 0; w < 2; w++)
+        bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, w, 0, 0));
+    bench_expect(&b, WIRE_ACK, 1);
+    bench_expect(&b, WIRE_ACK, 2);
+    shard_tick(b.shard, b.now_ms + SHARD_FORSAKEN_MS - 1);
+    assert_false(shard_finished(b.shard));
+    shard_tick(b.shard, b.now_ms + SHARD_FORSAKEN_MS);
+    assert_true(shard_finished(b.shard));
+    bench_close(&b);
+}
+
 static void finish_of_the_last_missing_worker_lets_the_step_apply(void **state)
 {
     (void)state;
@@ -1077,6 +1126,8 @@ int main(void)
         cmocka_unit_test(asynchronous_pushes_apply_as_they_come),
         cmocka_unit_test(stale_synchronous_parallel_holds_the_fast_back),
         cmocka_unit_test(late_gradient_is_dropped_with_backups),
+        cmocka_unit_test(with_backups_a_ps_does_not_wait_for_ever_for_a_last_word),
+        cmocka_unit_test(with_backups_nobody_may_go_before_all_have_finished),
         cmocka_unit_test(half_a_gradient_makes_room_when_its_step_applies_without_it),
         cmocka_unit_test(request_sent_again_while_it_waits_is_answered_once),
         cmocka_unit_test(push_repeated_after_a_lost_answer_is_not_applied_twice),
