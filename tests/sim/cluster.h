@@ -35,8 +35,6 @@
  *
  *   - A ps that keeps no images is not killed once a member has begun to finish, nor are its images of the
  *     last step lost: who could replay what is lost with it may be gone.
- *   - In a job with backup workers nobody is killed unless images are kept: its ps may be any number of steps
- *     apart, so that all have to go back, and a worker that had finished may be gone.
  *   - Of the images of a ps with a log no two in a row are damaged; and once one is found to be, the chief
  * may order a way back where all ps have logs: a ps that ended with a sound image, but has lost the one
  * before it, has no version before its current one, for a worker that has to compute the last step once more.

@@ -39,7 +39,7 @@ static bool may_crash(const cluster *c, const node *n)
 static ps_status kill_process(cluster *c, node *n, fault_moment moment)
 {
     if (!cluster_is_server(n)) {
-        n->said_all |= trainee_said_all(n->trainee, c->disk != NULL);
+        n->said_all |= trainee_said_all(n->trainee, c->disk || c->scenario.job.backup_workers > 0);
         n->said_some |= trainee_has_finished(n->trainee);
         network_close(c->network, n->address);
         trainee_destroy(&n->trainee);

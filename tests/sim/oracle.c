@@ -187,7 +187,7 @@ static void take_push(oracle *o, uint32_t server, const wire_message *push)
 {
     shard_model *m = &o->shards[server];
     clock_model *worker = &m->workers[push->index];
-    if (push->step <= worker->pushed || worker->finished)
+    if (push->step <= worker->pushed)
         return;
     if (is_sync(o) && push->step <= m->applied) {
         if (push->step > worker->late) {
@@ -196,6 +196,8 @@ static void take_push(oracle *o, uint32_t server, const wire_message *push)
         }
         return;
     }
+    if (worker->finished)
+        return;
     if (worker->partial != push->step) {
         worker->received = 0;
         worker->flagged = false;

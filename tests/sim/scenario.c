@@ -204,8 +204,7 @@ static void choose_faults(scenario *s)
     fault_choose(&s->faults, &d, s->job.servers, s->job.workers + s->job.evaluators, s->weather.calm_at_ms);
     s->servers_crash = fault_kills(&s->faults, (1U << s->job.servers) - 1);
     choose_disk(s, &d);
-    const bool needs_images = s->job.backup_workers > 0 && fault_kills(&s->faults, UINT32_MAX);
-    s->keeps_images = (s->keeps_images && s->servers_crash) || needs_images;
+    s->keeps_images &= s->servers_crash;
     choose_logs(s);
     if (s->mode == MODE_SAFETY) {
         s->weather.calm_at_ms = UINT64_MAX;

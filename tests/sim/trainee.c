@@ -451,9 +451,9 @@ bool trainee_has_finished(const trainee *t)
     return t->phase == PHASE_FINISHING || t->phase == PHASE_LEAVING || t->phase == PHASE_DONE;
 }
 
-bool trainee_said_all(const trainee *t, bool images)
+bool trainee_said_all(const trainee *t, bool twice)
 {
-    return t->phase == PHASE_LEAVING || (t->phase == PHASE_FINISHING && !images);
+    return t->phase == PHASE_LEAVING || (t->phase == PHASE_FINISHING && !twice);
 }
 
 bool trainee_went_back(const trainee *t)

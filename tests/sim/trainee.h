@@ -45,9 +45,9 @@ uint64_t trainee_computed(const trainee *t);
 /* It has said goodbye: to the first ps at least, whether or not all have heard it. */
 bool trainee_has_finished(const trainee *t);
 
-/* It has said the last that it has to say: what it does not know is only whether that was heard. `images`: ps
- * keep some, and so want to hear it twice. */
-bool trainee_said_all(const trainee *t, bool images);
+/* It has said the last that it has to say: what it does not know is only whether that was heard. `twice`: ps
+ * that may have to go back want to hear it twice. */
+bool trainee_said_all(const trainee *t, bool twice);
 
 /* It has finished, and every ps knows; or it has heard nothing for so long that it has given up waiting. */
 bool trainee_done(const trainee *t);
