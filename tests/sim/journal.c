@@ -11,8 +11,8 @@ enum { LEAVE_OUT_EVERY = 10 };
 
 typedef struct {
     wire_message *message; /* NULL: a segment begins here */
-    journal_base base;
-    uint64_t kept;   /* as base: of that, and so is what follows */
+    journal_base base;     /* of the segment, as are the next two */
+    uint64_t kept;
     bool usable;     /* its image is known to be durable */
     uint64_t change; /* the last position up to this one that says what has happened to the shard */
     bool carried;
