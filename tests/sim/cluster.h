@@ -36,11 +36,15 @@
  *   - A ps that keeps no images is not killed once a member has begun to finish, nor are its images of the
  *     last step lost: who could replay what is lost with it may be gone.
  *   - Of the images of a ps with a log no two in a row are damaged; and once one is found to be, the chief
- * may order a way back where all ps have logs: a ps that ended with a sound image, but has lost the one
- * before it, has no version before its current one, for a worker that has to compute the last step once more.
+ *     may order a way back where all ps have logs: a ps that ended with a sound image, but has lost the one
+ *     before it, has no version before its current one, for a worker that has to compute the last step again.
+ *   - With backup workers it may order one though no ps has forgotten anything: who joins goes on from where
+ *     the furthest ps is, and one that is too far behind would wait for gradients of its next step that
+ * nobody pushes any more.
  *   - A member that is done does not come back. One that dies amid its last word may find that the ps that it
  *     has told are gone, and no other can tell it more; so may one that dies before it, if the ps have come
- * back after the end of the job and it takes longer than they wait for it (SHARD_ABANDONED_MS). */
+ *     back after the end of the job and it takes longer than they wait for it (SHARD_ABANDONED_MS).
+ */
 #ifndef PENSTOCK_TESTS_SIM_CLUSTER_H
 #define PENSTOCK_TESTS_SIM_CLUSTER_H
 
