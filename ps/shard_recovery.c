@@ -166,7 +166,9 @@ bool shard_keeps_members(const shard *s)
 /* At the end some may have been told so, and be gone. */
 bool shard_finish_waits(const shard *s)
 {
-    if (!archive_of(s))
+    if (s->slice_count == 0)
+        return false;
+    if (!s->config.archive)
         return has_backups(s) && !consistency_all_finished(&s->consistency);
     bool complete = s->at_the_end || (consistency_all_finished(&s->consistency) && s->last_image_taken);
     return !complete || !shard_has_kept_images(s);

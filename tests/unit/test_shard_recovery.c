@@ -119,6 +119,20 @@ static void shard_without_slices_waits_for_the_last_word_of_all(void **state)
     bench_close(&b);
 }
 
+/* It may have come back, and not know of those who have gone. */
+static void shard_without_slices_keeps_nobody_from_finishing(void **state)
+{
+    (void)state;
+    shard_bench b;
+    cellar c;
+    open_with_archive(&b, &c, 1);
+    b.job.backup_workers = 1;
+    bench_join(&b, WIRE_WORKER, 1);
+    say_finished(&b, 1, false);
+    expect_acknowledged(&b);
+    bench_close(&b);
+}
+
 /* Of a worker that has gone before it came back it hears nothing any more. */
 static void shard_without_slices_ends_when_one_has_said_its_last_word_and_nobody_else_comes(void **state)
 {
@@ -264,6 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shard_without_slices_waits_for_the_last_word_of_all),
+        cmocka_unit_test(shard_without_slices_keeps_nobody_from_finishing),
         cmocka_unit_test(shard_without_slices_ends_when_one_has_said_its_last_word_and_nobody_else_comes),
         cmocka_unit_test(final_weights_after_the_end_wait_only_for_workers_that_have_come_back),
         cmocka_unit_test(worker_that_comes_back_after_the_end_is_waited_for_however_silent),
