@@ -1,6 +1,7 @@
 /* stand_in.c - see stand_in.h.
  *
- * Threads: `thread` runs while `busy`; it alone touches what trainer_stand_in makes. `stop` is set for it. */
+ * Threads: each replacement has one of its own, which alone touches what trainer_stand_in makes, and clears
+ * `busy` at its end. All else is the caller's. `stop` is set for all threads. */
 #include "worker/stand_in.h"
 
 #include <pthread.h>
@@ -13,13 +14,19 @@
 #include "common/thread.h"
 #include "worker/trainer.h"
 
-struct stand_in {
-    const worker_options *options;
-    const cluster_spec *cluster;
+typedef struct replacement {
+    struct replacement *next;
+    stand_in *all;
     uint32_t worker;
     pthread_t thread;
     bool has_thread;
     atomic_bool busy;
+} replacement;
+
+struct stand_in {
+    const worker_options *options;
+    const cluster_spec *cluster;
+    replacement *replacements; /* at most one for each worker */
     volatile sig_atomic_t stop;
 };
 
@@ -36,33 +43,58 @@ ps_status stand_in_create(const worker_options *options, const cluster_spec *clu
 
 static void *replace(void *context)
 {
-    stand_in *s = context;
+    replacement *r = context;
+    const stand_in *s = r->all;
     ps_error error;
-    log_info("standing in for worker %u, which is lost", s->worker);
-    ps_status status = trainer_stand_in(s->options, s->cluster, s->worker, &s->stop, &error);
+    log_info("standing in for worker %u, which is lost", r->worker);
+    ps_status status = trainer_stand_in(s->options, s->cluster, r->worker, &s->stop, &error);
     if (status == PS_OK)
-        log_info("worker %u has left, with all that it had to do", s->worker);
+        log_info("worker %u has left, with all that it had to do", r->worker);
     else if (status == PS_EPEER)
-        log_info("no longer standing in for worker %u: %s", s->worker, error.text);
+        log_info("no longer standing in for worker %u: %s", r->worker, error.text);
     else if (status != PS_EINTERRUPTED)
-        log_warning("standing in for worker %u: %s", s->worker, error.text);
-    atomic_store(&s->busy, false);
+        log_warning("standing in for worker %u: %s", r->worker, error.text);
+    atomic_store(&r->busy, false);
     return NULL;
+}
+
+/* That of a worker, made if need be; NULL: out of memory. */
+static replacement *find(stand_in *s, uint32_t worker)
+{
+    for (replacement *r = s->replacements; r; r = r->next)
+        if (r->worker == worker)
+            return r;
+    replacement *made = calloc(1, sizeof *made);
+    if (!made)
+        return NULL;
+    made->all = s;
+    made->worker = worker;
+    made->next = s->replacements;
+    s->replacements = made;
+    return made;
+}
+
+static void join_thread(replacement *r)
+{
+    if (r->has_thread)
+        pthread_join(r->thread, NULL);
+    r->has_thread = false;
 }
 
 void stand_in_replace(stand_in *s, uint32_t worker)
 {
-    if (atomic_load(&s->busy))
+    replacement *r = find(s, worker);
+    if (!r)
+        log_warning("no memory to stand in for worker %u", worker);
+    if (!r || atomic_load(&r->busy))
         return;
-    if (s->has_thread)
-        pthread_join(s->thread, NULL);
-    s->worker = worker;
-    atomic_store(&s->busy, true);
-    int failed = thread_start(&s->thread, replace, s);
-    s->has_thread = failed == 0;
-    if (s->has_thread)
+    join_thread(r);
+    atomic_store(&r->busy, true);
+    int failed = thread_start(&r->thread, replace, r);
+    r->has_thread = failed == 0;
+    if (r->has_thread)
         return;
-    atomic_store(&s->busy, false);
+    atomic_store(&r->busy, false);
     log_warning("no thread to stand in for worker %u: %s", worker, strerror(failed));
 }
 
@@ -73,7 +105,10 @@ void stand_in_destroy(stand_in **handle)
     if (!s)
         return;
     __atomic_store_n(&s->stop, 1, __ATOMIC_RELAXED);
-    if (s->has_thread)
-        pthread_join(s->thread, NULL);
+    for (replacement *r = s->replacements, *next; r; r = next) {
+        next = r->next;
+        join_thread(r);
+        free(r);
+    }
     free(s);
 }

@@ -45,6 +45,17 @@ await_log worker-1 "the members have changed"
 await_all
 expect_log worker-0 "finished"
 
+begin "the others go on without two workers that are killed at once"
+ps_options=(--lease-secs 1)
+cluster=$(dense 2 4)
+start_cluster "$cluster" 2 4 "${shrinking[@]}" --epochs "$(scaled 400)"
+await_log worker-0 "epoch 1: test"
+kill_hard worker-2
+kill_hard worker-3
+for lost in 2 3; do await_log worker-0 "worker $lost has left, with all that it had to do"; done
+await_all
+expect_log worker-0 "finished"
+
 begin "one that comes back takes part again, and is lost again"
 ps_options=(--lease-secs 1)
 cluster=$(dense 2 3)
