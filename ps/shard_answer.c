@@ -148,14 +148,17 @@ wire_message *shard_next(shard *s, wire_route *to)
 /* ---- when may a request be answered? ---- */
 
 /* The workers whose end a request for the final weights waits for: all but the one that asks. Where the shard
- * has come back after the end, who has not come since had finished, and may be gone. */
+ * has come back after the end, who has not come since had finished, and may be gone; and one that is given up
+ * will not say any more that it has: it is not missing in any step, or it would have been replaced in that.
+ */
 void shard_others_at_work(const shard *s, const wire_message *request, worker_set *others)
 {
     others->count = 0;
     for (uint32_t w = 0; w < s->job.workers; w++) {
         const bool asks = request->role == WIRE_WORKER && request->index == w;
         const bool was_done = s->at_the_end && !s->workers[w].joined;
-        if (!s->workers[w].finished && !asks && !was_done && consistency_awaits_end(&s->consistency, w))
+        const bool awaited = !asks && !was_done && !s->workers[w].given_up;
+        if (!s->workers[w].finished && awaited && consistency_awaits_end(&s->consistency, w))
             others->workers[others->count++] = (uint16_t)w;
     }
 }

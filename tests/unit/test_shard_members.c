@@ -330,6 +330,24 @@ static void when_the_chief_has_finished_one_that_is_given_up_is_not_waited_for(v
     bench_close(&b);
 }
 
+static void who_waits_for_the_end_does_not_wait_for_one_that_is_given_up(void **state)
+{
+    (void)state;
+    shard_bench b;
+    open_shrinking(&b);
+    do_step(&b, 1);
+    wire_message *pull = bench_request(&b, WIRE_PULL, WIRE_WORKER, 0, 0, 1);
+    pull->after_finish = true;
+    pull->slices[0] = 0;
+    const uint64_t request = send(&b, pull);
+    bench_expect(&b, WIRE_ACK, send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 1, 1, 0)));
+    pass_without(&b, 2, LEASE_MS + GRACE_MS - TICK_MS);
+    bench_expect_nothing(&b);
+    pass_without(&b, 2, (uint64_t)2 * TICK_MS);
+    bench_expect(&b, WIRE_WEIGHTS, request);
+    bench_close(&b);
+}
+
 static void without_synchrony_nobody_waits_for_one_that_is_given_up(void **state)
 {
     (void)state;
@@ -377,6 +395,7 @@ int main(void)
         cmocka_unit_test(who_asks_is_told_of_one_that_is_given_up),
         cmocka_unit_test(the_chief_is_never_given_up),
         cmocka_unit_test(when_the_chief_has_finished_one_that_is_given_up_is_not_waited_for),
+        cmocka_unit_test(who_waits_for_the_end_does_not_wait_for_one_that_is_given_up),
         cmocka_unit_test(without_synchrony_nobody_waits_for_one_that_is_given_up),
     };
     return cmocka_run_group_tests(tests, silence, NULL);
