@@ -265,7 +265,8 @@ static ps_status folder_forget_beyond(archive *self, uint64_t step, const job_co
 {
     archive_folder *a = (archive_folder *)self;
     pthread_mutex_lock(&a->lock);
-    image_destroy(&a->waiting);
+    if (a->waiting && a->waiting->state.step > step)
+        image_destroy(&a->waiting);
     while (a->writing)
         pthread_cond_wait(&a->changed, &a->lock);
     pthread_mutex_unlock(&a->lock);

@@ -419,6 +419,33 @@ static void images_beyond_a_step_are_forgotten_also_those_being_written(void **s
     close_bench(&b);
 }
 
+static void *open_gate(void *context)
+{
+    sem_post(context);
+    return NULL;
+}
+
+static void an_image_that_waits_is_forgotten_only_beyond_the_step(void **state)
+{
+    (void)state;
+    bench b;
+    open_bench(&b);
+    sem_t shut;
+    sem_init(&shut, 0, 0);
+    gate = &shut;
+    keep(&b, 100, false);
+    keep(&b, 200, false); /* it waits for the one before */
+    pthread_t opener;
+    assert_int_equal(pthread_create(&opener, NULL, open_gate, &shut), 0);
+    assert_int_equal(b.archive->ops->forget_beyond(b.archive, 200, &b.c.job, 0, NULL), PS_OK);
+    pthread_join(opener, NULL);
+    await_idle(&b);
+    gate = NULL;
+    sem_destroy(&shut);
+    assert_int_equal(load_own(&b, 200), PS_OK);
+    close_bench(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +461,7 @@ int main(void)
         FOLDER_TEST(running_out_of_memory_is_said),
         FOLDER_TEST(own_images_come_back_alone_and_are_forgotten_for_good),
         FOLDER_TEST(images_beyond_a_step_are_forgotten_also_those_being_written),
+        FOLDER_TEST(an_image_that_waits_is_forgotten_only_beyond_the_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
