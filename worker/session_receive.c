@@ -85,6 +85,12 @@ static void acknowledge(session *s, const part *p, const wire_message *answer)
         from->acknowledged = sync ? step : asked;
 }
 
+/* 1 + the index of a worker of this job, but for the chief, whom nobody replaces. */
+static bool can_be_lost(const session *s, uint32_t named)
+{
+    return named > 1 && named <= s->config.job->workers;
+}
+
 static void handle_answer(session *s, part *p, const wire_message *answer)
 {
     operation *op = p->operation;
@@ -123,7 +129,7 @@ static void handle_answer(session *s, part *p, const wire_message *answer)
     case WIRE_PENDING:
         snprintf(s->peers[p->server].waits_for, sizeof s->peers[p->server].waits_for, "%s",
                  answer->text ? answer->text : "");
-        s->lost_worker = answer->lost_worker;
+        s->lost_worker = can_be_lost(s, answer->lost_worker) ? answer->lost_worker : 0;
         break;
     case WIRE_ERROR:
         if (answer->status == PS_EREJOIN)

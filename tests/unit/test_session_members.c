@@ -210,6 +210,24 @@ static void a_lost_worker_is_named_once(void **state)
     close_bench(&b);
 }
 
+static void who_cannot_be_lost_is_not_named(void **state)
+{
+    (void)state;
+    bench b;
+    uint32_t lost;
+    open_of_three(&b);
+    submit(&b, WIRE_PUSH_PULL, 1);
+    const uint64_t request = take_request(&b, 0, 0, WIRE_PUSH_PULL);
+    static const uint32_t named[] = {1 + 0, 1 + 3, UINT32_MAX}; /* the chief, and such as there are not */
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        wire_message *pending = make_answer(&b, 0, WIRE_PENDING, request, 0);
+        pending->lost_worker = named[i];
+        give(&b, 0, pending);
+        assert_false(session_lost_worker(b.session, &lost));
+    }
+    close_bench(&b);
+}
+
 static void leave_goes_to_ps_0_alone(void **state)
 {
     (void)state;
@@ -240,6 +258,7 @@ int main(void)
         cmocka_unit_test(ps_that_cannot_take_a_list_are_brought_together_by_the_chief),
         cmocka_unit_test(an_impossible_list_ends_the_session),
         cmocka_unit_test(a_lost_worker_is_named_once),
+        cmocka_unit_test(who_cannot_be_lost_is_not_named),
         cmocka_unit_test(leave_goes_to_ps_0_alone),
     };
     return cmocka_run_group_tests(tests, silence, NULL);
