@@ -80,6 +80,7 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
     c->stop = options->stop;
     c->worker_lost = options->worker_lost;
     c->context = options->context;
+    c->incarnation = options->incarnation;
     c->query_first_ms = options->query_first_ms;
     c->query_max_ms = options->query_max_ms;
     c->deadline_ms = options->deadline_ms;
@@ -188,7 +189,7 @@ static ps_status start_session(ps_client *c, ps_error *error)
         .partition = &c->partition,
         .role = c->role,
         .index = c->index,
-        .incarnation = clock_incarnation(),
+        .incarnation = c->incarnation ? c->incarnation : clock_incarnation(),
         .query_first_ms = c->query_first_ms,
         .query_max_ms = c->query_max_ms,
         .deadline_ms = c->deadline_ms,

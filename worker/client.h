@@ -88,6 +88,9 @@ typedef struct {
      * in. */
     void (*worker_lost)(void *context, uint32_t worker);
     void *context;
+    /* Of processes under the same index that of the greatest number takes the place of the others, which hear
+     * PS_EPEER. 0: nanoseconds since 1970 when ps_join is called first. */
+    uint64_t incarnation;
     /* Share memory with ps on this host. What cannot be shared goes through the socket. */
     bool share_memory;
 } ps_client_options;

@@ -32,6 +32,7 @@ struct ps_client {
     const volatile sig_atomic_t *stop;
     void (*worker_lost)(void *context, uint32_t worker);
     void *context;
+    uint64_t incarnation; /* 0: that of the first join */
     uint32_t query_first_ms, query_max_ms, deadline_ms;
     uint64_t message_bytes_min, message_bytes_max;
     wire_role role;

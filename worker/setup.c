@@ -63,6 +63,7 @@ static ps_status join(setup *s, const worker_options *o, const cluster_spec *clu
     options.stop = wishes->stop;
     options.worker_lost = wishes->worker_lost;
     options.context = wishes->context;
+    options.incarnation = wishes->incarnation;
     options.share_memory = o->share_memory;
     options.deadline_ms = o->deadline_ms;
     status = ps_connect(cluster, &options, &s->client, error);

@@ -27,7 +27,9 @@ typedef struct {
 typedef struct {
     bool needs_test; /* the test set too */
     const volatile sig_atomic_t *stop;
-    void (*worker_lost)(void *context, uint32_t worker); /* as in ps_client_options; may be NULL */
+    /* As in ps_client_options; may be 0 and NULL. */
+    uint64_t incarnation;
+    void (*worker_lost)(void *context, uint32_t worker);
     void *context;
 } setup_wishes;
 

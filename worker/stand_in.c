@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
 #include "worker/trainer.h"
@@ -18,6 +19,7 @@ typedef struct replacement {
     struct replacement *next;
     stand_in *all;
     uint32_t worker;
+    uint64_t incarnation;
     pthread_t thread;
     bool has_thread;
     atomic_bool busy;
@@ -47,7 +49,7 @@ static void *replace(void *context)
     const stand_in *s = r->all;
     ps_error error;
     log_info("standing in for worker %u, which is lost", r->worker);
-    ps_status status = trainer_stand_in(s->options, s->cluster, r->worker, &s->stop, &error);
+    ps_status status = trainer_stand_in(s->options, s->cluster, r->worker, r->incarnation, &s->stop, &error);
     if (status == PS_OK)
         log_info("worker %u has left, with all that it had to do", r->worker);
     else if (status == PS_EPEER)
@@ -89,6 +91,7 @@ void stand_in_replace(stand_in *s, uint32_t worker)
     if (!r || atomic_load(&r->busy))
         return;
     join_thread(r);
+    r->incarnation = clock_incarnation(); /* it comes back while data are opened: then it is the newer one */
     atomic_store(&r->busy, true);
     int failed = thread_start(&r->thread, replace, r);
     r->has_thread = failed == 0;

@@ -42,6 +42,7 @@ typedef struct {
     const worker_options *options;
     const cluster_spec *cluster;
     uint32_t rank;         /* of the worker that this is, or stands in for */
+    uint64_t incarnation;  /* 0: that of when it joins */
     bool chief, evaluates; /* evaluates: also while training */
     bool stands_in;        /* only to do what another has left to do */
     bool shrinks;          /* workers may leave and enter the job */
@@ -86,8 +87,11 @@ static void worker_lost(void *context, uint32_t worker)
 static ps_status init(trainer *t, const volatile sig_atomic_t *stop, ps_error *error)
 {
     const worker_options *o = t->options;
-    const setup_wishes wishes = {
-        .needs_test = t->chief, .stop = stop, .worker_lost = worker_lost, .context = t};
+    const setup_wishes wishes = {.needs_test = t->chief,
+                                 .stop = stop,
+                                 .incarnation = t->incarnation,
+                                 .worker_lost = worker_lost,
+                                 .context = t};
     t->shrinks = o->job.on_worker_loss == LOSS_SHRINK && o->job.mode == CONSISTENCY_SYNC;
     ps_status status = PS_OK;
     if (t->shrinks && t->chief && stand_in_create(o, t->cluster, &t->stand_in) != PS_OK)
@@ -487,7 +491,7 @@ ps_status trainer_run(const worker_options *options, const cluster_spec *cluster
 }
 
 ps_status trainer_stand_in(const worker_options *options, const cluster_spec *cluster, uint32_t worker,
-                           const volatile sig_atomic_t *stop, ps_error *error)
+                           uint64_t incarnation, const volatile sig_atomic_t *stop, ps_error *error)
 {
     cluster_spec as_the_lost = *cluster; /* borrows what it holds */
     as_the_lost.rank = worker;
@@ -495,6 +499,7 @@ ps_status trainer_stand_in(const worker_options *options, const cluster_spec *cl
     if (!t)
         return PS_ENOMEM;
     t->stands_in = true;
+    t->incarnation = incarnation;
     ps_status status = init(t, stop, error);
     if (status == PS_OK)
         status = run_and_go_back(t, train, error);

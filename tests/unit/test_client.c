@@ -617,6 +617,28 @@ static void worker_with_another_job_is_told_what_differs(void **state)
     assert_int_equal(interrupt_server(&server), PS_EINTERRUPTED);
 }
 
+static void who_is_older_does_not_take_the_place_of_a_newer_one(void **state)
+{
+    (void)state;
+    test_server server;
+    cluster_task task;
+    start_server(&server, 0, &task);
+    const cluster_spec cluster = make_cluster(&task, 1, 1, 0);
+    ps_client *newer = connect_client(&cluster, 1, NULL);
+    ps_client_options options;
+    ps_client_options_init(&options);
+    options.job.schedule.learning_rate = 1;
+    options.incarnation = 1;
+    ps_client *older = connect_with(&cluster, &options);
+    ps_error error;
+    assert_int_equal(ps_join(newer, LOOPBACK_PATIENCE_MS, NULL), PS_OK);
+    assert_says(ps_join(older, LOOPBACK_PATIENCE_MS, &error), PS_EPEER, &error,
+                "ps/0: worker 0 has been replaced by a newer process under the same index");
+    ps_close(&older);
+    ps_close(&newer);
+    assert_int_equal(interrupt_server(&server), PS_EINTERRUPTED);
+}
+
 static void finishing_with_a_ps_that_is_gone_times_out(void **state)
 {
     (void)state;
@@ -745,6 +767,7 @@ int main(void)
         cmocka_unit_test(joining_says_that_a_name_does_not_resolve),
         cmocka_unit_test(stop_flag_interrupts_waiting),
         cmocka_unit_test(worker_with_another_job_is_told_what_differs),
+        cmocka_unit_test(who_is_older_does_not_take_the_place_of_a_newer_one),
         cmocka_unit_test(finishing_with_a_ps_that_is_gone_times_out),
         cmocka_unit_test(server_answers_what_it_cannot_read_under_its_own_index),
         cmocka_unit_test(server_that_gave_up_says_so_to_a_worker_that_pushes_later),
