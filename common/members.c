@@ -1,8 +1,11 @@
 /* members.c - see members.h. */
 #include "common/members.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/job.h"
 
 void members_fini(members_list *m)
 {
@@ -111,23 +114,37 @@ uint64_t members_next_change(const members_list *m, uint64_t step)
     return count < m->count ? m->changes[count].from : MEMBERS_NEVER;
 }
 
-static bool agree_about(const members_list *a, const members_list *b, uint32_t workers, uint64_t step)
+/* Lets the changes of a list that take effect by `step` do so, from number `*next` on. `apart`: of each
+ * worker, do the lists differ? Returns by how many workers more they do. */
+static int32_t let_take_effect(const members_list *m, uint32_t *next, uint64_t step, bool *apart)
 {
-    for (uint32_t w = 0; w < workers; w++)
-        if (members_include(a, w, step) != members_include(b, w, step))
-            return false;
-    return true;
+    int32_t more = 0;
+    for (; *next < m->count && m->changes[*next].from <= step; ++*next) {
+        bool *differs = &apart[m->changes[*next].worker];
+        *differs = !*differs; /* each change changes something */
+        more += *differs ? 1 : -1;
+    }
+    return more;
+}
+
+static uint64_t step_of(const members_list *m, uint32_t number)
+{
+    return number < m->count ? m->changes[number].from : MEMBERS_NEVER;
 }
 
 uint64_t members_first_difference(const members_list *a, const members_list *b, uint32_t workers)
 {
-    for (uint64_t step = 1; step != MEMBERS_NEVER;) {
-        if (!agree_about(a, b, workers, step))
+    assert(workers <= JOB_WORKERS_MAX);
+    bool apart[JOB_WORKERS_MAX] = {false};
+    int32_t count = 0;
+    for (uint32_t next_a = 0, next_b = 0;;) {
+        const uint64_t in_a = step_of(a, next_a), in_b = step_of(b, next_b), step = in_a < in_b ? in_a : in_b;
+        if (step == MEMBERS_NEVER)
+            return MEMBERS_NEVER;
+        count += let_take_effect(a, &next_a, step, apart) + let_take_effect(b, &next_b, step, apart);
+        if (count > 0)
             return step;
-        const uint64_t next_a = members_next_change(a, step), next_b = members_next_change(b, step);
-        step = next_a < next_b ? next_a : next_b;
     }
-    return MEMBERS_NEVER;
 }
 
 void members_hasten(members_list *m, uint64_t step)

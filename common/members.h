@@ -62,7 +62,8 @@ uint64_t members_first_step(const members_list *m, uint32_t worker, uint64_t ste
 /* The next step after `step` that a change takes effect with; MEMBERS_NEVER: none. */
 uint64_t members_next_change(const members_list *m, uint64_t step);
 
-/* The first step about which two lists do not say the same; MEMBERS_NEVER: they agree. */
+/* The first step about which two lists, checked for so many workers, do not say the same; MEMBERS_NEVER: they
+ * agree. */
 uint64_t members_first_difference(const members_list *a, const members_list *b, uint32_t workers);
 
 /* What was to take effect after `step` does so with it. */

@@ -1,6 +1,7 @@
 /* common/members: who takes part in which step. */
 #include "common/members.h"
 
+#include "common/job.h"
 #include "tests/unit/unit.h"
 
 enum { WORKERS = 4 };
@@ -80,6 +81,22 @@ static void lists_are_compared_by_what_they_say(void **state)
     members_fini(&m);
 }
 
+/* A stranger may tell them. */
+static void the_longest_lists_are_compared_at_once(void **state)
+{
+    (void)state;
+    members_list m = {.version = 0}, copy;
+    for (uint32_t i = 0; i + 1 < MEMBERS_CHANGES_MAX; i++)
+        add(&m, 1 + 3 * i, 1 + i / 2 % (JOB_WORKERS_MAX - 1), i % 2);
+    assert_int_equal(members_copy(&m, &copy), PS_OK);
+    assert_int_equal(members_first_difference(&m, &copy, JOB_WORKERS_MAX), MEMBERS_NEVER);
+    add(&copy, 1 << 20, JOB_WORKERS_MAX - 1, false);
+    assert_int_equal(members_check(&copy, JOB_WORKERS_MAX, NULL), PS_OK);
+    assert_int_equal(members_first_difference(&copy, &m, JOB_WORKERS_MAX), 1 << 20);
+    members_fini(&copy);
+    members_fini(&m);
+}
+
 static void what_is_to_come_can_be_hastened(void **state)
 {
     (void)state;
@@ -137,6 +154,7 @@ int main(void)
         cmocka_unit_test(changes_take_effect_with_their_step),
         cmocka_unit_test(coming_changes_are_found),
         cmocka_unit_test(lists_are_compared_by_what_they_say),
+        cmocka_unit_test(the_longest_lists_are_compared_at_once),
         cmocka_unit_test(what_is_to_come_can_be_hastened),
         cmocka_unit_test(impossible_lists_are_refused),
         cmocka_unit_test(there_is_a_limit),
