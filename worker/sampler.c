@@ -30,39 +30,56 @@ uint64_t sampler_steps_per_epoch(const sampler *s)
 typedef struct {
     uint64_t step;
     uint64_t epoch, position;
+    uint32_t takers;  /* members of that step */
+    uint32_t changes; /* of members, that have taken effect by then */
 } place;
 
-static uint64_t rows_of_step(const sampler *s, uint64_t step)
+static void take_changes(const sampler *s, place *p)
 {
-    const uint32_t takers = s->members ? members_count(s->members, s->workers, step) : s->workers;
-    return (uint64_t)takers * s->batch;
+    const members_list *m = s->members;
+    for (; m && p->changes < m->count && m->changes[p->changes].from <= p->step; p->changes++)
+        p->takers = m->changes[p->changes].enters ? p->takers + 1 : p->takers - 1;
+}
+
+static place first_place(const sampler *s)
+{
+    place p = {.step = 1, .takers = s->workers};
+    take_changes(s, &p);
+    return p;
+}
+
+static uint64_t rows_of_step(const sampler *s, const place *p)
+{
+    return (uint64_t)p->takers * s->batch;
 }
 
 /* `steps` further, between which no change of members takes effect. */
 static void advance(const sampler *s, place *p, uint64_t steps)
 {
-    const uint64_t batch = rows_of_step(s, p->step), left = steps_for(s->rows - p->position, batch);
+    const uint64_t batch = rows_of_step(s, p), left = steps_for(s->rows - p->position, batch);
     p->step += steps;
     if (steps < left) {
         p->position += steps * batch;
-        return;
+    } else {
+        const uint64_t per_epoch = steps_for(s->rows, batch);
+        steps -= left;
+        p->epoch += 1 + steps / per_epoch;
+        p->position = steps % per_epoch * batch;
     }
-    const uint64_t per_epoch = steps_for(s->rows, batch);
-    steps -= left;
-    p->epoch += 1 + steps / per_epoch;
-    p->position = steps % per_epoch * batch;
+    take_changes(s, p);
 }
 
 /* Up to which step, at most `limit`, the members are those of the place; exclusive. */
 static uint64_t stretch_end(const sampler *s, const place *p, uint64_t limit)
 {
-    const uint64_t change = s->members ? members_next_change(s->members, p->step) : MEMBERS_NEVER;
-    return change < limit ? change : limit;
+    const bool changes = s->members && p->changes < s->members->count;
+    return changes && s->members->changes[p->changes].from < limit ? s->members->changes[p->changes].from
+                                                                   : limit;
 }
 
 static place find_place(const sampler *s, uint64_t step)
 {
-    place p = {.step = 1};
+    place p = first_place(s);
     while (p.step < step)
         advance(s, &p, stretch_end(s, &p, step) - p.step);
     return p;
@@ -70,9 +87,9 @@ static place find_place(const sampler *s, uint64_t step)
 
 uint64_t sampler_last_step(const sampler *s, uint64_t epochs)
 {
-    place p = {.step = 1};
+    place p = first_place(s);
     while (p.epoch < epochs) {
-        const uint64_t batch = rows_of_step(s, p.step), per_epoch = steps_for(s->rows, batch);
+        const uint64_t batch = rows_of_step(s, &p), per_epoch = steps_for(s->rows, batch);
         const uint64_t left = steps_for(s->rows - p.position, batch) + (epochs - p.epoch - 1) * per_epoch;
         advance(s, &p, stretch_end(s, &p, p.step + left) - p.step);
     }
