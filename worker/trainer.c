@@ -339,7 +339,7 @@ static ps_status settle_membership(trainer *t, uint64_t *begin, ps_error *error)
     t->steps = count_steps(t);
     const uint64_t joined = ps_joined_step(client);
     const uint64_t first = members_first_step(t->sampler.members, t->rank, joined + 1);
-    if (t->stands_in || first == joined + 1)
+    if (first == joined + 1)
         *begin = joined;
     else if (first <= t->steps)
         *begin = first - 1;
@@ -375,6 +375,20 @@ static ps_status begin_where_joined(trainer *t, ps_error *error)
     return PS_OK;
 }
 
+/* One that has left, and entered again at once, may have a step between the two of which it has no part: the
+ * others do that, and it goes on after it. */
+static ps_status sit_out(trainer *t, uint64_t *step, ps_error *error)
+{
+    const uint64_t first = members_first_step(t->sampler.members, t->rank, *step + 1);
+    if (first == *step + 1 || first > t->steps)
+        return PS_OK;
+    ps_result result;
+    ps_status status = setup_pull(&t->setup, first - 1, &result, error);
+    if (status == PS_OK)
+        *step = t->step = first - 1;
+    return status;
+}
+
 static ps_status train(trainer *t, ps_error *error)
 {
     ps_status status = begin_where_joined(t, error);
@@ -391,6 +405,8 @@ static ps_status train(trainer *t, ps_error *error)
         tell_progress(t);
         if (epoch_to_evaluate(t, before, step))
             status = evaluate_now(t, error);
+        if (status == PS_OK)
+            status = sit_out(t, &step, error);
     }
     t->train_seconds = clock_monotonic_seconds() - t->started;
     return status;
