@@ -28,6 +28,12 @@ static ps_status add_members(cluster *c)
         if (status == PS_OK)
             status = cluster_start(c, n);
     }
+    for (uint32_t w = 0; c->scenario.shrinks && w < job->workers; w++)
+        c->nodes[c->node_count++] = (node){.role = WIRE_WORKER,
+                                           .index = w,
+                                           .host = job->servers, /* the chief's */
+                                           .address = UINT32_MAX,
+                                           .stands_in = true};
     return status;
 }
 
@@ -36,7 +42,7 @@ static ps_status build_checks(cluster *c)
     ps_status status = trajectory_init(&c->trajectory, &c->scenario);
     if (status == PS_OK)
         status = ledger_create(&c->scenario, &c->partition, &c->trajectory, &c->ledger);
-    if (status == PS_OK && !c->scenario.servers_crash)
+    if (status == PS_OK && !c->scenario.servers_crash && !c->scenario.shrinks)
         status = oracle_create(&c->scenario, &c->partition, &c->oracle);
     return status;
 }
@@ -120,10 +126,12 @@ static bool a_ps_has_ended_alone(const cluster *c)
     return false;
 }
 
-/* Who has died amid its farewell may come back when the ps are gone, and find nobody. */
+/* Who has died amid its farewell may come back when the ps are gone, and find nobody; so may one without whom
+ * the job has come to its end. Who stands in is a part of the chief. */
 static bool is_done(const cluster *c, const node *n)
 {
-    return (n->trainee && trainee_done(n->trainee)) || (n->said_all && a_ps_has_ended(c)) ||
+    return n->stands_in || n->for_good || (n->given_up && a_ps_has_ended(c)) ||
+           (n->trainee && trainee_done(n->trainee)) || (n->said_all && a_ps_has_ended(c)) ||
            (n->said_some && a_ps_has_ended_alone(c));
 }
 

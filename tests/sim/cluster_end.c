@@ -44,7 +44,7 @@ ps_status cluster_check_end(const cluster *c)
             status = ledger_check_end(c->ledger, i, n->shard, c->error);
     }
     if (status == PS_OK && c->oracle && scenario_is_exact(&c->scenario) &&
-        memcmp(oracle_weights(c->oracle), trajectory_version(&c->trajectory, c->scenario.steps),
+        memcmp(oracle_weights(c->oracle), trajectory_version(&c->trajectory, NULL, c->scenario.steps),
                c->trajectory.elements * sizeof(float)) != 0)
         return ps_fail(c->error, PS_EINTERNAL,
                        "sync: the final weights are not those of a run without faults");

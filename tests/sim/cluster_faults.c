@@ -6,9 +6,10 @@
 #include "tests/sim/cluster_state.h"
 
 enum {
-    LOOK_MS = 2,        /* how often a crash that waits for an image looks for one */
-    AGAIN_MAX_MS = 60,  /* from a start to the crash that follows it */
-    REPEAT_MAX_MS = 900 /* from a fault to the next, where they never stop */
+    LOOK_MS = 2,            /* how often a crash that waits for an image looks for one */
+    AGAIN_MAX_MS = 60,      /* from a start to the crash that follows it */
+    REPEAT_MAX_MS = 900,    /* from a fault to the next, where they never stop */
+    REPLACED_MAX_MS = 2000, /* from the end of a worker that has been replaced to its next start */
 };
 
 static bool hits(const fault *f, const node *n)
@@ -29,11 +30,11 @@ static bool anyone_finishes(const cluster *c)
 /* See cluster.h for what is not promised. */
 static bool may_crash(const cluster *c, const node *n)
 {
-    if (!cluster_is_up(n))
+    if (!cluster_is_up(n) || n->stands_in)
         return false;
     if (cluster_is_server(n))
         return c->disk || !anyone_finishes(c);
-    return !trainee_done(n->trainee) && c->addresses < NETWORK_ADDRESSES_MAX;
+    return !trainee_done(n->trainee) && c->addresses + ADDRESSES_RESERVED < NETWORK_ADDRESSES_MAX;
 }
 
 static ps_status kill_process(cluster *c, node *n, fault_moment moment)
@@ -41,6 +42,8 @@ static ps_status kill_process(cluster *c, node *n, fault_moment moment)
     if (!cluster_is_server(n)) {
         n->said_all |= trainee_said_all(n->trainee, c->disk || c->scenario.job.backup_workers > 0);
         n->said_some |= trainee_has_finished(n->trainee);
+        if (n->role == WIRE_WORKER && n->index == 0)
+            cluster_end_stand_ins(c);
         network_close(c->network, n->address);
         trainee_destroy(&n->trainee);
         return cluster_take_address(c, n);
@@ -102,6 +105,7 @@ static ps_status crash_all(cluster *c, uint32_t number, fault_moment moment)
         if (!hits(f, n) || !may_crash(c, n))
             continue;
         n->again = f->again;
+        n->for_good = f->for_good;
         status = crash(c, n, moment, f->lasts_ms);
     }
     return status == PS_OK ? end_fault(c, f, &c->faults[number], number) : status;
@@ -124,6 +128,13 @@ ps_status cluster_crash_at(cluster *c, const node *n, fault_moment moment, bool 
             return status;
     }
     return PS_OK;
+}
+
+ps_status cluster_end_replaced(cluster *c, node *n)
+{
+    n->for_good = dice_chance(&c->dice, 300);
+    n->given_up = true;
+    return crash(c, n, MOMENT_ANY, dice_between(&c->dice, 1, REPLACED_MAX_MS));
 }
 
 ps_status cluster_end_for_log(cluster *c, node *n)
@@ -179,7 +190,7 @@ static ps_status jump_all(cluster *c, uint32_t number)
 {
     fault *f = &c->scenario.faults.list[number];
     for (uint32_t i = 0; i < c->node_count; i++) {
-        if (!hits(f, &c->nodes[i]))
+        if (!hits(f, &c->nodes[i]) || (c->nodes[i].stands_in && !cluster_is_up(&c->nodes[i])))
             continue;
         trace_line(c->trace, network_now(c->network), "the clock of %s goes %u ms forward",
                    network_name_of(c->network, c->nodes[i].address), f->lasts_ms);

@@ -44,7 +44,8 @@ static ps_status start_server(cluster *c, node *n)
     sim_journal *log = cluster_log_of(c, n);
     shard_config config = {
         .index = n->index,
-        .incarnation = n->incarnation,
+        .incarnation = n->incarnation * INCARNATIONS,
+        .lease_ms = c->scenario.lease_ms,
         .journal = log ? sim_journal_of(log) : NULL,
         .archive = c->disk ? disk_archive(c->disk, n->index) : NULL,
         .image_steps = c->scenario.image_steps,
@@ -62,7 +63,8 @@ static ps_status start_member(cluster *c, node *n)
         .partition = &c->partition,
         .role = n->role,
         .index = n->index,
-        .incarnation = n->incarnation * INCARNATIONS,
+        .incarnation = n->process * INCARNATIONS,
+        .stands_in = n->stands_in,
         .oracle = c->oracle,
         .trajectory = exact ? &c->trajectory : NULL,
     };
@@ -72,7 +74,7 @@ static ps_status start_member(cluster *c, node *n)
 ps_status cluster_start(cluster *c, node *n)
 {
     char name[TRACE_NAME_BYTES];
-    n->incarnation++;
+    n->process = ++n->incarnation;
     int used = snprintf(name, sizeof name, "%s %u", wire_role_name(n->role), n->index);
     if (n->incarnation > 1)
         snprintf(name + used, sizeof name - (size_t)used, " #%u", (unsigned)n->incarnation);
@@ -84,6 +86,40 @@ ps_status cluster_start(cluster *c, node *n)
     if (status == PS_OK)
         status = network_wake(c->network, n->address, 0);
     return status == PS_OK ? PS_OK : ps_fail(c->error, status, "%s: %s", name, ps_status_text(status));
+}
+
+ps_status cluster_stand_in(cluster *c, const node *chief, uint32_t worker)
+{
+    node *n = &c->nodes[c->node_count - c->scenario.job.workers + worker], *lost = cluster_worker(c, worker);
+    if (n->trainee || trainee_done(chief->trainee))
+        return PS_OK;
+    char name[TRACE_NAME_BYTES];
+    snprintf(name, sizeof name, "stand-in %u #%u", worker, (unsigned)lost->incarnation + 1);
+    n->process = ++lost->incarnation;
+    n->clock_ms = chief->clock_ms;
+    ps_status status = cluster_take_address(c, n);
+    if (status == PS_OK)
+        status = start_member(c, n);
+    if (status != PS_OK)
+        return ps_fail(c->error, status, "%s: %s", name, ps_status_text(status));
+    trace_line(c->trace, network_now(c->network), "%s starts", name);
+    network_open(c->network, n->address, n->host, name);
+    n->wake_at_ms = network_now(c->network);
+    return network_wake(c->network, n->address, 0);
+}
+
+void cluster_end_stand_in(cluster *c, node *n)
+{
+    trace_line(c->trace, network_now(c->network), "%s ends", network_name_of(c->network, n->address));
+    network_close(c->network, n->address);
+    trainee_destroy(&n->trainee);
+}
+
+void cluster_end_stand_ins(cluster *c)
+{
+    for (uint32_t i = 0; i < c->node_count; i++)
+        if (c->nodes[i].stands_in && c->nodes[i].trainee)
+            cluster_end_stand_in(c, &c->nodes[i]);
 }
 
 void cluster_dismiss_oracle(cluster *c)
@@ -146,7 +182,7 @@ static ps_status check_answer(cluster *c, const node *n, uint32_t to, const wire
     if (c->oracle && !unasked)
         status = oracle_check_answer(c->oracle, n->index, to, m, c->error);
     if (status == PS_OK)
-        status = ledger_check_answer(c->ledger, n->index, m, c->error);
+        status = ledger_check_answer(c->ledger, n->shard, m, c->error);
     return status == PS_OK ? check_last_word(c, n, cluster_node_at(c, to), m) : status;
 }
 
@@ -190,6 +226,19 @@ static ps_status check_goes_on(const cluster *c, const node *n)
                    n->index);
 }
 
+/* Do all ps say the same of who takes part? And whom has this one given up? */
+static ps_status check_members(cluster *c, const node *n)
+{
+    const shard *s = n->shard;
+    ps_status status = PS_OK;
+    for (uint32_t i = 0; i < c->scenario.job.servers && status == PS_OK; i++)
+        if (c->nodes[i].shard && c->nodes[i].shard != s)
+            status = ledger_check_lists(c->ledger, s, c->nodes[i].shard, c->error);
+    for (uint32_t w = 0; s->has_job && w < s->job.workers; w++)
+        cluster_worker(c, w)->given_up |= s->workers[w].given_up;
+    return status;
+}
+
 /* After whatever has happened to it. */
 static ps_status check_shard(cluster *c, const node *n)
 {
@@ -200,6 +249,8 @@ static ps_status check_shard(cluster *c, const node *n)
         status = ledger_check_shard(c->ledger, n->index, n->shard, c->error);
     if (status == PS_OK)
         status = check_goes_on(c, n);
+    if (status == PS_OK && c->scenario.shrinks)
+        status = check_members(c, n);
     if (status == PS_OK && n->history)
         status = history_note(n->history, n->shard, c->error);
     return status == PS_OK ? shard_failure(n->shard, c->error) : status;
@@ -221,7 +272,10 @@ static ps_status take_in(cluster *c, node *n, const network_event *event, wire_m
     const bool had_job = shard_has_job(n->shard), by_log = n->history && !history_is_blank(n->history);
     const checkpoint_state *expected = c->disk && !had_job ? disk_expected(c->disk, n->index) : NULL;
     const wire_route route = route_to(event->from);
-    const wire_message sender = {.role = (*m)->role, .index = (*m)->index, .incarnation = (*m)->incarnation};
+    const wire_message sender = {.role = (*m)->role,
+                                 .index = (*m)->index,
+                                 .incarnation = (*m)->incarnation,
+                                 .members_version = (*m)->members ? (*m)->members->version : 0};
     if (n->history)
         n->log_end = sim_journal_end(cluster_log_of(c, n));
     shard_receive(n->shard, m, &route, clock_of(c, n));
@@ -359,13 +413,35 @@ static ps_status check_patience(const cluster *c, const node *n)
                    wire_role_name(n->role), n->index);
 }
 
-static ps_status move(cluster *c, const node *n)
+static bool is_chief(const node *n)
+{
+    return n->role == WIRE_WORKER && n->index == 0;
+}
+
+/* Has another process been started under its name? */
+static bool is_replaced(cluster *c, const node *n)
+{
+    return c->scenario.shrinks && n->role == WIRE_WORKER &&
+           n->process < cluster_worker(c, n->index)->incarnation;
+}
+
+static ps_status end_replaced(cluster *c, node *n)
+{
+    if (!n->stands_in)
+        return cluster_end_replaced(c, n);
+    cluster_end_stand_in(c, n);
+    return PS_OK;
+}
+
+static ps_status move(cluster *c, node *n)
 {
     char before[128], after[128];
     const bool was_done = trainee_done(n->trainee);
     if (c->trace->file)
         trainee_describe(n->trainee, before, sizeof before);
     ps_status status = trainee_tick(n->trainee, clock_of(c, n), c->error);
+    if (status == PS_EPEER && is_replaced(c, n))
+        return end_replaced(c, n);
     if (n->role == WIRE_WORKER)
         ledger_computed(c->ledger, n->index, trainee_computed(n->trainee));
     if (c->trace->file) {
@@ -373,12 +449,18 @@ static ps_status move(cluster *c, const node *n)
         if (strcmp(before, after) != 0)
             trace_line(c->trace, network_now(c->network), "%s", after);
     }
-    if (status == PS_OK && trainee_went_back(n->trainee) && all_go_on(c))
+    if (status == PS_OK && trainee_went_back(n->trainee) && all_go_on(c) && !c->scenario.shrinks)
         status = ps_fail(c->error, PS_EROLLBACK, "log: %s %u goes back, though every ps keeps a log",
                          wire_role_name(n->role), n->index);
     if (status == PS_OK && !was_done && trainee_gave_up(n->trainee) && c->scenario.mode == MODE_LIVENESS)
         status = check_patience(c, n);
-    return status == PS_OK ? send_requests(c, n) : status;
+    if (status == PS_OK)
+        status = send_requests(c, n);
+    if (trainee_done(n->trainee) && n->stands_in)
+        cluster_end_stand_in(c, n);
+    else if (trainee_done(n->trainee) && is_chief(n))
+        cluster_end_stand_ins(c);
+    return status;
 }
 
 static ps_status deliver_to_member(cluster *c, node *n, network_event *event)
@@ -388,6 +470,11 @@ static ps_status deliver_to_member(cluster *c, node *n, network_event *event)
     if (status != PS_OK || crashed)
         return status;
     trainee_receive(n->trainee, event->from, &event->message);
+    uint32_t lost;
+    if (trainee_lost_worker(n->trainee, &lost) && is_chief(n))
+        status = cluster_stand_in(c, n, lost);
+    if (status != PS_OK)
+        return status;
     status = cluster_crash_at(c, n, MOMENT_BEFORE_REPLY, &crashed);
     if (status != PS_OK || crashed)
         return status;
@@ -404,6 +491,28 @@ static ps_status wake_member(cluster *c, node *n)
 
 /* ---- events ---- */
 
+/* Before its first step a job waits for all workers, also for one that is lost (ps/shard_liveness.c):
+ * somebody has to start it again. */
+static bool is_needed(const cluster *c, const node *n)
+{
+    for (uint32_t i = 0; i < c->scenario.job.servers; i++) {
+        const shard *s = c->nodes[i].shard;
+        if (s && s->has_job && s->slice_count > 0 && s->consistency.applied == 0 &&
+            shard_is_member(s, n->index) && !s->workers[n->index].joined)
+            return true;
+    }
+    return false;
+}
+
+static ps_status start_again(cluster *c, node *n)
+{
+    n->for_good &= !cluster_is_calm(c) || !is_needed(c, n);
+    if (!n->for_good)
+        return cluster_start(c, n);
+    n->wake_at_ms = network_now(c->network) + SERVER_TICK_MS;
+    return network_wake(c->network, n->address, n->wake_at_ms);
+}
+
 /* What woke it in a life before this one is no matter. */
 ps_status cluster_wake(cluster *c, node *n)
 {
@@ -413,7 +522,7 @@ ps_status cluster_wake(cluster *c, node *n)
     if (n->ended || now_ms < n->wake_at_ms)
         return PS_OK;
     if (!cluster_is_up(n))
-        return cluster_start(c, n);
+        return n->stands_in ? PS_OK : start_again(c, n);
     return cluster_is_server(n) ? tick_server(c, n) : wake_member(c, n);
 }
 

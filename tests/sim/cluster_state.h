@@ -19,7 +19,11 @@
 
 enum {
     NODES_MAX = SCENARIO_SERVERS_MAX + SCENARIO_WORKERS_MAX + SCENARIO_EVALUATORS_MAX,
-    INCARNATIONS = 1000000, /* a member that goes back takes further ones itself */
+    PLACES_MAX = NODES_MAX + SCENARIO_WORKERS_MAX,
+    /* From one process to the next: a member that goes back takes further ones itself, and lists of members
+     * take their numbers from those of ps 0. */
+    INCARNATIONS = 1000000,
+    ADDRESSES_RESERVED = 128, /* for processes that have to come back */
 };
 static_assert(NODES_MAX < (int)NETWORK_HOSTS_MAX, "each is on a host of its own");
 
@@ -27,8 +31,12 @@ static_assert(NODES_MAX < (int)NETWORK_HOSTS_MAX, "each is on a host of its own"
 typedef struct {
     wire_role role;
     uint32_t index, host, address;
-    uint64_t incarnation;
-    shard *shard; /* both NULL: it is down, or its job has come to its end */
+    uint64_t incarnation; /* of the newest process under its name, be it another's that stands in for it */
+    uint64_t process;     /* that of its own */
+    bool stands_in; /* beside the chief, on its host, for the worker of that index; often there is none */
+    bool for_good;  /* it is down, and does not come back */
+    bool given_up;  /* some ps has, once: the job may have ended without it */
+    shard *shard;   /* both NULL: it is down, or its job has come to its end */
     trainee *trainee;
     bool ended;           /* its ps saw the end of the job, */
     bool ended_alone;     /* having come back after it, and waited for members that did not come */
@@ -56,14 +64,14 @@ typedef struct {
     partition partition;
     trajectory trajectory;
     network *network;
-    oracle *oracle; /* NULL where ps crash or go back: it does not know what they forget */
+    oracle *oracle; /* NULL where ps crash or go back, or members change: it does not know what they forget */
     ledger *ledger;
     disk *disk; /* NULL where no ps keeps images */
     plant *plant;
     dice dice; /* of faults */
     const trace *trace;
     uint32_t node_count;
-    node nodes[NODES_MAX]; /* ps, workers, evaluators */
+    node nodes[PLACES_MAX]; /* ps, workers, evaluators; where workers may be lost, who stands in for each */
     fault_state faults[FAULTS_MAX];
     uint32_t addresses; /* given out so far */
     cluster_summary *summary;
@@ -74,6 +82,12 @@ typedef struct {
 
 /* Starts the process of a node, and gives a member an address of its own. */
 ps_status cluster_start(cluster *c, node *n);
+
+/* The chief's process starts another, under the index of a lost worker, unless it has one; that ends, or all
+ * do. */
+ps_status cluster_stand_in(cluster *c, const node *chief, uint32_t worker);
+void cluster_end_stand_in(cluster *c, node *n);
+void cluster_end_stand_ins(cluster *c);
 
 /* An event of a process that is not down. */
 ps_status cluster_wake(cluster *c, node *n);
@@ -104,6 +118,10 @@ ps_status cluster_end_for_log(cluster *c, node *n);
 /* One that follows the last one soon. */
 ps_status cluster_crash_again(cluster *c, node *n, bool *crashed);
 
+/* A worker that was away for so long that another process has taken its place: it ends, and is started again
+ * later, or never. */
+ps_status cluster_end_replaced(cluster *c, node *n);
+
 /* ---- cluster_end.c ---- */
 
 ps_status cluster_check_end(const cluster *c);
@@ -122,6 +140,12 @@ static inline sim_journal *cluster_log_of(const cluster *c, const node *n)
 static inline bool cluster_is_up(const node *n)
 {
     return n->shard || n->trainee;
+}
+
+/* The node of a worker itself. */
+static inline node *cluster_worker(cluster *c, uint32_t index)
+{
+    return &c->nodes[c->scenario.job.servers + index];
 }
 
 static inline bool cluster_is_calm(const cluster *c)

@@ -30,6 +30,8 @@ typedef struct {
     uint32_t server;
     uint64_t damaged_below; /* 0: no damage has been seen */
     uint64_t born;          /* what was written before it is of a life before this one */
+    uint64_t forgot;        /* what was written before it did not count when images were last forgotten: */
+    uint64_t newest_then;   /* then this was the newest that had been kept */
     sim_journal *log;       /* NULL: that ps keeps none */
     dice dice;
     kept_image images[IMAGES_MAX];
@@ -221,8 +223,10 @@ static ps_status copy_state(const checkpoint_state *from, checkpoint_state *to)
 {
     *to = *from;
     to->clocks = malloc(from->clock_count * sizeof *to->clocks);
-    if (!to->clocks)
+    if (members_copy(&from->members, &to->members) != PS_OK || !to->clocks) {
+        checkpoint_state_fini(to);
         return PS_ENOMEM;
+    }
     memcpy(to->clocks, from->clocks, from->clock_count * sizeof *to->clocks);
     return PS_OK;
 }
@@ -278,11 +282,50 @@ static uint64_t sim_newest_kept(const archive *self)
     const kept_image *newest = NULL;
     for (int i = 0; i < IMAGES_MAX; i++) {
         const kept_image *there = &a->images[i];
-        if (is_durable(a->disk, there) && there->order > a->born && (!newest || there->order > newest->order))
+        const bool counts = there->order > a->born && there->order > a->forgot;
+        if (is_durable(a->disk, there) && counts && (!newest || there->order > newest->order))
             newest = there;
     }
-    return newest ? newest->step : 0;
+    return newest ? newest->step : a->forgot > a->born ? a->newest_then : 0;
 }
+
+/* As with files, what has been kept is known to have been also when it is gone. */
+static void forget_images(sim_archive *a, uint64_t first, uint64_t last)
+{
+    const uint64_t newest = sim_newest_kept(&a->base);
+    for (int i = 0; i < IMAGES_MAX; i++)
+        if (a->images[i].step >= first && a->images[i].step <= last)
+            forget(&a->images[i]);
+    a->newest_then = newest;
+    a->forgot = a->disk->written;
+}
+
+static ps_status sim_forget_beyond(archive *self, uint64_t step, const job_config *job, uint32_t server,
+                                   ps_error *error)
+{
+    (void)job, (void)server, (void)error;
+    forget_images((sim_archive *)self, step + 1, UINT64_MAX);
+    return PS_OK;
+}
+
+static ps_status sim_forget_own(archive *self, uint64_t step, const job_config *job, uint32_t server,
+                                ps_error *error)
+{
+    (void)job, (void)server, (void)error;
+    forget_images((sim_archive *)self, step, step);
+    return PS_OK;
+}
+
+static const archive_ops shrinking_ops = {
+    .keep = sim_keep,
+    .is_idle = sim_is_idle,
+    .newest = sim_newest,
+    .load = sim_load,
+    .forget_beyond = sim_forget_beyond,
+    .load_own = sim_load_own,
+    .forget_own = sim_forget_own,
+    .newest_kept = sim_newest_kept,
+};
 
 static const archive_ops sim_ops = {
     .keep = sim_keep,
@@ -323,7 +366,7 @@ ps_status disk_create(const disk_config *config, disk **out)
     d->config = *config;
     for (uint32_t i = 0; i < config->scenario->job.servers; i++)
         d->archives[i] = (sim_archive){
-            .base.ops = &sim_ops,
+            .base.ops = config->scenario->shrinks ? &shrinking_ops : &sim_ops,
             .disk = d,
             .server = i,
             .dice = dice_for(config->scenario->seed, "disk", i),

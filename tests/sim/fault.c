@@ -103,6 +103,23 @@ void fault_choose_of_logs(fault_plan *plan, dice *d, uint32_t hosts)
             plan->list[i].moment = (fault_moment)dice_between(d, MOMENT_BEFORE_APPEND, MOMENT_BEFORE_KEEP);
 }
 
+void fault_choose_losses(fault_plan *plan, dice *d, const fault_losses *losses, uint64_t calm_at_ms)
+{
+    const uint32_t count = (uint32_t)dice_between(d, 1, 3);
+    for (uint32_t i = 0; i < count; i++) {
+        const bool stopped = dice_chance(d, 250);
+        const uint32_t number = plan->count < FAULTS_MAX ? plan->count++ : i; /* in place of another */
+        plan->list[number] = (fault){
+            .kind = stopped ? FAULT_PAUSE : FAULT_CRASH,
+            .moment = (fault_moment)dice_between(d, MOMENT_ANY, MOMENT_AFTER_REPLY),
+            .hosts = choose_hosts(d, losses->first, losses->count, set_of(losses->first, losses->count)),
+            .from_ms = choose_time(d, calm_at_ms),
+            .lasts_ms = losses->least_ms + (uint32_t)dice_between(d, 0, LENGTH_MAX_MS),
+            .for_good = !stopped && dice_chance(d, 400),
+        };
+    }
+}
+
 bool fault_kills(const fault_plan *plan, uint32_t hosts)
 {
     for (uint32_t i = 0; i < plan->count; i++)

@@ -47,6 +47,7 @@ typedef struct {
     uint64_t from_ms;  /* when it is due */
     uint32_t lasts_ms; /* down, or paused; by how much the clock jumps */
     uint32_t again;    /* crashes that follow soon after it has come back */
+    bool for_good;     /* a worker that dies does not come back */
 } fault;
 
 typedef struct {
@@ -59,6 +60,15 @@ void fault_choose(fault_plan *plan, dice *d, uint32_t servers, uint32_t others, 
 
 /* Has some of the crashes of these hosts, ps with a log, come at moments that others do not have. */
 void fault_choose_of_logs(fault_plan *plan, dice *d, uint32_t hosts);
+
+/* Workers that are lost for longer than they are waited for. */
+typedef struct {
+    uint32_t first, count; /* of their hosts */
+    uint32_t least_ms;     /* so long one is waited for */
+} fault_losses;
+
+/* Has some of them die, or be stopped, for so long, or for good. */
+void fault_choose_losses(fault_plan *plan, dice *d, const fault_losses *losses, uint64_t calm_at_ms);
 
 /* Does one of these hosts crash? */
 bool fault_kills(const fault_plan *plan, uint32_t hosts);

@@ -20,7 +20,7 @@ typedef struct {
 typedef struct {
     uint64_t change;
     uint64_t end; /* of the log, with all that the same event appended */
-    uint64_t applied, epoch, examples, updates;
+    uint64_t applied, epoch, examples, updates, members_version;
     uint64_t bits;
     worker_portrait workers[SCENARIO_WORKERS_MAX];
 } portrait;
@@ -115,6 +115,7 @@ static portrait portray(const shard *s, uint64_t change, const portrait *before)
         .epoch = s->epoch,
         .examples = s->counters.examples_applied,
         .updates = store_updates(s->store),
+        .members_version = s->consistency.members.version,
     };
     const bool same = before && before->applied == p.applied && before->epoch == p.epoch;
     p.bits = same ? before->bits : bits_of(s);
@@ -142,6 +143,10 @@ static ps_status compare(const history *h, const portrait *is, const portrait *w
     if (is->bits != was->bits || is->updates != was->updates || is->examples != was->examples)
         return ps_fail(error, PS_EINTERNAL, "log: %s ps/%u has other weights or slots at step %llu", when,
                        h->server, (unsigned long long)is->applied);
+    if (is->members_version != was->members_version)
+        return ps_fail(error, PS_EINTERNAL, "log: %s ps/%u has version %llu of the list of members, not %llu",
+                       when, h->server, (unsigned long long)is->members_version,
+                       (unsigned long long)was->members_version);
     for (uint32_t w = 0; w < SCENARIO_WORKERS_MAX; w++) {
         const worker_portrait *now = &is->workers[w], *then = &was->workers[w];
         if (!is_same_worker(now, then, h->nameless))
@@ -226,9 +231,26 @@ bool history_is_blank(const history *h)
     return sim_journal_end(h->log) == 0;
 }
 
-/* Who has brought the job back may be a process that the shard did not know. */
+static void void_all(portrait *p, uint64_t members_version)
+{
+    p->members_version = members_version;
+    for (uint32_t i = 0; i < SCENARIO_WORKERS_MAX; i++) {
+        worker_portrait *w = &p->workers[i];
+        if (w->waiting)
+            w->pushed = p->applied;
+        w->waiting = w->finished = w->gone = false;
+        w->part_step = 0;
+        w->received = 0;
+        w->parts = 0;
+    }
+}
+
+/* Who has brought the job back may be a process that the shard did not know, and may know of a list of
+ * members that it had not heard of. */
 static void take_in(portrait *p, const shard *s, const wire_message *hello)
 {
+    if (hello->members_version > p->members_version) /* what was under way is void */
+        void_all(p, hello->members_version);
     if (hello->role != WIRE_WORKER)
         return;
     worker_portrait *w = &p->workers[hello->index];

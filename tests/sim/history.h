@@ -30,7 +30,8 @@ void history_crash(history *h);
 /* Does the log hold nothing? Then the ps begins as one without. */
 bool history_is_blank(const history *h);
 
-/* It has come back, by `hello`, and has taken that in too. */
+/* It has come back, by `hello`, and has taken that in too: also the list of members whose version that names;
+ * 0: none. */
 ps_status history_check_recovered(history *h, const shard *s, const wire_message *hello, ps_error *error);
 
 #endif

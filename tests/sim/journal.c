@@ -181,6 +181,8 @@ static uint64_t sim_begin(journal *self, const journal_base *base, uint64_t kept
 static wire_message *copy_message(const wire_message *m)
 {
     wire_message *copy = wire_create(m->type == WIRE_PUSH_PULL ? WIRE_PUSH : m->type, m->slice_count);
+    if (copy && m->members && wire_set_members(copy, m->members) != PS_OK)
+        wire_destroy(&copy);
     if (!copy)
         return NULL;
     copy->role = m->role;

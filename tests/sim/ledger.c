@@ -43,7 +43,7 @@ static ps_status add_up(ledger *l)
     for (uint32_t w = 0; gradient && l->sums && w < s->job.workers; w++) {
         for (uint64_t step = 1; step <= s->steps; step++) {
             toy_batch batch;
-            toy_gradient(s, w, step, NULL, gradient, &batch);
+            toy_gradient(s, NULL, w, step, NULL, gradient, &batch);
             bool counts = batch.examples > 0 && !batch.nonfinite;
             for (uint64_t i = 0; i < elements; i++)
                 sum_of(l, w, step)[i] = sum_of(l, w, step - 1)[i] + (counts ? (double)gradient[i] : 0);
@@ -65,7 +65,7 @@ ps_status ledger_create(const scenario *s, const partition *p, const trajectory 
     l->trajectory = t;
     for (uint32_t w = 0; w < s->job.workers; w++)
         for (uint64_t step = 1; step <= s->steps; step++)
-            l->examples[w][step] = l->examples[w][step - 1] + toy_contribution(s, w, step);
+            l->examples[w][step] = l->examples[w][step - 1] + toy_contribution(s, NULL, w, step);
     return s->additive ? add_up(l) : PS_OK;
 }
 
@@ -92,11 +92,14 @@ typedef struct {
     uint32_t server;
     uint64_t applied, examples;
     uint64_t pushed[SCENARIO_WORKERS_MAX];
+    const members_list *members; /* borrowed */
 } account;
 
 static uint64_t examples_until(const ledger *l, const account *a)
 {
     uint64_t examples = 0;
+    if (is_exact(l))
+        return trajectory_examples(l->trajectory, a->members, a->applied);
     for (uint32_t w = 0; w < l->scenario->job.workers; w++)
         examples += l->examples[w][is_sync(l) ? a->applied : a->pushed[w]];
     return examples;
@@ -127,9 +130,10 @@ static ps_status check_step(const ledger *l, const account *a, ps_error *error)
     const job_config *job = &l->scenario->job;
     uint32_t missing = 0;
     for (uint32_t w = 0; w < job->workers; w++)
-        missing += a->applied > l->computed[w] && l->computed[w] < l->scenario->workers[w].steps;
+        missing += a->applied > l->computed[w] && l->computed[w] < l->scenario->workers[w].steps &&
+                   members_include(a->members, w, a->applied);
     const uint32_t most = job->backup_workers > 0 ? job->workers - 1 : 0;
-    if (a->applied <= l->scenario->steps && (missing <= most || a->applied == 0))
+    if (a->applied <= scenario_last_step(l->scenario, a->members) && (missing <= most || a->applied == 0))
         return PS_OK;
     return ps_fail(error, PS_EINTERNAL,
                    "ledger: %s of ps/%u is at step %llu, which %u workers have not reached", a->what,
@@ -156,6 +160,7 @@ static account account_of(const ledger *l, uint32_t server, const shard *s)
         .server = server,
         .applied = s->consistency.applied,
         .examples = s->counters.examples_applied,
+        .members = &s->consistency.members,
     };
     for (uint32_t w = 0; w < l->scenario->job.workers; w++)
         a.pushed[w] = s->consistency.clocks[w].pushed - s->consistency.clocks[w].waiting;
@@ -206,6 +211,62 @@ ps_status ledger_check_recovered(const ledger *l, uint32_t server, const shard *
     return PS_OK;
 }
 
+/* ---- members ---- */
+
+static bool is_same_list(const members_list *a, const members_list *b)
+{
+    bool same = a->count == b->count;
+    for (uint32_t i = 0; same && i < a->count; i++)
+        same = a->changes[i].from == b->changes[i].from && a->changes[i].worker == b->changes[i].worker &&
+               a->changes[i].enters == b->changes[i].enters;
+    return same;
+}
+
+ps_status ledger_check_lists(const ledger *l, const shard *a, const shard *b, ps_error *error)
+{
+    if (!a->has_job || !b->has_job || a->epoch != b->epoch)
+        return PS_OK;
+    const members_list *of_a = &a->consistency.members, *of_b = &b->consistency.members;
+    const uint64_t applied_a = a->consistency.applied, applied_b = b->consistency.applied;
+    const uint64_t both = applied_a < applied_b ? applied_a : applied_b;
+    const uint64_t difference = members_first_difference(of_a, of_b, l->scenario->job.workers);
+    if (difference <= both)
+        return ps_fail(error, PS_EINTERNAL,
+                       "members: ps/%u and ps/%u have applied step %llu with different members",
+                       a->config.index, b->config.index, (unsigned long long)difference);
+    if (of_a->version == of_b->version && !is_same_list(of_a, of_b))
+        return ps_fail(error, PS_EINTERNAL, "members: ps/%u and ps/%u have different lists of version %llu",
+                       a->config.index, b->config.index, (unsigned long long)of_a->version);
+    return PS_OK;
+}
+
+ps_status ledger_check_rows(const ledger *l, const members_list *list, ps_error *error)
+{
+    const scenario *s = l->scenario;
+    if (!s->shrinks || s->epochs == 0)
+        return PS_OK;
+    const sampler draws = scenario_sampler(s, list);
+    const uint64_t last = scenario_last_step(s, list);
+    uint32_t *used = calloc(s->rows, sizeof *used);
+    if (!used)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    for (uint64_t step = 1; step <= last; step++) {
+        for (uint32_t w = 0; w < s->job.workers; w++) {
+            uint64_t rows[SCENARIO_BATCH_MAX];
+            const uint32_t count = sampler_rows(&draws, step, w, rows);
+            for (uint32_t i = 0; i < count; i++)
+                used[rows[i]]++;
+        }
+    }
+    ps_status status = PS_OK;
+    for (uint64_t row = 0; row < s->rows && status == PS_OK; row++)
+        if (used[row] != s->epochs)
+            status = ps_fail(error, PS_EINTERNAL, "members: in %u epochs row %llu is used %u times",
+                             s->epochs, (unsigned long long)row, used[row]);
+    free(used);
+    return status;
+}
+
 /* ---- weights ---- */
 
 static const slice *slice_of(const ledger *l, uint32_t server, uint32_t ordinal)
@@ -219,19 +280,20 @@ static uint64_t place_of(const ledger *l, const slice *cut)
     return toy_offset(&l->scenario->job, cut->tensor) + cut->offset;
 }
 
-static bool is_version(const ledger *l, const slice *cut, uint64_t step, const void *values)
+static bool is_version(const ledger *l, const slice *cut, const members_list *members, uint64_t step,
+                       const void *values)
 {
-    if (step > l->scenario->steps)
-        return false;
-    const float *expected = trajectory_version(l->trajectory, step) + place_of(l, cut);
-    return memcmp(values, expected, cut->count * sizeof *expected) == 0;
+    const float *expected = step <= scenario_last_step(l->scenario, members)
+                                ? trajectory_version(l->trajectory, members, step)
+                                : NULL;
+    return expected && memcmp(values, expected + place_of(l, cut), cut->count * sizeof *expected) == 0;
 }
 
 /* Are these the initial weights less all that the account holds, once? */
 static bool is_sum(const ledger *l, const slice *cut, const account *a, const float *values)
 {
     const uint64_t first = place_of(l, cut);
-    const float *initial = trajectory_version(l->trajectory, 0) + first;
+    const float *initial = trajectory_version(l->trajectory, NULL, 0) + first;
     for (uint32_t i = 0; i < cut->count; i++) {
         double sum = 0;
         for (uint32_t w = 0; w < l->scenario->job.workers; w++)
@@ -248,7 +310,7 @@ static ps_status check_weights(const ledger *l, const account *a, const slice *c
 {
     bool right = true;
     if (is_exact(l))
-        right = is_version(l, cut, a->applied, values);
+        right = is_version(l, cut, a->members, a->applied, values);
     else if (l->scenario->additive)
         right = is_sum(l, cut, a, values);
     return right
@@ -257,19 +319,25 @@ static ps_status check_weights(const ledger *l, const account *a, const slice *c
                          a->what, a->server, (unsigned long long)a->applied);
 }
 
-ps_status ledger_check_answer(const ledger *l, uint32_t server, const wire_message *answer, ps_error *error)
+/* An answer that has waited for the log may be of a time before the shard has gone back, and its members have
+ * changed. */
+ps_status ledger_check_answer(const ledger *l, const shard *s, const wire_message *answer, ps_error *error)
 {
-    if (!is_exact(l) || answer->type != WIRE_WEIGHTS || answer->slice_count == 0)
+    const uint32_t server = s->config.index;
+    const members_list *members = &s->consistency.members;
+    if (!is_exact(l) || answer->type != WIRE_WEIGHTS || answer->slice_count == 0 ||
+        answer->members_version != members->version)
         return PS_OK;
     const account now = {.what = "an answer",
                          .server = server,
                          .applied = answer->step + answer->exact, /* exact: of the version before */
-                         .examples = answer->examples_total};
+                         .examples = answer->examples_total,
+                         .members = members};
     ps_status status = check_account(l, &now, error);
     if (status != PS_OK)
         return status;
     for (uint32_t i = 0; i < answer->slice_count; i++)
-        if (!is_version(l, &l->partition->slices[answer->slices[i]], answer->step,
+        if (!is_version(l, &l->partition->slices[answer->slices[i]], members, answer->step,
                         buffer_bytes(answer->payloads[i])))
             return ps_fail(error, PS_EINTERNAL, "ledger: ps/%u sends weights that are not those of step %llu",
                            server, (unsigned long long)answer->step);
@@ -284,6 +352,7 @@ ps_status ledger_check_image(const ledger *l, uint32_t server, const checkpoint_
         .server = server,
         .applied = state->step,
         .examples = state->examples,
+        .members = &state->members,
     };
     for (uint32_t w = 0; w < l->scenario->job.workers; w++)
         a.pushed[w] = state->clocks[w].pushed;
@@ -309,10 +378,11 @@ ps_status ledger_check_end(const ledger *l, uint32_t server, const shard *s, ps_
             return ps_fail(error, PS_EINTERNAL,
                            "end: ps/%u has applied %llu steps of worker %u, which has done %u", server,
                            (unsigned long long)a.pushed[w], w, l->scenario->workers[w].steps);
-    if (is_sync(l) && a.applied != l->scenario->steps)
-        return ps_fail(error, PS_EINTERNAL, "end: ps/%u has applied %llu steps of %u", server,
-                       (unsigned long long)a.applied, l->scenario->steps);
-    ps_status status = PS_OK;
+    const uint64_t last = scenario_last_step(l->scenario, a.members);
+    if (is_sync(l) && a.applied != last)
+        return ps_fail(error, PS_EINTERNAL, "end: ps/%u has applied %llu steps of %llu", server,
+                       (unsigned long long)a.applied, (unsigned long long)last);
+    ps_status status = ledger_check_rows(l, a.members, error);
     for (uint32_t i = 0; i < s->slice_count && status == PS_OK; i++)
         status =
             check_weights(l, &a, slice_of(l, server, i), buffer_bytes(store_weights(s->store, i)), error);

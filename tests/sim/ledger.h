@@ -2,7 +2,8 @@
  *
  * The oracle (oracle.h) follows each message and so knows more, but not once a shard has forgotten some of
  * them. The ledger needs no history: which examples a worker has for a step is a function of the seed, and so
- * are, in synchronous training without backups, the weights after it. So of any shard at any time it can say
+ * are, in synchronous training without backups, the weights after it: of the seed and of who has taken part
+ * in the steps until then, where workers come and go. So of any shard at any time it can say
  * whether what it claims to have applied is what its numbers and weights hold, once each. */
 #ifndef PENSTOCK_TESTS_SIM_LEDGER_H
 #define PENSTOCK_TESTS_SIM_LEDGER_H
@@ -30,11 +31,18 @@ ps_status ledger_check_recovered(const ledger *l, uint32_t server, const shard *
                                  const checkpoint_state *expected, ps_error *error);
 
 /* Weights that a shard sends, and the examples that it counts, are those of the version that it names. */
-ps_status ledger_check_answer(const ledger *l, uint32_t server, const wire_message *answer, ps_error *error);
+ps_status ledger_check_answer(const ledger *l, const shard *s, const wire_message *answer, ps_error *error);
+
+/* Of two shards: what both have applied was done by the same members, and lists of one version are the same.
+ */
+ps_status ledger_check_lists(const ledger *l, const shard *a, const shard *b, ps_error *error);
 
 /* Weights and numbers of an image are those of its step. values: (slices, 1 + slots, elements) f32 */
 ps_status ledger_check_image(const ledger *l, uint32_t server, const checkpoint_state *state,
                              const float *values, ps_error *error);
+
+/* The steps of the whole job, done by these members, use each row once in each epoch. */
+ps_status ledger_check_rows(const ledger *l, const members_list *list, ps_error *error);
 
 /* Everyone is done: nothing is missing in a shard that still has its job. */
 ps_status ledger_check_end(const ledger *l, uint32_t server, const shard *s, ps_error *error);

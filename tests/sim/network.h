@@ -21,7 +21,7 @@
 #include "tests/sim/trace.h"
 
 enum {
-    NETWORK_ADDRESSES_MAX = 256,
+    NETWORK_ADDRESSES_MAX = 512,
     NETWORK_HOSTS_MAX = 32, /* a set of hosts is a word */
     NETWORK_CUTS_MAX = 8,
     NETWORK_EVENTS_MAX = 1 << 16,  /* messages under way and wake-ups due */

@@ -34,19 +34,27 @@ void replica_apply(replica *r, uint64_t first, uint64_t count, const replica_sha
                    uint32_t share_count, uint64_t step, uint64_t update);
 
 /* The model after each step of a synchronous run in which nothing goes wrong: computed without any network,
- * on whole tensors, so that it knows of no ps. Of a scenario in which weights are no function of the step
- * only the initial ones. */
+ * on whole tensors, so that it knows of no ps. Where workers come and go it depends on who has taken part in
+ * the steps until then, and is computed when it is first asked for. Of a scenario in which weights are no
+ * function of the step only the initial ones. */
+typedef struct model_version model_version;
+
 typedef struct {
+    const scenario *scenario; /* borrowed */
     uint64_t elements;
-    uint64_t last;
-    float *versions; /* (last + 1, elements) */
+    model_version *initial;
+    float *gradients; /* (workers, elements) */
 } trajectory;
 
 /* PS_ENOMEM leaves it safe to fini. */
 ps_status trajectory_init(trajectory *t, const scenario *s);
 void trajectory_fini(trajectory *t);
 
-/* (elements) f32 after `step`, 0 for the initial ones */
-const float *trajectory_version(const trajectory *t, uint64_t step);
+/* (elements) f32 after `step`, 0 for the initial ones, with those members; a list that is NULL is empty.
+ * NULL: out of memory. */
+const float *trajectory_version(const trajectory *t, const members_list *list, uint64_t step);
+
+/* How many examples these weights hold. */
+uint64_t trajectory_examples(const trajectory *t, const members_list *list, uint64_t step);
 
 #endif

@@ -197,11 +197,52 @@ static void choose_logs(scenario *s)
     fault_choose_of_logs(&s->faults, &d, s->logs);
 }
 
+/* Rows for so many epochs that all workers together have as many steps as the scenario says. */
+static void choose_rows(scenario *s, dice *d)
+{
+    const uint32_t per_epoch = (uint32_t)dice_between(d, 1, s->steps);
+    const uint32_t epochs = s->steps / per_epoch;
+    s->batch = (uint32_t)dice_between(d, 1, SCENARIO_BATCH_MAX);
+    const uint64_t of_step = (uint64_t)s->batch * s->job.workers;
+    s->rows = of_step * per_epoch - dice_between(d, 0, of_step - 1);
+    if (dice_chance(d, 300))
+        return;
+    s->epochs = epochs;
+    s->steps = per_epoch * epochs;
+}
+
+/* A synchronous job may go on without workers that are lost, which some then are. */
+static void choose_shrinking(scenario *s)
+{
+    dice d = dice_for(s->seed, "shrinking", 0);
+    if (!scenario_is_exact(s) || s->job.workers < 2 || !dice_chance(&d, 400))
+        return;
+    s->shrinks = true;
+    s->job.on_worker_loss = LOSS_SHRINK;
+    s->lease_ms = (uint32_t)dice_between(&d, 300, 800);
+    s->job.grace_ms = (uint32_t)(dice_chance(&d, 500) ? 1 : dice_between(&d, 1, 500));
+    s->empty_per_mille = 0; /* it depends on the rows that are left */
+    choose_rows(s, &d);
+    for (uint32_t w = 0; w < s->job.workers; w++) {
+        s->workers[w].steps = s->steps;
+        s->workers[w].leaves_early = false;
+    }
+}
+
 /* Faults that never stop come as often as those of the other mode do before it is calm. */
 static void choose_faults(scenario *s)
 {
     dice d = dice_for(s->seed, "faults", 0);
     fault_choose(&s->faults, &d, s->job.servers, s->job.workers + s->job.evaluators, s->weather.calm_at_ms);
+    if (s->shrinks) {
+        const fault_losses losses = {
+            .first = s->job.servers + 1, /* not the chief */
+            .count = s->job.workers - 1,
+            .least_ms = s->lease_ms + s->job.grace_ms,
+        };
+        dice of_losses = dice_for(s->seed, "losses", 0);
+        fault_choose_losses(&s->faults, &of_losses, &losses, s->weather.calm_at_ms);
+    }
     s->servers_crash = fault_kills(&s->faults, (1U << s->job.servers) - 1);
     choose_disk(s, &d);
     s->keeps_images &= s->servers_crash;
@@ -227,6 +268,7 @@ ps_status scenario_init(scenario *s, uint64_t seed, scenario_mode mode, ps_error
     ps_status status = choose_model(s, &d, error);
     choose_workers(s, &d);
     choose_weather(s, &d);
+    choose_shrinking(s);
     choose_faults(s);
     if (status == PS_OK)
         status = job_check(&s->job, error);
@@ -238,6 +280,18 @@ ps_status scenario_init(scenario *s, uint64_t seed, scenario_mode mode, ps_error
 void scenario_fini(scenario *s)
 {
     job_fini(&s->job);
+}
+
+sampler scenario_sampler(const scenario *s, const members_list *list)
+{
+    return (sampler){
+        .seed = s->seed, .rows = s->rows, .workers = s->job.workers, .batch = s->batch, .members = list};
+}
+
+uint64_t scenario_last_step(const scenario *s, const members_list *list)
+{
+    const sampler draws = scenario_sampler(s, list);
+    return s->epochs > 0 ? sampler_last_step(&draws, s->epochs) : s->steps;
 }
 
 void scenario_describe(const scenario *s, char *text, size_t bytes)
@@ -256,6 +310,10 @@ void scenario_describe(const scenario *s, char *text, size_t bytes)
         optimizer_kind_name(job->optimizer.kind), job->servers, job->workers, job->evaluators, s->steps,
         (unsigned long long)tensor_table_elements(&job->tensors), s->slices_per_message, w->loss_per_mille,
         w->repeat_per_mille, w->stray_per_mille, w->stray_max_ms, w->cut_count, s->faults.count, calm);
+    if (s->shrinks)
+        used += snprintf(text + used, bytes - (size_t)used,
+                         ", workers come and go after %u + %u ms, %llu rows by %u for %u epochs", s->lease_ms,
+                         job->grace_ms, (unsigned long long)s->rows, s->batch, s->epochs);
     if (s->keeps_images)
         snprintf(text + used, bytes - (size_t)used, ", images every %u steps, logs of ps 0x%x",
                  s->image_steps, s->logs);

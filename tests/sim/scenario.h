@@ -5,8 +5,10 @@
 #define PENSTOCK_TESTS_SIM_SCENARIO_H
 
 #include "common/job.h"
+#include "common/members.h"
 #include "tests/sim/fault.h"
 #include "tests/sim/network.h"
+#include "worker/sampler.h"
 
 enum {
     SCENARIO_SERVERS_MAX = 5,
@@ -16,6 +18,7 @@ enum {
     SCENARIO_TENSORS_MAX = 5,
     SCENARIO_TENSOR_MAX = 5000,   /* elements */
     SCENARIO_CUT_EVERY_MS = 9000, /* where faults never stop */
+    SCENARIO_BATCH_MAX = 20,      /* rows of a worker and step, where workers come and go */
 };
 
 /* How a worker has its gradient applied and gets the next weights. */
@@ -70,6 +73,13 @@ typedef struct {
     uint32_t logs; /* the set of ps that keep a log */
     disk_weather disk;
     network_weather weather;
+
+    /* Where workers may leave the job and enter it again (on_worker_loss shrink, synchronous mode). */
+    bool shrinks;
+    uint32_t lease_ms;
+    uint64_t rows; /* of the training set, drawn by the production sampler */
+    uint32_t batch;
+    uint32_t epochs; /* the job has so many, however many steps that takes; 0: it has `steps` */
 } scenario;
 
 /* PS_ENOMEM, or why the seed makes no valid job. scenario_fini is due only after success. */
@@ -81,6 +91,12 @@ static inline bool scenario_is_exact(const scenario *s)
 {
     return s->job.mode == CONSISTENCY_SYNC && s->job.backup_workers == 0;
 }
+
+/* Draws rows for the members of `list`, borrowed. Of a scenario that shrinks. */
+sampler scenario_sampler(const scenario *s, const members_list *list);
+
+/* The last step of the job, with those members. */
+uint64_t scenario_last_step(const scenario *s, const members_list *list);
 
 /* One line for a person. */
 void scenario_describe(const scenario *s, char *text, size_t bytes);

@@ -59,34 +59,52 @@ static void judge(const job_config *job, const float *gradient, toy_batch *batch
 typedef struct {
     uint32_t examples;
     bool nonfinite;
-    dice dice; /* for what else is decided by chance */
+    uint64_t noise; /* key */
+    dice dice;      /* for what else is decided by chance */
 } rolled_batch;
 
-static rolled_batch roll_batch(const scenario *s, uint32_t worker, uint64_t step)
+/* All of it depends on its rows alone. */
+static rolled_batch draw_batch(const scenario *s, const members_list *list, uint32_t worker, uint64_t step)
 {
+    uint64_t rows[SCENARIO_BATCH_MAX], sum = 0;
+    const sampler draws = scenario_sampler(s, list);
+    rolled_batch b = {.examples = sampler_rows(&draws, step, worker, rows)};
+    for (uint32_t i = 0; i < b.examples; i++)
+        sum = random_key(sum, "row", rows[i]);
+    b.dice = dice_for(s->seed, "batch", sum);
+    b.nonfinite = dice_chance(&b.dice, s->nonfinite_per_mille);
+    b.noise = random_key(s->seed, "noise", sum);
+    return b;
+}
+
+static rolled_batch roll_batch(const scenario *s, const members_list *list, uint32_t worker, uint64_t step)
+{
+    if (s->shrinks)
+        return draw_batch(s, list, worker, step);
     rolled_batch b = {.dice = dice_for(s->seed, "batch", (uint64_t)worker << 32 | step)};
     if (step > s->workers[worker].steps || dice_chance(&b.dice, s->empty_per_mille))
         return b;
     b.examples = (uint32_t)dice_between(&b.dice, 1, 100);
     b.nonfinite = dice_chance(&b.dice, s->nonfinite_per_mille);
+    b.noise = random_key(s->seed, "noise", (uint64_t)worker << 32 | step);
     return b;
 }
 
-uint32_t toy_contribution(const scenario *s, uint32_t worker, uint64_t step)
+uint32_t toy_contribution(const scenario *s, const members_list *list, uint32_t worker, uint64_t step)
 {
-    const rolled_batch rolled = roll_batch(s, worker, step);
+    const rolled_batch rolled = roll_batch(s, list, worker, step);
     return rolled.nonfinite ? 0 : rolled.examples;
 }
 
-void toy_gradient(const scenario *s, uint32_t worker, uint64_t step, const float *weights, float *gradient,
-                  toy_batch *batch)
+void toy_gradient(const scenario *s, const members_list *list, uint32_t worker, uint64_t step,
+                  const float *weights, float *gradient, toy_batch *batch)
 {
     uint64_t elements = tensor_table_elements(&s->job.tensors);
-    rolled_batch rolled = roll_batch(s, worker, step);
+    rolled_batch rolled = roll_batch(s, list, worker, step);
     *batch = (toy_batch){.examples = rolled.examples, .clip_factor = 1.0f};
     if (rolled.examples == 0)
         return;
-    quadratic(s, elements, random_key(s->seed, "noise", (uint64_t)worker << 32 | step), weights, gradient);
+    quadratic(s, elements, rolled.noise, weights, gradient);
     if (rolled.nonfinite)
         gradient[dice_between(&rolled.dice, 0, elements - 1)] =
             dice_chance(&rolled.dice, 500) ? NAN : INFINITY;

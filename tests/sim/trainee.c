@@ -13,6 +13,7 @@ enum { EVALUATOR_PAUSE_MS = 50 };
 
 #define PHASE_LIST(X)                                              \
     X(PHASE_JOINING, "joining")                                    \
+    X(PHASE_SETTLING, "leaving the job, or entering it")           \
     X(PHASE_STARTING, "pulling the weights to start from")         \
     X(PHASE_COMPUTING, "computing")                                \
     X(PHASE_BACKWARD, "completing its gradient, tensor by tensor") \
@@ -48,9 +49,13 @@ struct trainee {
     bool heard, gave_up;   /* heard: anything since the last tick */
     uint64_t heard_ms;     /* or when it began to finish */
     uint64_t computed;
-    float *weights, *gradient;     /* (elements) */
-    float **tensor_weights;        /* (tensors) into weights */
-    const float **tensor_gradient; /* (tensors) into gradient */
+    uint64_t steps;                         /* of the job */
+    bool has_joined;                        /* ever */
+    bool too_late;                          /* to leave or to enter */
+    uint64_t beat_ms[SCENARIO_SERVERS_MAX]; /* when a sign of life is due to that ps */
+    float *weights, *gradient;              /* (elements) */
+    float **tensor_weights;                 /* (tensors) into weights */
+    const float **tensor_gradient;          /* (tensors) into gradient */
 };
 
 ps_status trainee_create(const trainee_config *config, trainee **out)
@@ -133,17 +138,24 @@ static ps_status check_weights(const trainee *t, const float *expected, const ch
     return PS_OK;
 }
 
+static bool has_step(const trainee *t, uint64_t step)
+{
+    return step <= t->steps && members_include(trainee_members(t), t->config.index, step);
+}
+
 /* In a synchronous run without backups the weights are those of the worker's own step, and known. Once a
- * worker has finished, the others go on without it, also where it has to come back for its last steps. */
+ * worker has finished, or takes part no more, the others go on without it, also where it has to come back for
+ * its last steps. */
 static ps_status check_version(const trainee *t, uint64_t version, ps_error *error)
 {
-    const bool has_all_steps = t->step >= of_worker(t)->steps;
+    const bool has_all_steps = !has_step(t, t->step + 1);
     if (!t->config.trajectory || (has_all_steps && (t->phase == PHASE_STARTING || version > t->step)))
         return PS_OK;
     if (version != t->step)
         return ps_fail(error, PS_EINTERNAL, "sync: worker %u is at step %llu and was given version %llu",
                        t->config.index, (unsigned long long)t->step, (unsigned long long)version);
-    return check_weights(t, trajectory_version(t->config.trajectory, t->step), "after its step", error);
+    return check_weights(t, trajectory_version(t->config.trajectory, trainee_members(t), t->step),
+                         "after its step", error);
 }
 
 static ps_status check_final(const trainee *t, ps_error *error)
@@ -152,8 +164,8 @@ static ps_status check_final(const trainee *t, ps_error *error)
         return check_weights(t, oracle_weights(t->config.oracle), "at the end", error);
     if (!t->config.trajectory)
         return PS_OK;
-    return check_weights(t, trajectory_version(t->config.trajectory, t->config.scenario->steps), "at the end",
-                         error);
+    return check_weights(t, trajectory_version(t->config.trajectory, trainee_members(t), t->steps),
+                         "at the end", error);
 }
 
 /* ---- requests ---- */
@@ -193,7 +205,8 @@ static ps_status submit_push(trainee *t, ps_error *error)
     scenario_style style = of_worker(t)->style;
     uint64_t step = t->step + 1;
     toy_batch batch;
-    toy_gradient(t->config.scenario, t->config.index, step, t->weights, t->gradient, &batch);
+    toy_gradient(t->config.scenario, trainee_members(t), t->config.index, step, t->weights, t->gradient,
+                 &batch);
     t->computed = step;
     if (t->config.oracle)
         oracle_computed(t->config.oracle, t->config.index, step, t->gradient, &batch);
@@ -237,7 +250,8 @@ static ps_status collect(trainee *t, session_ticket ticket, session_result *resu
 {
     ps_error why;
     ps_status status = session_collect(t->session, ticket, result, &why);
-    if (status == PS_OK)
+    t->too_late = status == PS_ESTATE && t->phase == PHASE_SETTLING;
+    if (status == PS_OK || t->too_late)
         return PS_OK;
     return ps_fail(error, status, "refusal: a request of %s %u after step %llu failed: %s",
                    wire_role_name(t->config.role), t->config.index, (unsigned long long)t->step, why.text);
@@ -245,11 +259,31 @@ static ps_status collect(trainee *t, session_ticket ticket, session_result *resu
 
 /* ---- phases ---- */
 
+/* Is there one in which it takes part? */
+static bool has_later_step(const trainee *t)
+{
+    return members_first_step(trainee_members(t), t->config.index, t->step + 1) <= t->steps;
+}
+
+/* The others do the steps before it. */
+static ps_status await_next_step(trainee *t, ps_error *error)
+{
+    t->step = members_first_step(trainee_members(t), t->config.index, t->step + 1) - 1;
+    t->phase = PHASE_STARTING;
+    return submit_pull(t, t->step, false, error);
+}
+
 static ps_status start_step_or_end(trainee *t, uint64_t now_ms, ps_error *error)
 {
-    if (t->step < of_worker(t)->steps) {
+    if (has_step(t, t->step + 1)) {
         t->phase = PHASE_COMPUTING;
         t->ready_ms = now_ms + pause_ms(t);
+        return PS_OK;
+    }
+    if (has_later_step(t))
+        return await_next_step(t, error);
+    if (t->config.stands_in) {
+        t->phase = PHASE_DONE;
         return PS_OK;
     }
     if (t->config.index > 0)
@@ -292,7 +326,7 @@ static ps_status collect_push(trainee *t, uint64_t now_ms, ps_error *error)
     spoil_gradient(t);
     if (of_worker(t)->style == STYLE_PUSH_PULL)
         return end_step(t, result.step, now_ms, error);
-    if (of_worker(t)->leaves_early && t->step + 1 == of_worker(t)->steps) {
+    if (of_worker(t)->leaves_early && t->step + 1 == t->steps) {
         t->step++;
         return start_step_or_end(t, now_ms, error);
     }
@@ -304,6 +338,9 @@ static ps_status after_pull(trainee *t, const session_result *result, uint64_t n
 {
     ps_status status;
     switch (t->phase) {
+    case PHASE_SETTLING: /* it has to see what has become of it */
+        t->phase = PHASE_JOINING;
+        return PS_OK;
     case PHASE_STARTING:
         status = check_version(t, result->step, error);
         return status == PS_OK ? start_step_or_end(t, now_ms, error) : status;
@@ -346,10 +383,33 @@ static ps_status begin_evaluation(trainee *t, ps_error *error)
     return submit_pull(t, 0, false, error);
 }
 
+/* As ps_leave and ps_enter. */
+static ps_status settle(trainee *t, ps_error *error)
+{
+    const session_request change = {.type = t->config.stands_in ? WIRE_LEAVE : WIRE_ENTER};
+    t->phase = PHASE_SETTLING;
+    t->pulling = true;
+    return submit(t, &change, &t->pull, error);
+}
+
+/* As settle_membership and begin_where_joined of worker/trainer.c: one that enters begins with the first step
+ * in which it takes part. */
 static ps_status after_join(trainee *t, ps_error *error)
 {
+    t->has_joined = true;
     if (t->config.role == WIRE_EVALUATOR)
         return begin_evaluation(t, error);
+    const members_list *list = trainee_members(t);
+    if (t->config.scenario->shrinks && t->config.index > 0 && !t->too_late &&
+        members_include(list, t->config.index, MEMBERS_NEVER) == t->config.stands_in)
+        return settle(t, error);
+    t->too_late = false;
+    t->steps =
+        t->config.scenario->shrinks ? scenario_last_step(t->config.scenario, list) : of_worker(t)->steps;
+    if (!has_step(t, t->step + 1) && has_later_step(t))
+        return await_next_step(t, error);
+    if (!has_step(t, t->step + 1) && t->step < t->steps)
+        t->step = t->steps; /* nothing is left to do */
     t->phase = PHASE_STARTING;
     return submit_pull(t, 0, false, error);
 }
@@ -360,6 +420,7 @@ static ps_status retreat(trainee *t)
     session_result unused;
     t->phase = PHASE_RETREATING;
     t->went_back = true;
+    t->too_late = false;
     if ((t->pushing && !session_finished(t->session, t->push)) ||
         (t->pulling && !session_finished(t->session, t->pull)))
         return PS_OK;
@@ -435,10 +496,38 @@ void trainee_receive(trainee *t, uint32_t server, wire_message **message)
     session_receive(t->session, server, message);
 }
 
+/* As worker/pulse.c. */
+static wire_message *make_heartbeat(const trainee *t)
+{
+    wire_message *m = wire_create(WIRE_HEARTBEAT, 0);
+    if (!m)
+        return NULL;
+    m->job = session_fingerprint(t->session);
+    m->role = t->config.role;
+    m->index = t->config.index;
+    m->incarnation = session_incarnation(t->session);
+    return m;
+}
+
 wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms)
 {
-    /* Who is done has gone. */
-    return t->phase == PHASE_DONE ? NULL : session_next(t->session, server, now_ms);
+    if (t->phase == PHASE_DONE) /* it has gone */
+        return NULL;
+    const uint32_t interval_ms = session_heartbeat_ms(t->session);
+    if (!t->has_joined || interval_ms == 0 || now_ms < t->beat_ms[server])
+        return session_next(t->session, server, now_ms);
+    t->beat_ms[server] = now_ms + interval_ms;
+    return make_heartbeat(t);
+}
+
+bool trainee_lost_worker(trainee *t, uint32_t *worker)
+{
+    return session_lost_worker(t->session, worker);
+}
+
+const members_list *trainee_members(const trainee *t)
+{
+    return session_members(t->session);
 }
 
 uint64_t trainee_computed(const trainee *t)

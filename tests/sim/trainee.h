@@ -19,6 +19,7 @@ typedef struct {
     uint64_t incarnation;
     oracle *oracle;               /* is told of gradients, and judges each step; NULL: nobody does */
     const trajectory *trajectory; /* what the weights must be, or NULL where the schedule decides it */
+    bool stands_in;               /* for a worker that is lost: it leaves the job, and ends */
 } trainee_config;
 
 typedef struct trainee trainee;
@@ -41,6 +42,10 @@ wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms);
 
 /* The last step whose gradient it has computed. */
 uint64_t trainee_computed(const trainee *t);
+
+/* As session_lost_worker, and session_members. */
+bool trainee_lost_worker(trainee *t, uint32_t *worker);
+const members_list *trainee_members(const trainee *t);
 
 /* It has said goodbye: to the first ps at least, whether or not all have heard it. */
 bool trainee_has_finished(const trainee *t);
