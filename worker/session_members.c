@@ -8,7 +8,8 @@
  * repeat that it is.
  *
  * It also tells of its list of members. Where those differ, the newest is told to all in a further round;
- * until all have it nobody has joined. Whoever finds another list than when it joined before goes back.
+ * until all have it nobody has joined; and if that finds one that is newer still, in yet another. Whoever
+ * finds another list than when it joined before goes back.
  *
  * A worker that goes back does so under a new incarnation, as if it had restarted: so what it has on the way,
  * and what waits for the rest of it or of the others', counts no more. */
@@ -241,7 +242,7 @@ static bool fit_together(const session *s, const places *found)
 static void bring_together(session *s)
 {
     const places found = survey(s);
-    const bool doubted = s->doubtful;
+    const bool doubted = s->doubtful && s->newest_seen == s->newest.version;
     s->restoring.request = 0;
     if (fit_together(s, &found)) {
         join(s, found.least);
@@ -249,6 +250,7 @@ static void bring_together(session *s)
     }
     s->doubtful = true;
     s->oldest_seen = found.oldest;
+    s->newest_seen = s->newest.version;
     if (!doubted) {
         ask_all_at_once(s);
     } else if (is_chief(s)) {

@@ -116,7 +116,8 @@ struct session {
     bool rolled_back;     /* ... at an earlier step: no operation until session_resume */
     bool unfit;           /* all had said WELCOME, but do not fit together */
     bool doubtful;        /* ... in the round before this one */
-    uint64_t oldest_seen; /* the highest `oldest` of that round */
+    uint64_t oldest_seen; /* the highest `oldest` of that round, */
+    uint64_t newest_seen; /* and the version of the newest list */
     uint64_t round;       /* of HELLOs: the request number of what is no operation's */
     bool has_joined;      /* ever */
     bool has_place;       /* it has joined before: `step` and what is acknowledged mean something */

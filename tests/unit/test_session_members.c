@@ -180,6 +180,31 @@ static void ps_that_cannot_take_a_list_are_brought_together_by_the_chief(void **
     close_bench(&b);
 }
 
+/* A worker leaves and another enters, say, while all are asked: nothing is lost by that. */
+static void a_list_that_is_newer_than_the_one_just_told_is_told_too(void **state)
+{
+    (void)state;
+    bench b;
+    uint64_t step;
+    memset(&b, 0, sizeof b);
+    job_sample(&b.job, SERVERS, 3, ELEMENTS);
+    open_session(&b, 0, 0);
+    static const uint64_t versions[] = {9, 10, 11};
+    uint64_t known = 0; /* by ps 1, and told last */
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        const uint64_t asked = take_hello(&b, 1, known);
+        welcome(&b, 0, asked, 5, versions[i], 20);
+        welcome(&b, 1, asked, 5, known, 20);
+        assert_false(session_joined(b.session, &step));
+        known = versions[i];
+    }
+    const uint64_t asked = take_hello(&b, 1, known);
+    for (uint32_t server = 0; server < SERVERS; server++)
+        welcome(&b, server, asked, 5, known, 20);
+    assert_true(session_joined(b.session, &step));
+    close_bench(&b);
+}
+
 static void an_impossible_list_ends_the_session(void **state)
 {
     (void)state;
@@ -256,6 +281,7 @@ int main(void)
         cmocka_unit_test(a_new_list_is_heard_of_by_any_answer_and_told_to_the_others),
         cmocka_unit_test(answers_of_a_ps_that_has_not_heard_of_it_yet_change_nothing),
         cmocka_unit_test(ps_that_cannot_take_a_list_are_brought_together_by_the_chief),
+        cmocka_unit_test(a_list_that_is_newer_than_the_one_just_told_is_told_too),
         cmocka_unit_test(an_impossible_list_ends_the_session),
         cmocka_unit_test(a_lost_worker_is_named_once),
         cmocka_unit_test(who_cannot_be_lost_is_not_named),
