@@ -189,6 +189,7 @@ static void sum_up(const cluster *c)
 {
     cluster_summary *sum = c->summary;
     sum->network = *network_count(c->network);
+    sum->shrinking = c->scenario.shrinks;
     sum->virtual_ms = network_now(c->network);
     if (!c->disk)
         return;

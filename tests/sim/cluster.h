@@ -66,6 +66,10 @@ typedef struct {
     uint64_t moments[MOMENT_COUNT]; /* crashes of ps, by when they came */
     uint64_t logs, recoveries;      /* ps with a log, and how often one has come back by it */
     uint64_t torn;                  /* records of them */
+    uint64_t shrinking;             /* 1: workers may come and go */
+    uint64_t stand_ins, replaced; /* processes that stood in for one; workers that found their place taken */
+    uint64_t left, entered;       /* LEAVEs and ENTERs of which ps 0 made a list */
+    uint64_t restores;            /* taken by a ps, where workers may come and go */
     uint64_t images_kept, images_failed, images_lost;
     uint64_t ended; /* 1: everybody was done */
 } cluster_summary;

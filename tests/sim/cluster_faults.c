@@ -134,6 +134,7 @@ ps_status cluster_end_replaced(cluster *c, node *n)
 {
     n->for_good = dice_chance(&c->dice, 300);
     n->given_up = true;
+    c->summary->replaced++;
     return crash(c, n, MOMENT_ANY, dice_between(&c->dice, 1, REPLACED_MAX_MS));
 }
 

@@ -102,6 +102,7 @@ ps_status cluster_stand_in(cluster *c, const node *chief, uint32_t worker)
         status = start_member(c, n);
     if (status != PS_OK)
         return ps_fail(c->error, status, "%s: %s", name, ps_status_text(status));
+    c->summary->stand_ins++;
     trace_line(c->trace, network_now(c->network), "%s starts", name);
     network_open(c->network, n->address, n->host, name);
     n->wake_at_ms = network_now(c->network);
@@ -266,6 +267,17 @@ static void follow_message(cluster *c, const node *n, const network_event *event
         oracle_delivered(c->oracle, n->index, event->from, event->message);
 }
 
+static void count_changes(cluster *c, const node *n, wire_type type, uint64_t version, uint64_t restores)
+{
+    const shard *s = n->shard;
+    if (!c->scenario.shrinks)
+        return;
+    const bool changed = s->consistency.members.version != version;
+    c->summary->left += changed && type == WIRE_LEAVE;
+    c->summary->entered += changed && type == WIRE_ENTER;
+    c->summary->restores += s->counters.restores - restores;
+}
+
 /* The shard has the message; where it must have begun, if that made it begin, was `expected`. */
 static ps_status take_in(cluster *c, node *n, const network_event *event, wire_message **m)
 {
@@ -278,7 +290,10 @@ static ps_status take_in(cluster *c, node *n, const network_event *event, wire_m
                                  .members_version = (*m)->members ? (*m)->members->version : 0};
     if (n->history)
         n->log_end = sim_journal_end(cluster_log_of(c, n));
+    const wire_type type = (*m)->type;
+    const uint64_t version = n->shard->consistency.members.version, restores = n->shard->counters.restores;
     shard_receive(n->shard, m, &route, clock_of(c, n));
+    count_changes(c, n, type, version, restores);
     ps_status status = PS_OK;
     if (!had_job && shard_has_job(n->shard) && by_log) {
         c->summary->recoveries++;

@@ -7,6 +7,8 @@
 enum {
     LENGTH_MAX_MS = 3000,
     LENGTH_SELDOM_MS = 15000,
+    LATER_MAX_MS = 1500, /* from when a worker's loss can be known to a crash that follows */
+    LOSSES_MAX = 3,
 };
 
 static uint32_t set_of(uint32_t first, uint32_t count)
@@ -103,20 +105,46 @@ void fault_choose_of_logs(fault_plan *plan, dice *d, uint32_t hosts)
             plan->list[i].moment = (fault_moment)dice_between(d, MOMENT_BEFORE_APPEND, MOMENT_BEFORE_KEEP);
 }
 
+static void choose_loss(fault *f, dice *d, const fault_losses *losses, uint64_t calm_at_ms)
+{
+    const bool stopped = dice_chance(d, 250);
+    *f = (fault){
+        .kind = stopped ? FAULT_PAUSE : FAULT_CRASH,
+        .moment = (fault_moment)dice_between(d, MOMENT_ANY, MOMENT_AFTER_REPLY),
+        .hosts = choose_hosts(d, losses->first, losses->count, set_of(losses->first, losses->count)),
+        .from_ms = choose_time(d, calm_at_ms),
+        .lasts_ms = losses->least_ms + (uint32_t)dice_between(d, 0, LENGTH_MAX_MS),
+        .for_good = !stopped && dice_chance(d, 400),
+    };
+}
+
+/* About when the others have found out: of a ps, of all of them, or of the chief. */
+static void choose_crash_after_loss(fault *f, dice *d, const fault_losses *losses, uint64_t lost_ms,
+                                    uint64_t calm_at_ms)
+{
+    const uint32_t chief = losses->first - 1;
+    const uint64_t found_ms = lost_ms + losses->least_ms + dice_between(d, 0, LATER_MAX_MS);
+    *f = (fault){
+        .kind = FAULT_CRASH,
+        .moment = (fault_moment)dice_between(d, MOMENT_ANY, MOMENT_RENAMING),
+        .hosts = dice_chance(d, 250) ? 1U << chief : choose_hosts(d, 0, chief, set_of(0, chief + 1)),
+        .from_ms = found_ms < calm_at_ms ? found_ms : calm_at_ms - 1,
+        .lasts_ms = choose_length(d),
+        .again = dice_chance(d, 250) ? (uint32_t)dice_between(d, 1, 2) : 0,
+    };
+}
+
 void fault_choose_losses(fault_plan *plan, dice *d, const fault_losses *losses, uint64_t calm_at_ms)
 {
-    const uint32_t count = (uint32_t)dice_between(d, 1, 3);
-    for (uint32_t i = 0; i < count; i++) {
-        const bool stopped = dice_chance(d, 250);
-        const uint32_t number = plan->count < FAULTS_MAX ? plan->count++ : i; /* in place of another */
-        plan->list[number] = (fault){
-            .kind = stopped ? FAULT_PAUSE : FAULT_CRASH,
-            .moment = (fault_moment)dice_between(d, MOMENT_ANY, MOMENT_AFTER_REPLY),
-            .hosts = choose_hosts(d, losses->first, losses->count, set_of(losses->first, losses->count)),
-            .from_ms = choose_time(d, calm_at_ms),
-            .lasts_ms = losses->least_ms + (uint32_t)dice_between(d, 0, LENGTH_MAX_MS),
-            .for_good = !stopped && dice_chance(d, 400),
-        };
+    const uint32_t count = (uint32_t)dice_between(d, 1, LOSSES_MAX);
+    for (uint32_t i = 0; i < count; i++) { /* in place of others, if need be */
+        fault *lost = &plan->list[plan->count < FAULTS_MAX ? plan->count++ : i];
+        choose_loss(lost, d, losses, calm_at_ms);
+        fault *later = &plan->list[plan->count < FAULTS_MAX ? plan->count++ : LOSSES_MAX + i];
+        if (dice_chance(d, 500))
+            choose_crash_after_loss(later, d, losses, lost->from_ms, calm_at_ms);
+        else if (later->hosts == 0)
+            plan->count--;
     }
 }
 

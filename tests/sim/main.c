@@ -119,6 +119,12 @@ static void add_summary(cluster_summary *sum, const cluster_summary *one)
     sum->logs += one->logs;
     sum->recoveries += one->recoveries;
     sum->torn += one->torn;
+    sum->shrinking += one->shrinking;
+    sum->stand_ins += one->stand_ins;
+    sum->replaced += one->replaced;
+    sum->left += one->left;
+    sum->entered += one->entered;
+    sum->restores += one->restores;
     for (int m = 0; m < MOMENT_COUNT; m++)
         sum->moments[m] += one->moments[m];
 }
@@ -143,6 +149,14 @@ static void print_logs(const cluster_summary *sum)
            " ends for want of a disk\n",
            sum->logs, sum->recoveries, sum->torn, at[MOMENT_BEFORE_APPEND], at[MOMENT_APPENDED],
            at[MOMENT_DURABLE], at[MOMENT_BEFORE_KEEP], at[MOMENT_LOG_FAILED]);
+}
+
+static void print_members(const cluster_summary *sum)
+{
+    printf("%" PRIu64 " jobs whose workers may be lost: %" PRIu64 " left, %" PRIu64 " entered, %" PRIu64
+           " processes stood in for them, %" PRIu64 " came back and found their place taken; %" PRIu64
+           " restores\n",
+           sum->shrinking, sum->left, sum->entered, sum->stand_ins, sum->replaced, sum->restores);
 }
 
 /* A moment at which nothing ever crashes is not tried, whatever fault.h says. Few schedules may miss some. */
@@ -198,5 +212,6 @@ int main(int argc, char **argv)
             return PS_EXIT_FAILURE;
     print_summary(&o, &sum, clock_monotonic_seconds() - started);
     print_logs(&sum);
+    print_members(&sum);
     return has_crashed_at_every_moment(&o, &sum) ? PS_EXIT_DONE : PS_EXIT_FAILURE;
 }
