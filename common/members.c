@@ -53,14 +53,14 @@ ps_status members_check(const members_list *m, uint32_t workers, ps_error *error
     if (m->count > MEMBERS_CHANGES_MAX)
         return ps_fail(error, PS_EPROTOCOL, "a list of %u changes of members; at most %d are allowed",
                        m->count, MEMBERS_CHANGES_MAX);
-    if ((m->version == 0) != (m->count == 0))
+    if ((m->version == 0) != (m->count == 0) || m->version == UINT64_MAX)
         return ps_fail(error, PS_EPROTOCOL, "a list of %u changes of members has version %llu", m->count,
                        (unsigned long long)m->version);
     for (uint32_t i = 0; i < m->count; i++) {
         const members_change *change = &m->changes[i];
         const uint64_t least = i > 0 ? m->changes[i - 1].from : 1;
         if (change->worker == 0 || change->worker >= workers || change->from < least ||
-            change->from == MEMBERS_NEVER || included_after(m, change->worker, i) == change->enters)
+            change->from > MEMBERS_STEP_MAX || included_after(m, change->worker, i) == change->enters)
             return ps_fail(error, PS_EPROTOCOL,
                            "change %u of members is impossible: worker %u of %u %s from step %llu on", i,
                            change->worker, workers, change->enters ? "enters" : "leaves",

@@ -20,6 +20,8 @@ extern "C" {
 enum { MEMBERS_CHANGES_MAX = 4096 };
 
 #define MEMBERS_NEVER UINT64_MAX
+/* Greater steps are impossible: a number in JSON (common/json.h) tells no more of them apart. */
+#define MEMBERS_STEP_MAX ((UINT64_C(1) << 53) - 1)
 
 typedef struct {
     uint64_t from; /* step, 1, 2, ... */

@@ -204,8 +204,8 @@ static ps_status take_members(const record_head *h, const uint8_t *body, wire_me
     const uint64_t left = h->body_bytes - sizeof list.version, count = left / sizeof(record_change);
     if (h->body_bytes == 0)
         return h->type == WIRE_RESTORE ? PS_OK : PS_EFORMAT;
-    if (h->body_bytes < sizeof list.version || left % sizeof(record_change) != 0 ||
-        count == 0 || count > MEMBERS_CHANGES_MAX)
+    if (h->body_bytes < sizeof list.version || left % sizeof(record_change) != 0 || count == 0 ||
+        count > MEMBERS_CHANGES_MAX)
         return PS_EFORMAT;
     memcpy(&list.version, body, sizeof list.version);
     ps_status status = PS_OK;

@@ -181,6 +181,9 @@ static ps_status adopt_job(shard *s, const job_config *job, ps_error *error)
     }
     if (status != PS_OK)
         goto fail;
+    if (s->job.on_worker_loss != LOSS_WAIT && s->config.lease_ms == 0)
+        log_warning("--on-worker-loss %s has no effect without leases (--lease-secs 0)",
+                    loss_policy_name(s->job.on_worker_loss));
     s->has_job = true;
     s->begun_ms = s->now_ms;
     log_info("job '%s': %s, %s, %u ps, %u workers; this shard holds %u slices, %llu parameters", s->job.name,

@@ -101,12 +101,13 @@ static void set_images(shard *s)
 }
 
 /* Where members may change, a training that goes back comes by the same steps with other weights: images of
- * them go, so that no cut is put together of two such histories. Elsewhere they are the same. */
+ * them go, so that no cut is put together of two such histories. Elsewhere they are the same; and a shard
+ * with a journal may still need them to come back from, until they make way for what it keeps then. */
 static ps_status forget_other_history(shard *s, uint64_t step, ps_error *error)
 {
     archive *a = archive_of(s);
     const bool parts = s->job.mode == CONSISTENCY_SYNC && s->job.on_worker_loss == LOSS_SHRINK;
-    return a && parts && a->ops->forget_beyond
+    return a && parts && !s->config.journal && a->ops->forget_beyond
                ? a->ops->forget_beyond(a, step, &s->job, s->config.index, error)
                : PS_OK;
 }

@@ -153,7 +153,7 @@ ps_status ps_join(ps_client *client, uint32_t timeout_ms, ps_error *error);
 uint64_t ps_joined_step(const ps_client *client);
 
 /* Which workers take part in which steps, as of the last ps_join. Synchronous mode; a step is answered once
- * its members have pushed it. Changes come with PS_EROLLBACK. Valid until the next ps_join. */
+ * its members have pushed it. It may change in any call that waits, which then fails with PS_EROLLBACK. */
 const members_list *ps_members(const ps_client *client);
 
 /* From a coming step on this worker takes part no more, or again; which step that is, ps_members says then.

@@ -193,7 +193,9 @@ static void take_place(session *s, uint64_t step)
 /* The list that all ps have. Says whether it is another than before. */
 static bool take_members(session *s)
 {
-    const bool changed = s->newest.version != s->members.version;
+    const bool changed =
+        s->newest.version != s->members.version ||
+        members_first_difference(&s->newest, &s->members, s->config.job->workers) != MEMBERS_NEVER;
     members_fini(&s->members);
     s->members = s->newest;
     s->newest = (members_list){.version = 0};

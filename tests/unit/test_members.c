@@ -130,6 +130,12 @@ static void impossible_lists_are_refused(void **state)
     add(&m, 5, 1, false);
     add(&m, 4, 2, false);
     assert_impossible(&m, "change 1 of members is impossible: worker 2 of 4 leaves from step 4 on");
+    add(&m, UINT64_C(1) << 53, 1, false);
+    assert_impossible(
+        &m, "change 0 of members is impossible: worker 1 of 4 leaves from step 9007199254740992 on");
+    add(&m, 5, 1, false);
+    m.version = UINT64_MAX; /* nothing could follow it */
+    assert_impossible(&m, "a list of 1 changes of members has version 18446744073709551615");
     m.version = 9;
     assert_impossible(&m, "a list of 0 changes of members has version 9");
 }
