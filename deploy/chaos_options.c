@@ -51,21 +51,18 @@ static const struct argp_option option_list[] = {
 };
 
 static const char documentation[] =
-    "Train on this machine while processes are killed and stopped, the network fails, and disks are full; "
-    "then "
-    "tell whether the model is the one that it would be without."
-    "\vPLAN.json lists the faults; without it they are drawn from a seed. deploy/chaos_plan.h describes it, "
-    "and "
-    "DIR/plan.json is the one that was carried out. Everything after -- goes to every worker; see "
+    "Train on this machine while processes are killed and stopped, the network fails, and disks are "
+    "full; then tell whether the model is the one that it would be without."
+    "\vPLAN.json lists the faults; without it they are drawn from a seed. deploy/chaos_plan.h describes "
+    "it, and DIR/plan.json is the one that was carried out. Everything after -- goes to every worker; see "
     "penstock-worker --help.\n\n"
     "With --net proxy workers reach the ps through a proxy on loopback, and nothing takes privileges. With "
     "--net "
     "namespaces every process is in a network namespace of its own, and their packets pass through this "
     "program, "
     "so that single ones can be lost or overtake each other, too; no memory is shared then.\n\n"
-    "Exit code: 0 if the model is the expected one and every process ended well; 1 if not; 2 for a mistake "
-    "on "
-    "the command line.\n\n"
+    "Exit code: 0 if the model is the expected one and every process ended well; 1 if not; 2 for a "
+    "mistake on the command line.\n\n"
     "Example:\n"
     "  penstock chaos --seed 7 -- --data-folder mnist --steps 400";
 

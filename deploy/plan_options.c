@@ -47,9 +47,9 @@ static const struct argp_option option_list[] = {
     {"workers", KEY_WORKERS, "N", 0, "Number of workers", 1},
     {"optimizer", KEY_OPTIMIZER, "NAME", 0, "As of penstock-worker (sgd)", 1},
     {"overlap", KEY_OVERLAP, "SHARE", 0,
-     "Share of the gradients pushed before backward ends: (layers - 1) / layers for a client that pushes "
-     "each of "
-     "so many equal layers when it is ready; 0 for one that pushes once per step, as penstock-worker does "
+     "Share of the gradients pushed before backward ends: (layers - 1) / layers for a client that "
+     "pushes each of so many equal layers when it is ready; 0 for one that pushes once per step, as "
+     "penstock-worker does "
      "(0)",
      1},
     {NULL, 0, NULL, 0, "Hosts", 2},
@@ -83,12 +83,11 @@ static const struct argp_option option_list[] = {
 static const char documentation[] =
     "Say how many parameter servers a job needs, how to cut its model, and how long a step will take."
     "\vBYTES and RATE take K, M, G, T (powers of 1000) or Ki, Mi, Gi, Ti (powers of 1024). --model-bytes, "
-    "--compute-ms, --workers and either --bandwidth or --one-host must be given. The prediction is a model "
-    "of "
-    "undisturbed synchronous steps: deploy/cost_model.h states its formulas and what it leaves out.\n\n"
-    "Recommended is the smallest number of ps within 2 % of the shortest step; a coarser codec only if it "
-    "takes "
-    "more than 5 % off it.\n\n"
+    "--compute-ms, --workers and either --bandwidth or --one-host must be given. The prediction is a "
+    "model of undisturbed synchronous steps: deploy/cost_model.h states its formulas and what it leaves "
+    "out.\n\n"
+    "Recommended is the smallest number of ps within 2 % of the shortest step; a coarser codec only if "
+    "it takes more than 5 % off it.\n\n"
     "Example:\n"
     "  penstock plan --model-bytes 400M --compute-ms 120 --workers 64 --bandwidth 100G --optimizer adam";
 

@@ -38,9 +38,8 @@ static const struct argp_option option_list[] = {
      "Goes to every ps; may be repeated, also for the value of an option", 1},
     {NULL, 0, NULL, 0, "Faults", 2},
     {"restarts", KEY_RESTARTS, "N", 0,
-     "How often in all a process is started again that dies by a signal or ends with a code of 128 or above "
-     "(0: "
-     "the first one ends the run)",
+     "How often in all a process is started again that dies by a signal or ends with a code of 128 or "
+     "above (0: the first one ends the run)",
      2},
     {"spare-workers", KEY_SPARE_WORKERS, "N", 0,
      "How many workers, the one that saves excepted, may die so and not be started again, without ending the "

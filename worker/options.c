@@ -100,9 +100,8 @@ static const struct argp_option options[] = {
     {"backup-workers", KEY_BACKUPS, "N", 0, "sync: gradients per step that need not be waited for (0)", 0},
     {"guard", KEY_GUARD, "NAME", 0, "On a gradient with NaN or Inf: skip (default) or stop", 0},
     {"on-worker-loss", KEY_LOSS, "NAME", 0,
-     "When nothing has been heard of a worker for a while (--lease-secs of the ps): wait (default), shrink "
-     "or "
-     "fail",
+     "When nothing has been heard of a worker for a while (--lease-secs of the ps): wait (default), "
+     "shrink or fail",
      0},
     {"grace-secs", KEY_GRACE, "N", 0, "shrink, fail: seconds that a lost worker still has to come back (60)",
      0},
