@@ -188,11 +188,13 @@ static void gather(trainer *t, uint64_t step)
     dataset_gather(t->setup.train, b->rows, b->count, b->features, b->labels);
 }
 
-/* With backup workers the others may have gone on without this one: then so does it. */
+/* With backup workers the others may have gone on without this one: then so does it. Where members change,
+ * one that sits a step out may get weights of some ps after that step already, and of others before it. */
 static uint64_t step_done(const trainer *t, uint64_t step, const ps_result *result)
 {
-    bool sync = ps_job(t->setup.client)->mode == CONSISTENCY_SYNC;
-    return sync && result->step > step ? result->step : step;
+    const job_config *job = ps_job(t->setup.client);
+    const bool has_backups = job->mode == CONSISTENCY_SYNC && job->backup_workers > 0;
+    return has_backups && result->step > step ? result->step : step;
 }
 
 /* Waits until the step that is pending is over: all weights in place, gradients ours again. */
