@@ -163,11 +163,13 @@ static uint32_t address_of(const wire_route *route)
     return address;
 }
 
-/* A worker that is told that its end is known may go, and never come back to replay what is lost. */
+/* A worker that is told that its end is known may go, and never come back to replay what is lost. Not where
+ * the ps has gone back since: then what it says counts no more. */
 static ps_status check_last_word(cluster *c, const node *n, const node *to, const wire_message *m)
 {
     bool last = m->type == WIRE_ACK && m->after_finish && to && to->role == WIRE_WORKER;
-    if (!last || !c->disk || disk_has_final(c->disk, n->index, m->step))
+    if (!last || !c->disk || m->step > n->shard->consistency.applied ||
+        disk_has_final(c->disk, n->index, m->step))
         return PS_OK;
     return ps_fail(
         c->error, PS_EINTERNAL,
@@ -292,7 +294,9 @@ static ps_status take_in(cluster *c, node *n, const network_event *event, wire_m
         n->log_end = sim_journal_end(cluster_log_of(c, n));
     const wire_type type = (*m)->type;
     const uint64_t version = n->shard->consistency.members.version, restores = n->shard->counters.restores;
+    plant_look(c->plant, n->shard);
     shard_receive(n->shard, m, &route, clock_of(c, n));
+    plant_meddle(c->plant, n->shard);
     count_changes(c, n, type, version, restores);
     ps_status status = PS_OK;
     if (!had_job && shard_has_job(n->shard) && by_log) {

@@ -253,6 +253,8 @@ static ps_status read_image(const sim_archive *a, const kept_image *kept, uint64
             memcpy(store_array(into, i, k), next, count * sizeof *next);
     }
     ps_status status = copy_state(&kept->state, state);
+    if (plant_is(d->config.plant, PLANT_UNLISTED_IMAGE))
+        members_fini(&state->members);
     for (uint32_t i = 0; status == PS_OK && i < state->clock_count; i++)
         if (plant_is(d->config.plant, PLANT_LOST_CLOCKS))
             state->clocks[i].pushed = 0;

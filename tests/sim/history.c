@@ -249,6 +249,8 @@ static void void_all(portrait *p, uint64_t members_version)
  * members that it had not heard of. */
 static void take_in(portrait *p, const shard *s, const wire_message *hello)
 {
+    if (hello->role == WIRE_WORKER && hello->incarnation < p->workers[hello->index].incarnation)
+        return;                                      /* it is refused */
     if (hello->members_version > p->members_version) /* what was under way is void */
         void_all(p, hello->members_version);
     if (hello->role != WIRE_WORKER)

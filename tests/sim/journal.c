@@ -208,6 +208,7 @@ static bool is_left_out(const sim_journal *j, const wire_message *message, bool 
     if (carried)
         return plant_is(p, PLANT_NO_CARRY);
     return (message->type == WIRE_HELLO && plant_is(p, PLANT_UNLOGGED_HELLO)) ||
+           (message->type == WIRE_LEAVE && plant_is(p, PLANT_UNLOGGED_LIST)) ||
            (message->type == WIRE_PUSH && j->end % LEAVE_OUT_EVERY == 0 && plant_is(p, PLANT_UNLOGGED_PART));
 }
 

@@ -16,6 +16,15 @@ enum {
     LOSE_EVERY = 10,
 };
 
+/* A whole gradient that a shard holds. */
+typedef struct {
+    bool waits;
+    uint64_t step;
+    uint32_t examples, count;
+    float clip_factor;
+    buffer *slices[SLICES_MAX];
+} waiting_push;
+
 struct plant {
     plant_kind kind;
     uint64_t pushes;
@@ -25,6 +34,8 @@ struct plant {
     bool crashed[SCENARIO_SERVERS_MAX];
     buffer *answered[SLICES_MAX]; /* weights that were sent last */
     buffer *lent;                 /* by the last answer of all */
+    waiting_push waiting[SCENARIO_WORKERS_MAX];
+    uint64_t members_version; /* of the shard before a message */
 };
 
 const char *plant_kind_name(plant_kind kind)
@@ -51,6 +62,13 @@ ps_status plant_kind_parse(const char *text, plant_kind *kind, ps_error *error)
 #undef PLANT_TEXT
 }
 
+static void let_go(waiting_push *w)
+{
+    for (uint32_t i = 0; i < w->count; i++)
+        buffer_unref(&w->slices[i]);
+    *w = (waiting_push){.waits = false};
+}
+
 ps_status plant_create(plant_kind kind, plant **out)
 {
     *out = calloc(1, sizeof **out);
@@ -66,6 +84,8 @@ void plant_destroy(plant **handle)
     *handle = NULL;
     for (int i = 0; p && i < SLICES_MAX; i++)
         buffer_unref(&p->answered[i]);
+    for (int w = 0; p && w < SCENARIO_WORKERS_MAX; w++)
+        let_go(&p->waiting[w]);
     if (p)
         buffer_unref(&p->lent);
     free(p);
@@ -186,6 +206,10 @@ bool plant_request(plant *p, const shard *s, wire_message *m)
     case PLANT_LONE_RESTORE:
         stay(s, m);
         break;
+    case PLANT_OTHER_LIST:
+        if (m->type != WIRE_HELLO && m->type != WIRE_RESTORE && s->has_job)
+            m->members_version = s->consistency.members.version;
+        break;
     case PLANT_FORGOTTEN_REPEATS:
         take_for_new(p, s, m);
         break;
@@ -194,6 +218,69 @@ bool plant_request(plant *p, const shard *s, wire_message *m)
     }
     return true;
 }
+
+/* ---- members ---- */
+
+static void keep_push(const shard *s, uint32_t worker, waiting_push *w)
+{
+    const member_push *push = &s->workers[worker].push;
+    let_go(w);
+    if (!s->consistency.clocks[worker].waiting)
+        return;
+    *w = (waiting_push){.waits = true,
+                        .step = push->step,
+                        .examples = push->examples,
+                        .count = s->slice_count,
+                        .clip_factor = push->clip_factor};
+    for (uint32_t i = 0; i < w->count; i++)
+        w->slices[i] = push->slices[i] ? buffer_ref(push->slices[i]) : NULL;
+}
+
+/* As if it had come after the list. */
+static void put_back(shard *s, uint32_t worker, waiting_push *w)
+{
+    member_push *push = &s->workers[worker].push;
+    if (!w->waits || push->step != 0 || w->step != s->consistency.applied + 1)
+        return;
+    push->step = w->step;
+    push->examples = w->examples;
+    push->clip_factor = w->clip_factor;
+    push->received = w->count;
+    for (uint32_t i = 0; i < w->count; i++) {
+        push->named[i] = true;
+        push->slices[i] = w->slices[i];
+    }
+    w->count = 0; /* they have moved */
+    consistency_arrive(&s->consistency, worker, push->step);
+}
+
+static void hasten(members_list *list, uint64_t applied)
+{
+    if (list && list->count > 0 && list->changes[list->count - 1].from == applied + 2)
+        list->changes[list->count - 1].from--;
+}
+
+void plant_look(plant *p, const shard *s)
+{
+    p->members_version = s->consistency.members.version;
+    for (uint32_t w = 0; p->kind == PLANT_KEPT_PUSHES && s->has_job && w < s->job.workers; w++)
+        keep_push(s, w, &p->waiting[w]);
+}
+
+void plant_meddle(plant *p, shard *s)
+{
+    if (s->consistency.members.version == p->members_version)
+        return;
+    for (uint32_t w = 0; p->kind == PLANT_KEPT_PUSHES && w < s->job.workers; w++)
+        put_back(s, w, &p->waiting[w]);
+    if (p->kind != PLANT_HASTY_LIST || s->config.index > 0)
+        return;
+    hasten(&s->consistency.members, s->consistency.applied);
+    for (outgoing *out = s->outbox; out; out = out->next)
+        hasten(out->message->members, s->consistency.applied);
+}
+
+/* ---- answers ---- */
 
 static void swap_for_stale(plant *p, wire_message *m)
 {
@@ -217,6 +304,8 @@ static void reuse(plant *p, const wire_message *m)
 
 void plant_answer(plant *p, wire_message *m)
 {
+    if (p->kind == PLANT_OTHER_LIST && m->type != WIRE_WELCOME)
+        m->members_version = 0;
     if (!m->has_payload)
         return;
     if (p->kind == PLANT_STALE_WEIGHTS)

@@ -31,7 +31,12 @@
     X(PLANT_UNLOGGED_HELLO, "unlogged-hello", "the log leaves out who has joined anew")                   \
     X(PLANT_UNLOGGED_PART, "unlogged-part", "the log leaves out one part of a gradient in ten")           \
     X(PLANT_NO_CARRY, "no-carry", "a segment of the log begins without what was carried over into it")    \
-    X(PLANT_LOG_HOLE, "log-hole", "what stands behind a hole in the log is trusted")
+    X(PLANT_LOG_HOLE, "log-hole", "what stands behind a hole in the log is trusted")                      \
+    X(PLANT_OTHER_LIST, "other-list", "who knows another list of members than a ps is not told so")       \
+    X(PLANT_HASTY_LIST, "hasty-list", "a list of members takes effect one step too early")                \
+    X(PLANT_KEPT_PUSHES, "kept-pushes", "gradients that wait are kept when the members change")           \
+    X(PLANT_UNLISTED_IMAGE, "unlisted-image", "images do not say who takes part")                         \
+    X(PLANT_UNLOGGED_LIST, "unlogged-list", "the log leaves out who takes part")
 
 typedef enum {
 #define PLANT_ENUM(name, text, what) name,
@@ -54,6 +59,10 @@ bool plant_is(const plant *p, plant_kind kind);
 
 /* Before that shard gets `m`. False: it shall not get it at all. */
 bool plant_request(plant *p, const shard *s, wire_message *m);
+
+/* Around that. */
+void plant_look(plant *p, const shard *s);
+void plant_meddle(plant *p, shard *s);
 
 /* After a shard has made `m`. */
 void plant_answer(plant *p, wire_message *m);

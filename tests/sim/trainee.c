@@ -108,11 +108,6 @@ void trainee_destroy(trainee **handle)
     free(t);
 }
 
-static bool is_sync(const trainee *t)
-{
-    return t->config.scenario->job.mode == CONSISTENCY_SYNC;
-}
-
 static const scenario_worker *of_worker(const trainee *t)
 {
     return &t->config.scenario->workers[t->config.index];
@@ -302,7 +297,7 @@ static ps_status end_step(trainee *t, uint64_t version, uint64_t now_ms, ps_erro
         status = check_version(t, version, error);
     if (status != PS_OK)
         return status;
-    if (is_sync(t) && version > t->step)
+    if (t->config.scenario->job.backup_workers > 0 && version > t->step)
         t->step = version;
     return start_step_or_end(t, now_ms, error);
 }
