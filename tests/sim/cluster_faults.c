@@ -19,10 +19,16 @@ static bool hits(const fault *f, const node *n)
 
 /* ---- crashes ---- */
 
+/* The end of one that is lost is not waited for: then the chief is the only one to finish. */
+static bool is_near_the_end(const cluster *c, const trainee *t)
+{
+    return trainee_has_finished(t) || (c->scenario.shrinks && trainee_concludes(t));
+}
+
 static bool anyone_finishes(const cluster *c)
 {
     for (uint32_t i = c->scenario.job.servers; i < c->node_count; i++)
-        if (c->nodes[i].trainee && trainee_has_finished(c->nodes[i].trainee))
+        if (c->nodes[i].trainee && is_near_the_end(c, c->nodes[i].trainee))
             return true;
     return false;
 }

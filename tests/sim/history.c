@@ -31,7 +31,8 @@ struct history {
     uint32_t count, room;
     portrait *list; /* (room) the oldest first; but for the first, a crash may take their changes back */
     bool nameless;  /* of a leap only some of those who had joined may be left: nobody has heard of it */
-    bool went_back; /* by RESTORE: numbers of updates have been used twice */
+    bool went_back; /* by RESTORE, or to the start since it could not: numbers of updates have been used twice
+                     */
     uint64_t heard; /* the last update of which anybody knows */
 };
 
@@ -198,7 +199,7 @@ ps_status history_note(history *h, const shard *s, ps_error *error)
     const uint64_t change = sim_journal_last_change(h->log);
     const portrait *last = h->count > 0 ? &h->list[h->count - 1] : NULL;
     portrait now = portray(s, change, last);
-    h->went_back |= s->epoch > 0;
+    h->went_back |= s->epoch > 0 || (last && now.applied < last->applied);
     if (last && last->change == change)
         return compare(h, &now, last, "without a record", error);
     forget_what_is_safe(h);

@@ -535,6 +535,11 @@ bool trainee_has_finished(const trainee *t)
     return t->phase == PHASE_FINISHING || t->phase == PHASE_LEAVING || t->phase == PHASE_DONE;
 }
 
+bool trainee_concludes(const trainee *t)
+{
+    return t->phase == PHASE_CONCLUDING;
+}
+
 bool trainee_said_all(const trainee *t, bool twice)
 {
     return t->phase == PHASE_LEAVING || (t->phase == PHASE_FINISHING && !twice);

@@ -50,6 +50,9 @@ const members_list *trainee_members(const trainee *t);
 /* It has said goodbye: to the first ps at least, whether or not all have heard it. */
 bool trainee_has_finished(const trainee *t);
 
+/* It has done all its steps, as the chief, and waits for the others' end. */
+bool trainee_concludes(const trainee *t);
+
 /* It has said the last that it has to say: what it does not know is only whether that was heard. `twice`: ps
  * that may have to go back want to hear it twice. */
 bool trainee_said_all(const trainee *t, bool twice);
