@@ -15,13 +15,13 @@
  *   log            what a ps with a log is, has a record, and so it comes back as the very shard that it was,
  *                  bit for bit, in every mode, with all that anybody has heard of; and where all ps have one
  *                  nobody is told to go back, nor forgets what it had acknowledged            (history.h)
- *   members        where workers may be lost for good: of what two ps have applied they say that the same
- * have taken part, and lists of one version are the same; the weights are those that follow from who took
- * part; in each epoch every row is used once                          (ledger.h) the last word  no worker is
- * told that its end is known before the last image is safe bounds         messages and bytes under way, and
- * messages that one event gives rise to, are limited memory         nothing is written to while a message
- * lends it (network.h); all that a session lent is given back, else it never finishes a push; leaks are for
- * AddressSanitizer to see
+ *   members        where workers may be lost for good: of what two ps have applied they say that the same have
+ *                  taken part, lists of one version are the same, the weights are those that follow from who
+ *                  took part, and in each epoch every row is used once                          (ledger.h)
+ *   the last word  no worker is told that its end is known before the last image is safe
+ *   bounds         messages and bytes under way, and messages that one event gives rise to, are limited
+ *   memory         nothing is written to while a message lends it (network.h); all that a session lent is
+ *                  given back, else it never finishes a push; leaks are for AddressSanitizer to see
  *
  * and, once everybody has finished:
  *
@@ -37,8 +37,8 @@
  * What the protocol does not promise, and so is not tried:
  *
  *   - A ps that keeps no images is not killed once a member has begun to finish, or, where workers may be
- * lost, the chief waits for their end; nor are its images of the last step lost: who could replay what is
- * lost with it may be gone.
+ *     lost, the chief waits for their end; nor are its images of the last step lost: who could replay what is
+ *     lost with it may be gone.
  *   - Nobody goes on without a worker that is lost before the first step: one that has gone for good is
  *     started again then.
  *   - A worker without which the job has come to its end may find nobody when it comes back.
