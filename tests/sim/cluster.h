@@ -15,9 +15,9 @@
  *   log            what a ps with a log is, has a record, and so it comes back as the very shard that it was,
  *                  bit for bit, in every mode, with all that anybody has heard of; and where all ps have one
  *                  nobody is told to go back, nor forgets what it had acknowledged            (history.h)
- *   members        where workers may be lost for good: of what two ps have applied they say that the same have
- *                  taken part, lists of one version are the same, the weights are those that follow from who
- *                  took part, and in each epoch every row is used once                          (ledger.h)
+ *   members        where workers may be lost for good: of what two ps have applied they say that the same
+ *                  have taken part, lists of one version are the same, the weights are those that follow
+ *                  from who took part, and in each epoch every row is used once                 (ledger.h)
  *   the last word  no worker is told that its end is known before the last image is safe
  *   bounds         messages and bytes under way, and messages that one event gives rise to, are limited
  *   memory         nothing is written to while a message lends it (network.h); all that a session lent is
@@ -47,7 +47,7 @@
  *     before it, has no version before its current one, for a worker that has to compute the last step again.
  *   - With backup workers it may order one though no ps has forgotten anything: who joins goes on from where
  *     the furthest ps is, and one that is too far behind would wait for gradients of its next step that
- * nobody pushes any more.
+ *     nobody pushes any more.
  *   - A member that is done does not come back. One that dies amid its last word may find that the ps that it
  *     has told are gone, and no other can tell it more; so may one that dies before it, if the ps have come
  *     back after the end of the job and it takes longer than they wait for it (SHARD_ABANDONED_MS).
