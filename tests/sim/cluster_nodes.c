@@ -525,7 +525,8 @@ static bool is_needed(const cluster *c, const node *n)
 
 static ps_status start_again(cluster *c, node *n)
 {
-    n->for_good &= !cluster_is_calm(c) || !is_needed(c, n);
+    if (n->for_good && cluster_is_calm(c))
+        n->for_good = !is_needed(c, n);
     if (!n->for_good)
         return cluster_start(c, n);
     n->wake_at_ms = network_now(c->network) + SERVER_TICK_MS;
