@@ -20,6 +20,9 @@ extern "C" {
 enum { MEMBERS_CHANGES_MAX = 4096 };
 
 #define MEMBERS_NEVER UINT64_MAX
+/* What the chief adds to the version of a list that it changes: more than ps 0 can add at the same time. */
+#define MEMBERS_VERSION_LEAP (UINT64_C(1) << 16)
+
 /* Greater steps are impossible: a number in JSON (common/json.h) tells no more of them apart. */
 #define MEMBERS_STEP_MAX ((UINT64_C(1) << 53) - 1)
 

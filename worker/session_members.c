@@ -93,7 +93,7 @@ static void begin_to_restore(session *s, uint64_t epoch, uint64_t step)
     s->restoring.step = step;
     if (members_next_change(&s->newest, step + 1) != MEMBERS_NEVER) { /* it need not wait for what is void */
         members_hasten(&s->newest, step + 1);
-        s->newest.version++;
+        s->newest.version += MEMBERS_VERSION_LEAP;
     }
     log_warning("the ps are at different steps: all go back to step %llu", (unsigned long long)step);
     ask_all_at_once(s);
