@@ -167,10 +167,10 @@ static void send_again(session *s, uint32_t server)
 }
 
 /* All begins anew from where the ps are: what has been answered is lost, or the members are others. */
-static void go_back(session *s, const char *cause, uint64_t step)
+static void go_back(session *s, const char *what, uint64_t step)
 {
     ps_error why;
-    ps_fail(&why, PS_EROLLBACK, "%s: training goes on from step %llu", cause, (unsigned long long)step);
+    ps_fail(&why, PS_EROLLBACK, "%s step %llu", what, (unsigned long long)step);
     session_abandon_all(s, &why);
     s->rolled_back = true;
     s->counters.rollbacks++;
@@ -208,12 +208,12 @@ static void join(session *s, uint64_t step)
     const bool looks_on = s->config.role == WIRE_EVALUATOR;
     s->unfit = s->doubtful = false;
     if (take_members(s) && s->has_place && !looks_on) {
-        go_back(s, "the members have changed", step);
+        go_back(s, "the members have changed: training goes on from", step);
         return;
     }
     for (uint32_t i = 0; s->has_place && i < s->config.job->servers; i++) {
         if (has_forgotten(s, i)) {
-            go_back(s, "a ps was lost", step);
+            go_back(s, "a ps was lost: training goes back to", step);
             return;
         }
     }
