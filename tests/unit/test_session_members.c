@@ -60,11 +60,16 @@ static void ps_that_owes_nothing_is_spoken_to_while_another_keeps_the_session_wa
 
 /* ---- lists of members ---- */
 
-static void open_of_three(bench *b)
+static void open_unjoined(bench *b, uint32_t workers)
 {
     memset(b, 0, sizeof *b);
-    job_sample(&b->job, SERVERS, 3, ELEMENTS);
+    job_sample(&b->job, SERVERS, workers, ELEMENTS);
     open_session(b, 0, 0);
+}
+
+static void open_of_three(bench *b)
+{
+    open_unjoined(b, 3);
     join_all(b);
 }
 
@@ -142,9 +147,7 @@ static void answers_of_a_ps_that_has_not_heard_of_it_yet_change_nothing(void **s
     (void)state;
     bench b;
     uint64_t step;
-    memset(&b, 0, sizeof b);
-    job_sample(&b.job, SERVERS, 3, ELEMENTS);
-    open_session(&b, 0, 0);
+    open_unjoined(&b, 3);
     const uint64_t asked = take_hello(&b, 0, 0);
     for (uint32_t server = 0; server < SERVERS; server++)
         welcome(&b, server, asked, 0, 9, 2);
@@ -162,9 +165,7 @@ static void ps_that_cannot_take_a_list_are_brought_together_by_the_chief(void **
 {
     (void)state;
     bench b;
-    memset(&b, 0, sizeof b);
-    job_sample(&b.job, SERVERS, 3, ELEMENTS);
-    open_session(&b, 0, 0);
+    open_unjoined(&b, 3);
     for (uint64_t told = 0; told <= 9; told += 9) {
         const uint64_t asked = take_hello(&b, 1, told);
         welcome(&b, 0, asked, 5, 9, 20);
@@ -186,9 +187,7 @@ static void a_list_that_is_newer_than_the_one_just_told_is_told_too(void **state
     (void)state;
     bench b;
     uint64_t step;
-    memset(&b, 0, sizeof b);
-    job_sample(&b.job, SERVERS, 3, ELEMENTS);
-    open_session(&b, 0, 0);
+    open_unjoined(&b, 3);
     static const uint64_t versions[] = {9, 10, 11};
     uint64_t known = 0; /* by ps 1, and told last */
     for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
@@ -209,9 +208,7 @@ static void an_impossible_list_ends_the_session(void **state)
 {
     (void)state;
     bench b;
-    memset(&b, 0, sizeof b);
-    job_sample(&b.job, SERVERS, 2, ELEMENTS);
-    open_session(&b, 0, 0);
+    open_unjoined(&b, 2);
     welcome(&b, 0, take_hello(&b, 0, 0), 0, 9, 2);
     assert_fails(&b, PS_EPROTOCOL,
                  "ps/0: change 0 of members is impossible: worker 2 of 2 leaves from step 2 on");
