@@ -299,7 +299,7 @@ static ps_status take_back(void *context, wire_message **message, bool carried, 
         s->taken_over++;
     else
         shard_apply_ready(s);
-    if (m->members && members_check(m->members, s->job.workers, error) != PS_OK)
+    if (shard_check_members(s, m, error) != PS_OK)
         return PS_EFORMAT;
     member *of = shard_member_of(s, m);
     if (m->type == WIRE_LEAVE)

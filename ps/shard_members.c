@@ -22,9 +22,20 @@
 #include "common/log.h"
 #include "ps/shard_state.h"
 
+/* Do its members change? */
 static bool shrinks(const shard *s)
 {
-    return s->job.on_worker_loss == LOSS_SHRINK;
+    return s->job.on_worker_loss == LOSS_SHRINK && s->job.mode == CONSISTENCY_SYNC;
+}
+
+ps_status shard_check_members(const shard *s, const wire_message *message, ps_error *error)
+{
+    if (!message->members)
+        return PS_OK;
+    if (!shrinks(s))
+        return ps_fail(error, PS_EPROTOCOL, "%s tells of members that change; those of this job do not",
+                       wire_type_name(message->type));
+    return members_check(message->members, s->job.workers, error);
 }
 
 bool shard_is_member(const shard *s, uint32_t worker)
@@ -72,8 +83,7 @@ void shard_take_up_again(shard *s, uint32_t worker)
 uint32_t shard_lost_worker(const shard *s, const wire_message *request)
 {
     worker_set missing;
-    if (!shrinks(s) || s->job.mode != CONSISTENCY_SYNC ||
-        consistency_may_answer(&s->consistency, request->step))
+    if (!shrinks(s) || consistency_may_answer(&s->consistency, request->step))
         return 0;
     consistency_missing(&s->consistency, request->step, &missing);
     for (uint32_t i = 0; i < missing.count; i++)
@@ -116,10 +126,8 @@ static ps_status change_members(shard *s, members_list *list, ps_error *error)
 ps_status shard_hear_of_members(shard *s, const wire_message *hello, ps_error *error)
 {
     const members_list *told = hello->members, *known = &s->consistency.members;
-    if (!told || told->version <= known->version)
-        return PS_OK;
-    ps_status status = members_check(told, s->job.workers, error);
-    if (status != PS_OK)
+    ps_status status = shard_check_members(s, hello, error);
+    if (status != PS_OK || !told || told->version <= known->version)
         return status;
     if (members_first_difference(told, known, s->job.workers) <= s->consistency.applied)
         return PS_OK; /* too late: the chief finds that this ps has another list, and sends all back */
@@ -160,7 +168,7 @@ ps_status shard_handle_change(shard *s, const wire_message *message, const wire_
 {
     const char *what = wire_type_name(message->type);
     const bool enters = message->type == WIRE_ENTER;
-    if (!shrinks(s) || s->job.mode != CONSISTENCY_SYNC)
+    if (!shrinks(s))
         return ps_fail(error, PS_EPROTOCOL, "%s is for synchronous jobs with --on-worker-loss shrink", what);
     if (s->config.index != 0 || message->role != WIRE_WORKER || message->index == 0)
         return ps_fail(error, PS_EPROTOCOL, "%s of %s %u to ps/%u: it is for workers from 1 on, to ps/0",

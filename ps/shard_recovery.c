@@ -383,8 +383,9 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
     if (restore->epoch < s->epoch)
         return ps_fail(error, PS_EREJOIN, "RESTORE of epoch %llu is outdated; ps/%u is in epoch %llu",
                        (unsigned long long)restore->epoch, s->config.index, (unsigned long long)s->epoch);
-    if (restore->members && members_check(restore->members, s->job.workers, error) != PS_OK)
-        return PS_EPROTOCOL;
+    ps_status possible = shard_check_members(s, restore, error);
+    if (possible != PS_OK)
+        return possible;
     if (restore->epoch > s->epoch) {
         uint64_t before = s->consistency.applied;
         s->at_the_end |= s->last_image_taken; /* unless it has to go elsewhere */

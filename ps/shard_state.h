@@ -251,6 +251,9 @@ void shard_note_absences(shard *s);
 /* 1 + a worker that is given up and that this request waits for; 0: none. */
 uint32_t shard_lost_worker(const shard *s, const wire_message *request);
 
+/* Is the list that a message tells of, if it does, one that this job may have? PS_EPROTOCOL. */
+ps_status shard_check_members(const shard *s, const wire_message *message, ps_error *error);
+
 /* This is the list of members, of a later version; it is taken over. What the members had begun is void. */
 void shard_take_members(shard *s, members_list *list);
 

@@ -237,6 +237,17 @@ static void an_impossible_list_is_refused(void **state)
     bench_close(&b);
 }
 
+static void members_of_a_job_that_does_not_shrink_cannot_be_told_away(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open_joined(&b, WORKERS);
+    hear(&b, 90, 2, 2);
+    bench_expect_text(&b, WIRE_ERROR, 0, PS_EPROTOCOL,
+                      "HELLO tells of members that change; those of this job do not");
+    bench_close(&b);
+}
+
 static void restore_brings_its_list(void **state)
 {
     (void)state;
@@ -391,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_newer_list_is_taken_from_a_hello),
         cmocka_unit_test(a_list_that_comes_too_late_is_not_taken),
         cmocka_unit_test(an_impossible_list_is_refused),
+        cmocka_unit_test(members_of_a_job_that_does_not_shrink_cannot_be_told_away),
         cmocka_unit_test(restore_brings_its_list),
         cmocka_unit_test(who_asks_is_told_of_one_that_is_given_up),
         cmocka_unit_test(the_chief_is_never_given_up),
