@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "common/checkpoint_cut.h"
-#include "common/checksum.h"
 #include "common/file.h"
 
 void checkpoint_state_fini(checkpoint_state *state)
@@ -35,11 +34,10 @@ static ps_status write_arrays(const char *path, const partition *p, uint32_t ser
             e->rank = 1;
             e->shape[0] = e->elements = p->slices[number].count;
             e->values = slices[ordinal].arrays[k];
-            m->crc[next] = checksum(e->values, e->elements * sizeof(float));
             m->data_bytes += e->elements * sizeof(float);
         }
     }
-    ps_status status = safetensors_write(path, entries, arrays, NULL, 0, error);
+    ps_status status = safetensors_write_summed(path, entries, arrays, NULL, 0, m->crc, error);
     free(entries);
     return status;
 }

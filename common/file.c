@@ -13,10 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/checksum.h"
+
 enum {
     READ_FIRST_BYTES = 4096, /* first guess where the size is not known beforehand */
     TEMPORARY_NAMES_MAX = 1000,
-    NAME_BYTES = 256, /* of one path component on every file system we meet */
+    PIECE_BYTES = 256 << 10, /* summed up and written: less than a cache holds */
+    NAME_BYTES = 256,        /* of one path component on every file system we meet */
 };
 
 static ps_status fail_errno(ps_error *error, const char *doing, const char *path, int cause)
@@ -175,22 +178,41 @@ static bool write_all(int fd, const char *data, size_t bytes)
     return true;
 }
 
-static bool write_parts(int fd, const struct iovec *parts, size_t part_count)
+/* Piece by piece, so that what is summed up is still in a cache when it is written. */
+static bool write_summed(int fd, const char *data, size_t bytes, uint32_t *sum)
 {
-    for (size_t i = 0; i < part_count; i++)
-        if (!write_all(fd, parts[i].iov_base, parts[i].iov_len))
+    *sum = checksum(NULL, 0);
+    while (bytes > 0) {
+        const size_t piece = bytes < PIECE_BYTES ? bytes : PIECE_BYTES;
+        *sum = checksum_more(*sum, data, piece);
+        if (!write_all(fd, data, piece))
             return false;
+        data += piece;
+        bytes -= piece;
+    }
+    return true;
+}
+
+/* `checksums` may be NULL. */
+static bool write_parts(int fd, const struct iovec *parts, size_t part_count, uint32_t *checksums)
+{
+    for (size_t i = 0; i < part_count; i++) {
+        const struct iovec *part = &parts[i];
+        if (checksums ? !write_summed(fd, part->iov_base, part->iov_len, &checksums[i])
+                      : !write_all(fd, part->iov_base, part->iov_len))
+            return false;
+    }
     return true;
 }
 
 static ps_status write_and_rename(int folder, const char *name, const char *path, const struct iovec *parts,
-                                  size_t part_count, ps_error *error)
+                                  size_t part_count, uint32_t *checksums, ps_error *error)
 {
     char temporary[NAME_BYTES];
     int fd = create_temporary(folder, name, temporary);
     if (fd < 0)
         return ps_fail(error, PS_EIO, "cannot create a temporary file for %s: %s", path, strerror(errno));
-    bool written = write_parts(fd, parts, part_count) && fsync(fd) == 0;
+    bool written = write_parts(fd, parts, part_count, checksums) && fsync(fd) == 0;
     int cause = errno;
     if (close(fd) != 0 && written) {
         written = false;
@@ -204,20 +226,32 @@ static ps_status write_and_rename(int folder, const char *name, const char *path
     return ps_fail(error, PS_EIO, "cannot write %s: %s", path, strerror(cause));
 }
 
-ps_status file_write_atomic(const char *path, const struct iovec *parts, size_t part_count, ps_error *error)
+static ps_status write_atomic(const char *path, const struct iovec *parts, size_t part_count,
+                              uint32_t *checksums, ps_error *error)
 {
     const char *name;
     int folder = open_parent(path, &name);
     if (folder < 0)
         return ps_fail(error, errno == ENOMEM ? PS_ENOMEM : PS_EIO, "cannot open the folder of %s: %s", path,
                        strerror(errno));
-    ps_status status = write_and_rename(folder, name, path, parts, part_count, error);
+    ps_status status = write_and_rename(folder, name, path, parts, part_count, checksums, error);
     if (status == PS_OK && !sync_folder(folder))
         status =
             ps_fail(error, PS_EIO, "%s is written, but may not survive a power cut: fsync of its folder: %s",
                     path, strerror(errno));
     close(folder);
     return status;
+}
+
+ps_status file_write_atomic(const char *path, const struct iovec *parts, size_t part_count, ps_error *error)
+{
+    return write_atomic(path, parts, part_count, NULL, error);
+}
+
+ps_status file_write_atomic_summed(const char *path, const struct iovec *parts, size_t part_count,
+                                   uint32_t *checksums, ps_error *error)
+{
+    return write_atomic(path, parts, part_count, checksums, error);
 }
 
 ps_status file_remove(const char *path, ps_error *error)

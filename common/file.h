@@ -5,6 +5,7 @@
 #define PENSTOCK_COMMON_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/uio.h>
 
 #include "common/status.h"
@@ -29,6 +30,11 @@ void file_unmap(const void *map, size_t bytes);
  * and fsyncs the folder. PS_EIO with path and cause; the target is then untouched, the temporary gone. Only
  * if that last fsync fails is the new file in place already, and the message says so. PS_ENOMEM. */
 ps_status file_write_atomic(const char *path, const struct iovec *parts, size_t part_count, ps_error *error);
+
+/* The same, and the checksum of each part (common/checksum.h) as it is written: its bytes come from memory
+ * once. `checksums`: (part_count). */
+ps_status file_write_atomic_summed(const char *path, const struct iovec *parts, size_t part_count,
+                                   uint32_t *checksums, ps_error *error);
 
 /* Removes a file: when this returns PS_OK it is not there, even after a power cut, whether or not it was
  * there before. PS_ENOENT: its folder is not there; PS_EIO, PS_ENOMEM. */

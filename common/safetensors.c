@@ -373,22 +373,32 @@ static ps_status check_header(const char *header, size_t bytes, uint64_t data_by
 }
 
 static ps_status write_parts(const char *path, char *header, size_t header_bytes,
-                             const safetensors_entry *entries, uint32_t count, ps_error *error)
+                             const safetensors_entry *entries, uint32_t count, uint32_t *checksums,
+                             ps_error *error)
 {
     struct iovec *parts = malloc((count + (size_t)1) * sizeof *parts);
-    if (!parts)
+    uint32_t *sums = checksums ? malloc((count + (size_t)1) * sizeof *sums) : NULL;
+    if (!parts || (checksums && !sums)) {
+        free(parts);
+        free(sums);
         return ps_fail(error, PS_ENOMEM, "out of memory while writing %s", path);
+    }
     parts[0] = (struct iovec){.iov_base = header, .iov_len = header_bytes};
     for (uint32_t i = 0; i < count; i++) /* iovec serves readers too, hence its lack of const */
         parts[i + 1] = (struct iovec){.iov_base = (void *)(uintptr_t)entries[i].values,
                                       .iov_len = entries[i].elements * sizeof(float)};
-    ps_status status = file_write_atomic(path, parts, count + (size_t)1, error);
+    ps_status status = sums ? file_write_atomic_summed(path, parts, count + (size_t)1, sums, error)
+                            : file_write_atomic(path, parts, count + (size_t)1, error);
+    for (uint32_t i = 0; sums && i < count; i++)
+        checksums[i] = sums[i + 1];
     free(parts);
+    free(sums);
     return status;
 }
 
-ps_status safetensors_write(const char *path, const safetensors_entry *entries, uint32_t count,
-                            const safetensors_metadata *metadata, uint32_t metadata_count, ps_error *error)
+static ps_status write_file(const char *path, const safetensors_entry *entries, uint32_t count,
+                            const safetensors_metadata *metadata, uint32_t metadata_count,
+                            uint32_t *checksums, ps_error *error)
 {
     char *header = NULL;
     size_t header_bytes = 0;
@@ -402,7 +412,20 @@ ps_status safetensors_write(const char *path, const safetensors_entry *entries, 
     if (status != PS_OK)
         ps_fail(error, status, "cannot write %s: %s", path, cause.text);
     else
-        status = write_parts(path, header, header_bytes, entries, count, error);
+        status = write_parts(path, header, header_bytes, entries, count, checksums, error);
     free(header);
     return status;
+}
+
+ps_status safetensors_write(const char *path, const safetensors_entry *entries, uint32_t count,
+                            const safetensors_metadata *metadata, uint32_t metadata_count, ps_error *error)
+{
+    return write_file(path, entries, count, metadata, metadata_count, NULL, error);
+}
+
+ps_status safetensors_write_summed(const char *path, const safetensors_entry *entries, uint32_t count,
+                                   const safetensors_metadata *metadata, uint32_t metadata_count,
+                                   uint32_t *checksums, ps_error *error)
+{
+    return write_file(path, entries, count, metadata, metadata_count, checksums, error);
 }

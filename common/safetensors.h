@@ -61,4 +61,10 @@ void safetensors_close(safetensors_file *file);
 ps_status safetensors_write(const char *path, const safetensors_entry *entries, uint32_t count,
                             const safetensors_metadata *metadata, uint32_t metadata_count, ps_error *error);
 
+/* The same, and the checksum (common/checksum.h) of each tensor's values as they are written. `checksums`:
+ * (count), defined if the call succeeds. */
+ps_status safetensors_write_summed(const char *path, const safetensors_entry *entries, uint32_t count,
+                                   const safetensors_metadata *metadata, uint32_t metadata_count,
+                                   uint32_t *checksums, ps_error *error);
+
 #endif

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/checksum.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/unit.h"
 
@@ -151,6 +152,29 @@ static void parts_are_written_one_after_the_other(void **state)
     assert_int_equal(file_write_atomic("./target", parts, 0, NULL), PS_OK);
     assert_file_holds("target", "");
     assert_int_equal(folder_count("."), 1);
+}
+
+static void parts_are_summed_up_as_they_are_written(void **state)
+{
+    (void)state;
+    enum { LARGE = (1 << 20) + 7 }; /* several pieces */
+    char *large = malloc(LARGE), small[] = "small";
+    assert_non_null(large);
+    for (size_t i = 0; i < LARGE; i++)
+        large[i] = (char)(i * 7 + i / 256);
+    const struct iovec parts[] = {{large, LARGE}, {NULL, 0}, {small, 5}};
+    uint32_t sums[3] = {1, 1, 1};
+    assert_int_equal(file_write_atomic_summed("target", parts, 3, sums, NULL), PS_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sums[i], checksum(parts[i].iov_base, parts[i].iov_len));
+    char *text;
+    size_t bytes;
+    assert_int_equal(file_read("target", 2 * LARGE, &text, &bytes, NULL), PS_OK);
+    assert_int_equal(bytes, LARGE + 5);
+    assert_memory_equal(text, large, LARGE);
+    assert_memory_equal(text + LARGE, small, 5);
+    free(text);
+    free(large);
 }
 
 static void an_older_file_is_replaced_and_its_reader_keeps_it(void **state)
@@ -319,6 +343,7 @@ int main(void)
         FOLDER_TEST(a_mapped_file_shows_its_bytes),
         FOLDER_TEST(only_regular_files_with_contents_are_mapped),
         FOLDER_TEST(parts_are_written_one_after_the_other),
+        FOLDER_TEST(parts_are_summed_up_as_they_are_written),
         FOLDER_TEST(an_older_file_is_replaced_and_its_reader_keeps_it),
         FOLDER_TEST(permissions_follow_the_umask),
         FOLDER_TEST(a_missing_folder_is_an_error),

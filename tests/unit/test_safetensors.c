@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "common/checksum.h"
 #include "common/file.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/unit.h"
@@ -315,6 +316,16 @@ static void the_bytes_written_are_these(void **state)
     free(expected.bytes);
 }
 
+static void checksums_are_those_of_the_values(void **state)
+{
+    (void)state;
+    const safetensors_entry entries[] = {sample_entry(0), sample_entry(1)};
+    uint32_t sums[2];
+    assert_int_equal(safetensors_write_summed("model", entries, 2, NULL, 0, sums, NULL), PS_OK);
+    assert_int_equal(sums[0], checksum(weights, sizeof weights));
+    assert_int_equal(sums[1], checksum(bias, sizeof bias));
+}
+
 static void a_file_without_tensors_or_metadata_is_possible(void **state)
 {
     (void)state;
@@ -420,6 +431,7 @@ int main(void)
         cmocka_unit_test(names_and_their_number_are_bounded),
         FOLDER_TEST(what_is_written_is_read_back),
         FOLDER_TEST(the_bytes_written_are_these),
+        FOLDER_TEST(checksums_are_those_of_the_values),
         FOLDER_TEST(a_file_without_tensors_or_metadata_is_possible),
         FOLDER_TEST(what_could_not_be_read_is_not_written),
         FOLDER_TEST(a_full_disk_leaves_the_old_file_and_no_temporary),
