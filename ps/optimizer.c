@@ -80,16 +80,21 @@ static bool reduces_on_the_way(const optimizer_config *config, const optimizer_s
            are_plain(step);
 }
 
-/* Elements [first, first + count), whose next weights go to `next`. */
+/* Where results of a block go. */
+typedef struct {
+    float *next, *slots[OPTIMIZER_SLOTS_MAX];
+} targets;
+
+/* Elements [first, first + count). The slots are those before. */
 static bool update(const optimizer_config *config, const optimizer_step *step, const kernel_set *kernels,
-                   const kernel_constants *constants, double weight_decay, uint64_t first, float *next,
+                   const kernel_constants *constants, double weight_decay, uint64_t first, const targets *to,
                    size_t count)
 {
     kernel_block block = {
         .constants = constants,
         .weights = step->weights + first,
-        .next = next,
-        .slots = {at(step->slots[0], first), at(step->slots[1], first)},
+        .next = to->next,
+        .slots = {to->slots[0], to->slots[1]},
         .count = count,
     };
     if (reduces_on_the_way(config, step, weight_decay)) {
@@ -115,10 +120,10 @@ static bool update(const optimizer_config *config, const optimizer_step *step, c
 }
 
 /* Within the first-level cache, from which the update takes them at once. */
-static void copy_old_slots(const optimizer_step *step, uint64_t first, size_t count)
+static void copy_old_slots(const optimizer_step *step, uint64_t first, const targets *to, size_t count)
 {
     for (int k = 0; k < OPTIMIZER_SLOTS_MAX && step->old_slots[k]; k++)
-        memcpy(step->slots[k] + first, step->old_slots[k] + first, count * sizeof(float));
+        memcpy(to->slots[k], step->old_slots[k] + first, count * sizeof(float));
 }
 
 /* `weight_decay` is that of the gradient: AdamW's is not. */
@@ -126,17 +131,25 @@ static bool run(const optimizer_config *config, const optimizer_step *step, cons
                 const kernel_constants *constants, double weight_decay)
 {
     bool streaming = step->streaming && KERNEL_CAN_STREAM;
-    if (reduces_on_the_way(config, step, weight_decay) && !streaming && !step->old_slots[0])
-        return update(config, step, kernels, constants, weight_decay, 0, step->next, step->count);
-    _Alignas(64) float streamed[BLOCK];
+    if (reduces_on_the_way(config, step, weight_decay) && !streaming && !step->old_slots[0]) {
+        const targets all = {step->next, {step->slots[0], step->slots[1]}};
+        return update(config, step, kernels, constants, weight_decay, 0, &all, step->count);
+    }
+    _Alignas(64) float streamed[1 + OPTIMIZER_SLOTS_MAX][BLOCK];
     bool finite = true;
     for (uint64_t first = 0; first < step->count; first += BLOCK) {
         size_t count = step->count - first < BLOCK ? (size_t)(step->count - first) : BLOCK;
-        float *next = streaming ? streamed : step->next + first;
-        copy_old_slots(step, first, count);
-        finite &= update(config, step, kernels, constants, weight_decay, first, next, count);
-        if (streaming)
-            kernel_stream(step->next + first, streamed, count);
+        targets to = {streaming ? streamed[0] : step->next + first,
+                      {at(step->slots[0], first), at(step->slots[1], first)}};
+        for (int k = 0; k < OPTIMIZER_SLOTS_MAX && streaming && step->old_slots[k]; k++)
+            to.slots[k] = streamed[1 + k];
+        copy_old_slots(step, first, &to, count);
+        finite &= update(config, step, kernels, constants, weight_decay, first, &to, count);
+        if (!streaming)
+            continue;
+        kernel_stream(step->next + first, to.next, count);
+        for (int k = 0; k < OPTIMIZER_SLOTS_MAX && step->old_slots[k]; k++)
+            kernel_stream(step->slots[k] + first, to.slots[k], count);
     }
     if (streaming)
         kernel_fence();

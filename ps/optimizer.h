@@ -42,7 +42,7 @@
  *
  * Weights, slots and gradients are read, slots and next weights are written; out of place, an ordinary store
  * also reads the line that it is about to overwrite, which a streaming one does not. Slots that someone else
- * holds cost 8 bytes more each in that one update.
+ * holds cost 4 bytes more each in that one update, unless it streams.
  *
  * Up to four gradients in fp32 without clipping and weight decay are reduced in the loop that updates; else
  * in blocks that stay in the first-level cache, where those in other codecs are decoded on the way. Bits
@@ -81,7 +81,9 @@ typedef struct {
     uint64_t count;          /* elements */
     float learning_rate;     /* of this step, schedule applied */
     uint64_t update;         /* 1, 2, ...: how many updates this slice has seen, this one included */
-    bool streaming; /* write `next`, which is not `weights`, past the caches: where they cannot hold it */
+    /* Write `next`, which is not `weights`, and slots that are not in place, past the caches: where they
+     * cannot hold them. */
+    bool streaming;
 } optimizer_step;
 
 /* f32 slots an optimizer keeps beside each parameter: 0, 1 or 2. */

@@ -69,13 +69,15 @@ static float draw(numbers *n)
     }
 }
 
-typedef enum { IN_PLACE, OUT_OF_PLACE, STREAMING, PLACES } place;
+/* HELD: the slots are not in place either. */
+typedef enum { IN_PLACE, OUT_OF_PLACE, STREAMING, HELD, STREAMING_HELD, PLACES } place;
 
 /* Some steps from the same beginning, on pieces that begin and end anywhere. Bit t of the result tells
  * whether step t was finite. */
 static uint32_t train(const path *p, const optimizer_config *config, uint32_t workers, place where, model *m)
 {
-    static float gradients[WORKERS_MAX][COUNT];
+    static float gradients[WORKERS_MAX][COUNT], next_slots[OPTIMIZER_SLOTS_MAX][COUNT];
+    const bool held = where == HELD || where == STREAMING_HELD;
     numbers n = {workers};
     uint32_t finite = 0;
     memset(m, 0, sizeof *m);
@@ -99,13 +101,17 @@ static uint32_t train(const path *p, const optimizer_config *config, uint32_t wo
             .count = count,
             .learning_rate = 0.1f,
             .update = t,
-            .streaming = where == STREAMING,
+            .streaming = where == STREAMING || where == STREAMING_HELD,
         };
-        for (uint32_t s = 0; s < optimizer_slots(config); s++)
-            step.slots[s] = m->slots[s] + first;
+        for (uint32_t s = 0; s < optimizer_slots(config); s++) {
+            step.slots[s] = (held ? next_slots[s] : m->slots[s]) + first;
+            step.old_slots[s] = held ? m->slots[s] + first : NULL;
+        }
         finite |= (uint32_t)p->apply(config, &step) << t;
         if (where != IN_PLACE)
             memcpy(m->weights + first, m->next + first, count * sizeof(float));
+        for (uint32_t s = 0; held && s < optimizer_slots(config); s++)
+            memcpy(m->slots[s] + first, next_slots[s] + first, count * sizeof(float));
     }
     memset(m->next, 0, sizeof m->next);
     return finite;
