@@ -37,6 +37,10 @@ typedef struct {
      * cannot keep it says so in the log and counts it; the shard goes on. */
     void (*keep)(archive *self, image **taken);
 
+    /* Memory that updates will need while an image is held is to be written to, and then let go of; takes the
+     * references and the array. NULL: of no use. */
+    void (*warm)(archive *self, buffer **memory, uint32_t count);
+
     /* Has every image been kept, or failed to be? */
     bool (*is_idle)(const archive *self);
 

@@ -22,6 +22,7 @@
 enum {
     WRITER_NICE = 10, /* gives way to the arithmetic, but is not starved by it */
     CAUSES_MAX = 4,   /* of failures, that are remembered */
+    PAGE_BYTES = 4096,
 };
 
 /* A disk that is full stays so for long: what has been said of it is not said of each checkpoint. */
@@ -45,6 +46,8 @@ typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     image *waiting; /* to be written next, or NULL */
+    buffer **cold;  /* (cold_count) to be written to, or NULL */
+    uint32_t cold_count;
     bool writing, ending;
     archive_counters counters;
     uint64_t newest_kept; /* step */
@@ -129,17 +132,50 @@ static bool keep_image(archive_folder *a, const image *i)
     return true;
 }
 
+/* A process gets its memory page by page, when it first writes to it. */
+static void touch(buffer *memory)
+{
+    volatile unsigned char *bytes = buffer_data(memory);
+    for (size_t at = 0; at < buffer_size(memory); at += PAGE_BYTES)
+        bytes[at] = 0;
+}
+
+/* With the lock, which it lets go of meanwhile. An image, or the end, is not kept waiting. */
+static void warm_some(archive_folder *a)
+{
+    while (a->cold_count > 0 && !a->waiting && !a->ending) {
+        buffer *next = a->cold[--a->cold_count];
+        pthread_mutex_unlock(&a->lock);
+        touch(next);
+        buffer_unref(&next);
+        pthread_mutex_lock(&a->lock);
+    }
+}
+
+/* With the lock. What is still cold is let go of as it is. */
+static void drop_cold(archive_folder *a)
+{
+    while (a->cold_count > 0)
+        buffer_unref(&a->cold[--a->cold_count]);
+    free(a->cold);
+    a->cold = NULL;
+}
+
 static void *write_images(void *context)
 {
     archive_folder *a = context;
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), WRITER_NICE);
     pthread_mutex_lock(&a->lock);
     for (;;) {
-        while (!a->waiting && !a->ending)
+        while (!a->waiting && !a->ending && !a->cold)
             pthread_cond_wait(&a->changed, &a->lock);
+        warm_some(a);
+        drop_cold(a);
         image *i = a->waiting;
-        if (!i)
+        if (!i && a->ending)
             break;
+        if (!i)
+            continue;
         a->waiting = NULL;
         a->writing = true;
         pthread_cond_signal(&a->changed);
@@ -180,6 +216,17 @@ static void folder_keep(archive *self, image **taken)
         log_error("the checkpoint of step %llu is left out: the disk has not kept up for %d s",
                   (unsigned long long)(*taken)->state.step, ARCHIVE_PATIENCE_MS / 1000);
     image_destroy(taken);
+}
+
+static void folder_warm(archive *self, buffer **memory, uint32_t count)
+{
+    archive_folder *a = (archive_folder *)self;
+    pthread_mutex_lock(&a->lock);
+    drop_cold(a); /* of a store before */
+    a->cold = memory;
+    a->cold_count = count;
+    pthread_cond_broadcast(&a->changed);
+    pthread_mutex_unlock(&a->lock);
 }
 
 static bool folder_is_idle(const archive *self)
@@ -302,6 +349,7 @@ static void folder_destroy(archive *self)
 
 static const archive_ops folder_ops = {
     .keep = folder_keep,
+    .warm = folder_warm,
     .is_idle = folder_is_idle,
     .newest = folder_newest,
     .load = folder_load,

@@ -1,10 +1,11 @@
 /* archive_folder.h - an archive of files, in a folder that all ps of the job see (common/checkpoint.h).
  *
  * Images are written by a thread of its own, which gives way to the arithmetic of the others.
- * The shard's thread only hands them over. If the disk falls behind by more than one image, that thread
- * waits, up to ARCHIVE_PATIENCE_MS, so that all ps keep the same steps; then it drops the image and says so.
- * After each image that has been kept, older cuts than the newest `keep` that are whole on all ps are
- * removed. A disk that fails stops nothing: each cause is logged once, and that it is over. */
+ * The shard's thread only hands them over; memory to be warmed likewise. If the disk falls behind by more
+ * than one image, that thread waits, up to ARCHIVE_PATIENCE_MS, so that all ps keep the same steps; then it
+ * drops the image and says so. After each image that has been kept, older cuts than the newest `keep` that
+ * are whole on all ps are removed. A disk that fails stops nothing: each cause is logged once, and that it is
+ * over. */
 #ifndef PENSTOCK_PS_ARCHIVE_FOLDER_H
 #define PENSTOCK_PS_ARCHIVE_FOLDER_H
 

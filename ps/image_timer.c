@@ -7,6 +7,11 @@ void image_timer_start(image_timer *t, uint64_t step, uint64_t now_ms)
     t->last_ms = now_ms;
 }
 
+bool image_timer_is_on(const image_timer *t)
+{
+    return t->steps > 0 || t->interval_ms > 0;
+}
+
 /* Will no rounder number come in time? Not asked before an eighth of the interval has shown the pace; and
  * after it, as when training has stood still, those that are all too odd are let pass for another eighth. */
 static bool is_round(const image_timer *t, uint64_t step, uint64_t elapsed_ms)

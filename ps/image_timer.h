@@ -24,6 +24,9 @@ typedef struct {
 /* The last image is of `step`, or the shard has begun there. */
 void image_timer_start(image_timer *t, uint64_t step, uint64_t now_ms);
 
+/* Will there be any? */
+bool image_timer_is_on(const image_timer *t);
+
 /* After update `step`, the first one since `last_step` or a later one. */
 bool image_timer_is_due(const image_timer *t, uint64_t step, uint64_t now_ms);
 

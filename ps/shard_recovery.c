@@ -75,9 +75,24 @@ static ps_status go_to_image(shard *s, uint64_t step, bool own, ps_error *error)
     return started == PS_OK ? status : started;
 }
 
+/* Of a store that is in use only now: reading it comes first. */
+static void warm_up(shard *s)
+{
+    archive *a = archive_of(s);
+    if (!a || !a->ops->warm || !image_timer_is_on(&s->images))
+        return;
+    uint32_t count;
+    buffer **memory = store_reserve(s->store, &count);
+    if (memory)
+        a->ops->warm(a, memory, count);
+}
+
 ps_status shard_go_to(shard *s, uint64_t step, bool own, ps_error *error)
 {
-    return step == 0 ? go_to_start(s, error) : go_to_image(s, step, own, error);
+    ps_status status = step == 0 ? go_to_start(s, error) : go_to_image(s, step, own, error);
+    if (status == PS_OK)
+        warm_up(s);
+    return status;
 }
 
 /* The newest step below `below` to which this shard may be able to go. */
@@ -146,9 +161,11 @@ ps_status shard_begin(shard *s, ps_error *error)
     status = begin_at_cut(s, error);
     if (status == PS_OK)
         status = forget_other_history(s, s->consistency.applied, error);
-    if (status == PS_OK)
-        shard_journal_begin(s, true);
-    return status;
+    if (status != PS_OK)
+        return status;
+    shard_journal_begin(s, true);
+    warm_up(s);
+    return PS_OK;
 }
 
 /* ---- images ---- */

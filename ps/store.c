@@ -35,7 +35,8 @@ typedef struct {
 
 struct store {
     const job_config *job;
-    pool *memory;
+    pool *memory;      /* of weights */
+    pool *slot_memory; /* owned: nobody else maps it */
     crew *threads;
     uint64_t updates;
     bool streaming; /* an update touches more than the caches hold */
@@ -112,15 +113,15 @@ static uint32_t last_ordinal(const store *s, const part *p)
 
 /* ---- creation ---- */
 
-static ps_status slice_allocate(stored_slice *stored, const job_config *job, pool *memory, const slice *cut)
+static ps_status slice_allocate(store *s, stored_slice *stored, const slice *cut)
 {
     stored->cut = cut;
-    stored->push_codec = job_push_codec(job, cut->tensor).kind;
-    stored->current = pool_take(memory, cut->count * sizeof(float));
+    stored->push_codec = job_push_codec(s->job, cut->tensor).kind;
+    stored->current = pool_take(s->memory, cut->count * sizeof(float));
     if (!stored->current)
         return PS_ENOMEM;
-    for (uint32_t k = 0; k < optimizer_slots(&job->optimizer); k++) {
-        stored->slots[k] = buffer_alloc(cut->count * sizeof(float));
+    for (uint32_t k = 0; k < optimizer_slots(&s->job->optimizer); k++) {
+        stored->slots[k] = pool_take(s->slot_memory, cut->count * sizeof(float));
         if (!stored->slots[k])
             return PS_ENOMEM;
     }
@@ -156,14 +157,14 @@ ps_status store_create(const job_config *job, const partition *p, uint32_t serve
     s->threads = threads;
     s->count = count;
     s->streaming = exceeds_caches(job, p, server);
-    ps_status status = PS_OK;
+    ps_status status = pool_create(false, &s->slot_memory);
     s->parts = calloc(crew_threads(threads), sizeof *s->parts);
     s->gradients = calloc((size_t)crew_threads(threads) * job->workers, sizeof *s->gradients);
     if (!s->parts || !s->gradients)
         status = PS_ENOMEM;
     const uint32_t *numbers = p->server_slices + p->server_first[server];
     for (uint32_t i = 0; i < count && status == PS_OK; i++)
-        status = slice_allocate(&s->slices[i], job, memory, &p->slices[numbers[i]]);
+        status = slice_allocate(s, &s->slices[i], &p->slices[numbers[i]]);
     if (status == PS_OK)
         cut_parts(s, job->workers);
     else
@@ -175,6 +176,26 @@ ps_status store_create(const job_config *job, const partition *p, uint32_t serve
 void store_initialize(store *s)
 {
     crew_run(s->threads, initialize_part, s);
+}
+
+buffer **store_reserve(store *s, uint32_t *count)
+{
+    const uint32_t slots = optimizer_slots(&s->job->optimizer), arrays = s->count * (1 + slots);
+    buffer **taken = calloc(arrays + 1, sizeof *taken);
+    bool complete = taken;
+    *count = 0;
+    for (uint32_t i = 0; complete && i < arrays; i++) {
+        pool *memory = i < s->count ? s->memory : s->slot_memory;
+        taken[i] = pool_take(memory, s->slices[i % s->count].cut->count * sizeof(float));
+        complete = taken[i];
+        *count += complete;
+    }
+    while (!complete && *count > 0)
+        buffer_unref(&taken[--*count]);
+    if (complete)
+        return taken;
+    free(taken);
+    return NULL;
 }
 
 void store_destroy(store **handle)
@@ -193,6 +214,7 @@ void store_destroy(store **handle)
             buffer_unref(&s->slices[i].spare_slots[k]);
         }
     }
+    pool_destroy(&s->slot_memory);
     free(s->parts);
     free(s->gradients);
     free(s);
@@ -259,7 +281,7 @@ buffer *store_previous(const store *s, uint32_t ordinal, const codec_config *cod
 /* ---- updates ---- */
 
 /* Finds slots that someone else holds a place to be updated to. */
-static ps_status prepare_slots(stored_slice *stored)
+static ps_status prepare_slots(stored_slice *stored, pool *memory)
 {
     stored->slots_held = false;
     for (int k = 0; k < OPTIMIZER_SLOTS_MAX && stored->slots[k]; k++)
@@ -268,7 +290,7 @@ static ps_status prepare_slots(stored_slice *stored)
         if (stored->spare_slots[k] && !buffer_is_shared(stored->spare_slots[k]))
             continue;
         buffer_unref(&stored->spare_slots[k]);
-        stored->spare_slots[k] = buffer_alloc(buffer_size(stored->slots[k]));
+        stored->spare_slots[k] = pool_take(memory, buffer_size(stored->slots[k]));
         if (!stored->spare_slots[k])
             return PS_ENOMEM;
     }
@@ -280,7 +302,7 @@ static ps_status prepare_next(store *s)
 {
     for (uint32_t i = 0; i < s->count; i++) {
         stored_slice *stored = &s->slices[i];
-        if (prepare_slots(stored) != PS_OK)
+        if (prepare_slots(stored, s->slot_memory) != PS_OK)
             return PS_ENOMEM;
         if (stored->next)
             continue;

@@ -25,7 +25,7 @@
 typedef struct store store;
 
 /* Bytes that a store for `server` needs: weights in two versions, also as payloads, and slots. While images
- * of it are held (ps/image.h) it takes as much again as each holds. */
+ * of it are held (ps/archive.h) it takes as much again as each holds. */
 uint64_t store_bytes(const job_config *job, const partition *p, uint32_t server);
 
 /* Allocates the slices of `server`, whose floats mean nothing until store_initialize or whoever fills
@@ -33,6 +33,12 @@ uint64_t store_bytes(const job_config *job, const partition *p, uint32_t server)
 ps_status store_create(const job_config *job, const partition *p, uint32_t server, pool *memory,
                        crew *threads, store **out);
 void store_destroy(store **s);
+
+/* Memory for one more version of all weights and slots: what updates will need once an image is held. It goes
+ * to them when the references are dropped. Memory that is new costs an update several times its own time, so
+ * whoever has time to spare writes to it before. Returns (*count) references, the caller's as is the array;
+ * NULL: out of memory. */
+buffer **store_reserve(store *s, uint32_t *count);
 
 /* The initial values of weights and slots, as after no update. */
 void store_initialize(store *s);

@@ -444,6 +444,68 @@ static void an_image_that_waits_is_forgotten_only_beyond_the_step(void **state)
     close_bench(&b);
 }
 
+/* ---- memory to be warmed ---- */
+
+enum { COLD_BYTES = 3 * 4096 };
+
+typedef struct {
+    unsigned char memory[COLD_BYTES];
+    sem_t let_go;
+} cold;
+
+static void note_let_go(void *data, void *context)
+{
+    (void)data;
+    sem_post(context);
+}
+
+static void warm(bench *b, cold *c)
+{
+    buffer **list = malloc(sizeof *list);
+    assert_non_null(list);
+    memset(c->memory, 1, COLD_BYTES);
+    sem_init(&c->let_go, 0, 0);
+    *list = buffer_wrap(c->memory, COLD_BYTES, note_let_go, &c->let_go);
+    assert_non_null(*list);
+    b->archive->ops->warm(b->archive, list, 1);
+}
+
+static void every_page_of_cold_memory_is_written_to_and_it_is_let_go_of(void **state)
+{
+    (void)state;
+    bench b;
+    cold c;
+    open_bench(&b);
+    warm(&b, &c);
+    sem_wait(&c.let_go);
+    for (int page = 0; page < 3; page++)
+        assert_true(memchr(c.memory + 4096 * page, 0, 4096));
+    keep_now(&b, 100); /* it goes on with images */
+    assert_int_equal(load_own(&b, 100), PS_OK);
+    close_bench(&b);
+}
+
+static void cold_memory_is_let_go_of_whether_it_was_warmed_or_not(void **state)
+{
+    (void)state;
+    bench b;
+    cold first, second;
+    open_bench(&b);
+    sem_t shut;
+    sem_init(&shut, 0, 0);
+    gate = &shut;
+    keep(&b, 100, false);
+    warm(&b, &first);
+    warm(&b, &second); /* of another store */
+    sem_post(&shut);
+    close_archive(&b);
+    gate = NULL;
+    sem_destroy(&shut);
+    sem_wait(&first.let_go);
+    sem_wait(&second.let_go);
+    close_bench(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +522,8 @@ int main(void)
         FOLDER_TEST(own_images_come_back_alone_and_are_forgotten_for_good),
         FOLDER_TEST(images_beyond_a_step_are_forgotten_also_those_being_written),
         FOLDER_TEST(an_image_that_waits_is_forgotten_only_beyond_the_step),
+        FOLDER_TEST(every_page_of_cold_memory_is_written_to_and_it_is_let_go_of),
+        FOLDER_TEST(cold_memory_is_let_go_of_whether_it_was_warmed_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

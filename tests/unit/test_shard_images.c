@@ -12,6 +12,7 @@ typedef struct {
     uint64_t steps[KEPT_MAX], count;
     bool final;
     uint64_t pushed; /* by worker 0 */
+    uint32_t warmed; /* arrays */
 } fake_archive;
 
 static void fake_keep(archive *self, image **taken)
@@ -22,6 +23,14 @@ static void fake_keep(archive *self, image **taken)
     a->final = (*taken)->state.final;
     a->pushed = (*taken)->state.clocks[0].pushed;
     image_destroy(taken);
+}
+
+static void fake_warm(archive *self, buffer **memory, uint32_t count)
+{
+    ((fake_archive *)self)->warmed += count;
+    while (count > 0)
+        buffer_unref(&memory[--count]);
+    free(memory);
 }
 
 static bool fake_is_idle(const archive *self)
@@ -51,7 +60,7 @@ static ps_status fake_load(archive *self, uint64_t step, const job_config *job, 
 }
 
 static const archive_ops fake_ops = {
-    .keep = fake_keep, .is_idle = fake_is_idle, .newest = fake_newest, .load = fake_load};
+    .keep = fake_keep, .warm = fake_warm, .is_idle = fake_is_idle, .newest = fake_newest, .load = fake_load};
 
 /* One worker; the job can still be changed. */
 static void open_with_images(shard_bench *b, fake_archive *a, uint32_t servers, uint64_t steps, uint64_t ms)
@@ -90,6 +99,24 @@ static void images_are_taken_every_so_many_steps(void **state)
     bench_send(&b, finish);
     assert_true(a.count == 3 && a.steps[2] == 7 && a.final);
     bench_close(&b);
+}
+
+/* Once, so that the first image costs the updates after it no more than others do. */
+static void memory_for_images_is_warmed_where_there_will_be_some(void **state)
+{
+    (void)state;
+    for (uint64_t steps = 0; steps <= 3; steps += 3) {
+        fake_archive a = {.warmed = 0};
+        shard_bench b;
+        open_with_images(&b, &a, 1, steps, 0);
+        bench_join(&b, WIRE_WORKER, 0);
+        const uint32_t slices = partition_server_count(&b.map, 0);
+        assert_true(slices > 0);
+        for (uint64_t step = 1; step <= 7; step++)
+            push_at(&b, step, 1000);
+        assert_int_equal(a.warmed, steps > 0 ? slices : 0);
+        bench_close(&b);
+    }
 }
 
 static void synchronous_training_keeps_to_steps_and_says_so(void **state)
@@ -173,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(images_are_taken_every_so_many_steps),
+        cmocka_unit_test(memory_for_images_is_warmed_where_there_will_be_some),
         cmocka_unit_test(synchronous_training_keeps_to_steps_and_says_so),
         cmocka_unit_test(without_synchrony_seconds_count_in_place_of_steps),
         cmocka_unit_test(several_ps_take_round_numbers),

@@ -2,6 +2,7 @@
 #include "ps/store.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/fpmode.h"
@@ -241,6 +242,76 @@ static void update_without_memory_changes_nothing(void **state)
     close_bench(&b);
 }
 
+static bool is_among(const void *data, void *const *places, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (data == places[i])
+            return true;
+    return false;
+}
+
+/* Momentum in two slices: 2 arrays of weights and 2 slots. */
+static void open_with_slots(bench *b)
+{
+    job_sample(&b->job, 1, 2, 1500);
+    b->job.optimizer.kind = OPTIMIZER_MOMENTUM;
+    assert_int_equal(partition_init(&b->map, &b->job, NULL), PS_OK);
+    assert_int_equal(store_create(&b->job, &b->map, 0, memory, NULL, &b->store), PS_OK);
+    store_initialize(b->store);
+}
+
+static void what_was_reserved_is_what_updates_take_while_an_image_is_held(void **state)
+{
+    (void)state;
+    bench b;
+    void *places[4];
+    buffer *held[4];
+    uint32_t count;
+    open_with_slots(&b);
+    apply(&b, 1);
+    buffer **reserve = store_reserve(b.store, &count);
+    assert_non_null(reserve);
+    assert_int_equal(count, 4);
+    for (uint32_t i = 0; i < count; i++) {
+        places[i] = buffer_data(reserve[i]);
+        buffer_unref(&reserve[i]);
+    }
+    free(reserve);
+    for (uint32_t i = 0; i < 2; i++) {
+        held[2 * i] = buffer_ref(store_weights(b.store, i));
+        held[2 * i + 1] = buffer_ref(store_slot(b.store, i, 0));
+    }
+    apply(&b, 1); /* weights go where those before the image were */
+    for (uint32_t i = 0; i < 2; i++)
+        assert_true(is_among(buffer_bytes(store_slot(b.store, i, 0)), places, count));
+    apply(&b, 1);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_true(is_among(buffer_bytes(store_weights(b.store, i)), places, count));
+    for (int i = 0; i < 4; i++)
+        buffer_unref(&held[i]);
+    close_bench(&b);
+}
+
+static void reserve_survives_each_failing_allocation(void **state)
+{
+    (void)state;
+    bench b;
+    open_with_slots(&b);
+    buffer **reserve = NULL;
+    uint32_t count = 0;
+    for (long allowed = 0; !reserve; allowed++) {
+        assert_true(allowed < 20);
+        torture_begin(allowed);
+        reserve = store_reserve(b.store, &count);
+        torture_end();
+        assert_int_equal(count, reserve ? 4 : 0);
+    }
+    while (count > 0)
+        buffer_unref(&reserve[--count]);
+    free(reserve);
+    close_bench(&b);
+}
+
 /* ---- threads ---- */
 
 /* Tensors of awkward sizes, from one element to several slices, initialised in all ways that take a while,
@@ -418,6 +489,8 @@ int main(void)
         cmocka_unit_test(two_buffers_take_turns_when_nobody_reads),
         cmocka_unit_test(update_allocates_only_for_slices_that_are_read),
         cmocka_unit_test(update_without_memory_changes_nothing),
+        cmocka_unit_test(what_was_reserved_is_what_updates_take_while_an_image_is_held),
+        cmocka_unit_test(reserve_survives_each_failing_allocation),
         cmocka_unit_test(bits_are_the_same_whatever_the_number_of_threads),
         cmocka_unit_test(more_threads_than_elements_do_no_harm),
         cmocka_unit_test(creation_survives_each_failing_allocation),
