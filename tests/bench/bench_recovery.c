@@ -6,7 +6,9 @@
  * replayed do not count, only the first.
  *
  * For the pause, one ps keeps an image every few steps; steps are told apart by whether its manifest is there
- * yet. Both kinds come by turns, so that what else the host does hits both.
+ * yet. Half-way to the next image another process of the writer's priority checks and writes as many bytes: a
+ * step is slowed by what that takes of the host, whoever writes, and by a pause only if the ps does. All
+ * kinds come by turns, so that what else the host does hits each.
  *
  * Usage: bench_recovery FOLDER [MIB of the large model] [ROUNDS]      FOLDER is made, and emptied before each
  * part
@@ -24,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/checksum.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "deploy/ports.h"
@@ -37,8 +40,13 @@ enum {
     TEXT_MAX = 1024,
     ROUNDS_MAX = 1000,
     SAMPLE_MAX = 1 << 16,
-    TENSORS_MAX = 6,
-    PAUSE_STEPS_MIN = 24, /* between two images, so that some find nothing being written */
+    MNIST_TENSORS = 6,
+    TENSORS_MAX = 1024,
+    LARGE_TENSOR_BYTES = 4 << 20, /* of the large model: as much as a message holds */
+    WARM_UP_STEPS = 4,
+    WRITER_NICE = 10,        /* as in ps/archive_folder.c */
+    OTHER_BYTES = 512 << 20, /* far more than caches hold, as an image */
+    PAUSE_STEPS_MIN = 24,    /* between two images, so that some find nothing being written */
     PAUSE_STEPS_MAX = 250,
 };
 
@@ -146,19 +154,22 @@ typedef struct {
     uint64_t step; /* the next one */
 } worker;
 
-static uint32_t shapes(uint64_t model_bytes, tensor t[TENSORS_MAX])
+static uint32_t tensor_count(uint64_t model_bytes)
 {
-    static const uint64_t mnist[TENSORS_MAX][2] = {{784, 300}, {300}, {300, 100}, {100}, {100, 10}, {10}};
-    uint32_t count = model_bytes > 0 ? 1 : TENSORS_MAX;
-    for (uint32_t i = 0; i < count; i++) {
-        t[i] = (tensor){.rank = 1, .shape = {model_bytes > 0 ? model_bytes / sizeof(float) : mnist[i][0]}};
-        if (model_bytes == 0 && mnist[i][1] > 0) {
-            t[i].rank = 2;
-            t[i].shape[1] = mnist[i][1];
-        }
-        snprintf(t[i].name, sizeof t[i].name, "t%u", i);
+    return model_bytes > 0 ? (uint32_t)(model_bytes / LARGE_TENSOR_BYTES) : MNIST_TENSORS;
+}
+
+static tensor tensor_of(uint64_t model_bytes, uint32_t i)
+{
+    static const uint64_t mnist[MNIST_TENSORS][2] = {{784, 300}, {300}, {300, 100}, {100}, {100, 10}, {10}};
+    tensor t = {.rank = 1, .shape = {LARGE_TENSOR_BYTES / sizeof(float)}};
+    if (model_bytes == 0) {
+        t.rank = mnist[i][1] > 0 ? 2 : 1;
+        t.shape[0] = mnist[i][0];
+        t.shape[1] = mnist[i][1];
     }
-    return count;
+    snprintf(t.name, sizeof t.name, "t%u", i);
+    return t;
 }
 
 /* Joins, and pulls. */
@@ -179,7 +190,6 @@ static void open_worker(worker *w, const char *tf_config, uint64_t model_bytes)
     cluster_warning warning;
     ps_client_options options;
     ps_error error;
-    tensor t[TENSORS_MAX];
     const cluster_source source = {.daemon = ROLE_WORKER, .tf_config = tf_config};
     check(cluster_parse(&source, &spec, &warning, NULL, 0, &error), "TF_CONFIG", &error);
     ps_client_options_init(&options);
@@ -187,10 +197,11 @@ static void open_worker(worker *w, const char *tf_config, uint64_t model_bytes)
     check(ps_connect(&spec, &options, &w->client, &error), "a worker", &error);
     cluster_fini(&spec);
     ps_client_options_fini(&options);
-    w->tensors = shapes(model_bytes, t);
+    w->tensors = tensor_count(model_bytes);
     for (uint32_t i = 0; i < w->tensors; i++) {
-        size_t bytes = tensor_elements(&t[i]) * sizeof(float);
-        check(ps_declare(w->client, &t[i], &error), "a worker", &error);
+        const tensor t = tensor_of(model_bytes, i);
+        size_t bytes = tensor_elements(&t) * sizeof(float);
+        check(ps_declare(w->client, &t, &error), "a worker", &error);
         w->weights[i] = ps_allocate(w->client, bytes);
         w->gradients[i] = ps_allocate(w->client, bytes);
         if (!w->weights[i] || !w->gradients[i])
@@ -306,32 +317,106 @@ static bool has_kept(const cluster *c, uint64_t least, uint64_t step)
     return image >= least;
 }
 
+/* What else the host does during a step. */
+typedef enum { NOTHING_WRITTEN, IMAGE_WRITTEN, OTHER_WRITTEN, MEANWHILE_COUNT } meanwhile;
+
+typedef struct {
+    sample step, first, next;
+} pauses;
+
+/* One step, and when its weights come: the first when all has been pushed and applied, then tensor by tensor.
+ */
+static void time_step(worker *w, pauses *into)
+{
+    const ps_update update = {.step = w->step, .examples = 1, .gradients = w->gradients};
+    const double begun = now_ms();
+    ps_ticket ticket;
+    ps_error error;
+    check(ps_push_pull(w->client, &update, w->weights, &ticket, &error), "a step", &error);
+    double before = begun;
+    for (uint32_t t = 0; t < w->tensors; t++) {
+        check(ps_wait_weights(w->client, ticket, t, 1, JOIN_MS, &error), "a step", &error);
+        const double now = now_ms();
+        if (into)
+            add(t == 0 ? &into->first : &into->next, now - before);
+        before = now;
+    }
+    check(ps_wait(w->client, ticket, JOIN_MS, NULL, &error), "a step", &error);
+    w->step++;
+    if (into)
+        add(&into->step, now_ms() - begun);
+}
+
+/* A process that does what the writer of images does: looks at all bytes, and writes them to a file. */
+static pid_t start_other_writer(const char *folder, uint64_t bytes)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    char path[TEXT_MAX];
+    snprintf(path, sizeof path, "%s/other", folder);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    unsigned char *array = malloc(OTHER_BYTES);
+    if (fd < 0 || !array || nice(WRITER_NICE) == -1)
+        _exit(EXIT_FAILURE);
+    memset(array, 1, OTHER_BYTES);
+    volatile uint32_t sum = 0;
+    for (uint64_t done = 0; done < bytes; done += LARGE_TENSOR_BYTES) {
+        const unsigned char *piece = array + done % OTHER_BYTES;
+        sum = checksum_more(sum, piece, LARGE_TENSOR_BYTES);
+        if (write(fd, piece, LARGE_TENSOR_BYTES) != LARGE_TENSOR_BYTES)
+            _exit(EXIT_FAILURE);
+    }
+    fsync(fd);
+    unlink(path);
+    _exit(EXIT_SUCCESS);
+}
+
+static bool still_runs(pid_t *pid)
+{
+    int status;
+    if (*pid > 0 && waitpid(*pid, &status, WNOHANG) == *pid) {
+        if (status != 0)
+            fail("the other writer", "cannot write");
+        *pid = 0;
+    }
+    return *pid > 0;
+}
+
 static void measure_pause(const char *folder, uint64_t model_bytes, uint32_t images)
 {
     uint64_t steps = PAUSE_BYTES / model_bytes;
     steps = steps < PAUSE_STEPS_MIN ? PAUSE_STEPS_MIN : steps > PAUSE_STEPS_MAX ? PAUSE_STEPS_MAX : steps;
     cluster c = {
         .folder = folder, .model_bytes = model_bytes, .image_steps = steps, .servers = 1, .workers = 1};
+    static const char *const names[MEANWHILE_COUNT] = {"nothing", "an image", "as much by another process"};
+    static pauses found[MEANWHILE_COUNT];
     worker w;
-    static sample quiet, writing;
-    char title[128];
+    pid_t other = 0;
     start(&c);
     open_first(&w, &c);
     while (w.step <= c.image_steps * (images + 1)) {
-        uint64_t image = (w.step - 1) / c.image_steps * c.image_steps;
-        bool busy = image > 0 && !is_kept(&c, image);
-        double begun = now_ms();
-        do_step(&w);
-        if (image > 0) /* memory for images has been taken by then */
-            add(busy ? &writing : &quiet, now_ms() - begun);
+        const uint64_t image = (w.step - 1) / c.image_steps * c.image_steps;
+        const bool image_written = image > 0 && !is_kept(&c, image);
+        if (image > 0 && w.step == image + c.image_steps / 2 && !image_written)
+            other = start_other_writer(folder, 2 * model_bytes); /* weights and momentum */
+        const meanwhile kind = image_written        ? IMAGE_WRITTEN
+                               : still_runs(&other) ? OTHER_WRITTEN
+                                                    : NOTHING_WRITTEN;
+        time_step(&w, w.step > WARM_UP_STEPS ? &found[kind] : NULL);
     }
+    while (still_runs(&other))
+        time_step(&w, NULL);
     end(&c);
-    snprintf(title, sizeof title, "step of %llu MiB, nothing written meanwhile",
-             (unsigned long long)model_bytes >> 20);
-    say(title, &quiet);
-    snprintf(title, sizeof title, "step of %llu MiB, an image being written",
-             (unsigned long long)model_bytes >> 20);
-    say(title, &writing);
+    for (int kind = 0; kind < MEANWHILE_COUNT; kind++) {
+        char title[128];
+        snprintf(title, sizeof title, "step of %llu MiB, written meanwhile: %s",
+                 (unsigned long long)model_bytes >> 20, names[kind]);
+        say(title, &found[kind].step);
+        say("    until the first of its weights are there", &found[kind].first);
+        say("    from there, between 4 MiB of them and the next", &found[kind].next);
+    }
 }
 
 /* The sum of what ps say that reading took, since the log was that long. */
@@ -431,8 +516,8 @@ int main(int argc, char **argv)
     const char *folder = argv[1];
     uint64_t mib = argc > 2 ? strtoull(argv[2], NULL, 10) : 64;
     uint32_t rounds = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 9;
-    if (mib == 0 || rounds == 0 || rounds > ROUNDS_MAX)
-        fail("usage", "FOLDER [MIB, 1 or more] [ROUNDS, 1 to 1000]");
+    if (mib < 4 || mib > 4096 || rounds == 0 || rounds > ROUNDS_MAX)
+        fail("usage", "FOLDER [MIB, 4 to 4096] [ROUNDS, 1 to 1000]");
     if (mkdir(folder, 0777) != 0 && errno != EEXIST)
         fail(folder, strerror(errno));
     say_columns();
