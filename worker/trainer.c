@@ -1,74 +1,25 @@
 /* trainer.c - the training loop of a worker or chief: batch -> gradient -> push and pull -> weights.
  *
- * One thread does all of it and drives the client. A layer's gradient leaves while backward works on the
- * layer below; while the rest is on its way the next batch is gathered; and the next forward begins with the
- * layers whose weights are back. A step is over when its successor's forward has needed all weights. Which
- * rows a batch holds is the sampler's business, when an update applies the shard's.
+ * One thread does all of it and drives the client. How one step is done says worker/trainer_step.c; here is
+ * which step is done, from where the worker joins to the end of the job. Which rows a batch holds is the
+ * sampler's business, when an update applies the shard's.
  *
  * Where workers may be lost for good (--on-worker-loss shrink), one that comes back enters anew and begins
  * with the step that the ps name; the chief stands in for one that is lost (worker/stand_in.h). */
 #include "worker/trainer.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/clock.h"
 #include "common/fpmode.h"
 #include "common/log.h"
-#include "worker/evaluation.h"
 #include "worker/model_file.h"
-#include "worker/report.h"
-#include "worker/sampler.h"
-#include "worker/setup.h"
-#include "worker/stand_in.h"
+#include "worker/trainer_state.h"
 
 enum {
     REPORT_MS = 200, /* between progress reports */
     LOG_MS = 5000,   /* between progress lines in the log */
-    PATH_BYTES = 4096,
 };
-
-/* One batch, in the order the sampler drew it. */
-typedef struct {
-    uint64_t step; /* 0: none gathered */
-    uint32_t count;
-    uint64_t *rows;
-    float *features; /* (count x inputs) */
-    uint32_t *labels;
-} batch;
-
-typedef struct {
-    setup setup;
-    const worker_options *options;
-    const cluster_spec *cluster;
-    uint32_t rank;         /* of the worker that this is, or stands in for */
-    uint64_t incarnation;  /* 0: that of when it joins */
-    bool chief, evaluates; /* evaluates: also while training */
-    bool stands_in;        /* only to do what another has left to do */
-    bool shrinks;          /* workers may leave and enter the job */
-    stand_in *stand_in;    /* for workers that are lost; the chief's, else NULL */
-    report report;
-    sampler sampler;
-    uint64_t steps_per_epoch, steps; /* of the whole run */
-    uint64_t step;                   /* the last one done */
-    uint64_t examples_total;         /* of all workers, at that step */
-    batch batch;
-    ps_ticket ticket; /* of the step that has been pushed, but is not over, while `pending` */
-    bool pending;
-    ps_error hook_error; /* why a hook of the model failed */
-    float *gradients;    /* (parameters) flat */
-    float **tensor_gradients;
-    double loss_sum; /* of the rows since the last report */
-    uint64_t loss_rows;
-    double loss;                   /* mean over the rows of the last report */
-    double started, train_seconds; /* started: 0 until it has */
-    double report_at;
-    uint64_t report_examples; /* examples_total at the last report */
-    uint64_t first_examples;  /* examples_total when this process joined */
-    uint64_t log_at_ms;
-    evaluation evaluation;
-    char model_path[PATH_BYTES];
-} trainer;
 
 /* More where fewer share the rows of an epoch. */
 static uint64_t count_steps(const trainer *t)
@@ -176,118 +127,7 @@ static ps_status evaluate_now(trainer *t, ps_error *error)
     return PS_OK;
 }
 
-/* ---- steps ---- */
-
-static void gather(trainer *t, uint64_t step)
-{
-    batch *b = &t->batch;
-    if (b->step == step || step > t->steps)
-        return;
-    b->step = step;
-    b->count = sampler_rows(&t->sampler, step, t->rank, b->rows);
-    dataset_gather(t->setup.train, b->rows, b->count, b->features, b->labels);
-}
-
-/* With backup workers the others may have gone on without this one: then so does it. Where members change,
- * one that sits a step out may get weights of some ps after that step already, and of others before it. */
-static uint64_t step_done(const trainer *t, uint64_t step, const ps_result *result)
-{
-    const job_config *job = ps_job(t->setup.client);
-    const bool has_backups = job->mode == CONSISTENCY_SYNC && job->backup_workers > 0;
-    return has_backups && result->step > step ? result->step : step;
-}
-
-/* Waits until the step that is pending is over: all weights in place, gradients ours again. */
-static ps_status end_step(trainer *t, ps_error *error)
-{
-    if (!t->pending)
-        return PS_OK;
-    ps_result result;
-    ps_status status = ps_wait(t->setup.client, t->ticket, PS_FOREVER, &result, error);
-    if (status != PS_OK)
-        return status;
-    t->pending = false;
-    uint64_t step = t->step + 1;
-    if (result.nonfinite)
-        log_warning("step %llu: the gradient of this worker holds NaN or Inf and was left out",
-                    (unsigned long long)step);
-    t->step = step_done(t, step, &result);
-    t->examples_total = result.examples_total;
-    return PS_OK;
-}
-
-/* What the last layer needs is the last of the step before; gradients are written from then on. */
-static ps_status layer_needed(void *context, uint32_t layer)
-{
-    trainer *t = context;
-    if (!t->pending)
-        return PS_OK;
-    uint32_t first = layer * MLP_LAYER_TENSORS;
-    if (first + MLP_LAYER_TENSORS == ps_job(t->setup.client)->tensors.count)
-        return end_step(t, &t->hook_error);
-    return ps_wait_weights(t->setup.client, t->ticket, first, MLP_LAYER_TENSORS, PS_FOREVER, &t->hook_error);
-}
-
-/* Begins to push with the last layer's gradient: only then is the step before over. */
-static ps_status layer_done(void *context, uint32_t layer)
-{
-    trainer *t = context;
-    ps_status status = PS_OK;
-    if (!t->pending) {
-        const ps_update update = {
-            .step = t->step + 1,
-            .examples = t->batch.count,
-            .gradients = (const float *const *)t->tensor_gradients,
-        };
-        status = ps_begin(t->setup.client, &update, t->setup.tensor_weights, &t->ticket, &t->hook_error);
-        t->pending = status == PS_OK;
-    }
-    if (status == PS_OK)
-        status = ps_ready(t->setup.client, t->ticket, layer * MLP_LAYER_TENSORS, MLP_LAYER_TENSORS,
-                          &t->hook_error);
-    return status;
-}
-
-static ps_status push_gradient(trainer *t, uint64_t step, ps_error *error)
-{
-    const mlp_hooks hooks = {.needed = layer_needed, .done = layer_done, .context = t};
-    double loss_sum;
-    uint32_t correct;
-    t->hook_error.status = PS_OK;
-    ps_status status = mlp_gradient(t->setup.model, t->setup.weights, t->batch.features, t->batch.labels,
-                                    t->batch.count, t->gradients, &hooks, &loss_sum, &correct);
-    if (t->hook_error.status != PS_OK)
-        *error = t->hook_error;
-    else if (status != PS_OK)
-        ps_fail(error, status, "step %llu: %s", (unsigned long long)step, ps_status_text(status));
-    if (status != PS_OK)
-        return status;
-    t->loss_sum += loss_sum;
-    t->loss_rows += t->batch.count;
-    return PS_OK;
-}
-
-/* Of a worker that has no rows in this step. */
-static ps_status push_nothing(trainer *t, uint64_t step, ps_error *error)
-{
-    ps_status status = end_step(t, error);
-    if (status != PS_OK)
-        return status;
-    const ps_update update = {.step = step};
-    status = ps_push_pull(t->setup.client, &update, t->setup.tensor_weights, &t->ticket, error);
-    t->pending = status == PS_OK;
-    return status;
-}
-
-/* Computes and pushes one step, which is pending then; the one before is over. */
-static ps_status do_step(trainer *t, uint64_t step, ps_error *error)
-{
-    gather(t, step);
-    ps_status status = t->batch.count > 0 ? push_gradient(t, step, error) : push_nothing(t, step, error);
-    if (status == PS_OK)
-        gather(t, step + 1);
-    return status;
-}
+/* ---- the loop ---- */
 
 /* Does an epoch after which to evaluate end between two steps? */
 static bool epoch_to_evaluate(const trainer *t, uint64_t before, uint64_t step)
@@ -397,9 +237,9 @@ static ps_status train(trainer *t, ps_error *error)
     uint64_t step = t->step;
     while (status == PS_OK && step < t->steps && takes_part(t, step + 1)) {
         uint64_t before = step;
-        status = do_step(t, ++step, error);
+        status = trainer_step(t, ++step, error);
         if (status == PS_OK && ends_at_once(t, step)) {
-            status = end_step(t, error);
+            status = trainer_end_step(t, error);
             step = t->step;
         }
         if (status != PS_OK)

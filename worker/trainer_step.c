@@ -1,0 +1,116 @@
+/* trainer_step.c - one step of training: batch -> gradient -> push and pull -> weights. See trainer_state.h.
+ *
+ * A layer's gradient leaves while backward works on the layer below; while the rest is on its way the next
+ * batch is gathered; and the next forward begins with the layers whose weights are back. A step is over when
+ * its successor's forward has needed all weights. */
+#include "common/log.h"
+#include "worker/trainer_state.h"
+
+static void gather(trainer *t, uint64_t step)
+{
+    batch *b = &t->batch;
+    if (b->step == step || step > t->steps)
+        return;
+    b->step = step;
+    b->count = sampler_rows(&t->sampler, step, t->rank, b->rows);
+    dataset_gather(t->setup.train, b->rows, b->count, b->features, b->labels);
+}
+
+/* With backup workers the others may have gone on without this one: then so does it. Where members change,
+ * one that sits a step out may get weights of some ps after that step already, and of others before it. */
+static uint64_t step_done(const trainer *t, uint64_t step, const ps_result *result)
+{
+    const job_config *job = ps_job(t->setup.client);
+    const bool has_backups = job->mode == CONSISTENCY_SYNC && job->backup_workers > 0;
+    return has_backups && result->step > step ? result->step : step;
+}
+
+ps_status trainer_end_step(trainer *t, ps_error *error)
+{
+    if (!t->pending)
+        return PS_OK;
+    ps_result result;
+    ps_status status = ps_wait(t->setup.client, t->ticket, PS_FOREVER, &result, error);
+    if (status != PS_OK)
+        return status;
+    t->pending = false;
+    uint64_t step = t->step + 1;
+    if (result.nonfinite)
+        log_warning("step %llu: the gradient of this worker holds NaN or Inf and was left out",
+                    (unsigned long long)step);
+    t->step = step_done(t, step, &result);
+    t->examples_total = result.examples_total;
+    return PS_OK;
+}
+
+/* What the last layer needs is the last of the step before; gradients are written from then on. */
+static ps_status layer_needed(void *context, uint32_t layer)
+{
+    trainer *t = context;
+    if (!t->pending)
+        return PS_OK;
+    uint32_t first = layer * MLP_LAYER_TENSORS;
+    if (first + MLP_LAYER_TENSORS == ps_job(t->setup.client)->tensors.count)
+        return trainer_end_step(t, &t->hook_error);
+    return ps_wait_weights(t->setup.client, t->ticket, first, MLP_LAYER_TENSORS, PS_FOREVER, &t->hook_error);
+}
+
+/* Begins to push with the last layer's gradient: only then is the step before over. */
+static ps_status layer_done(void *context, uint32_t layer)
+{
+    trainer *t = context;
+    ps_status status = PS_OK;
+    if (!t->pending) {
+        const ps_update update = {
+            .step = t->step + 1,
+            .examples = t->batch.count,
+            .gradients = (const float *const *)t->tensor_gradients,
+        };
+        status = ps_begin(t->setup.client, &update, t->setup.tensor_weights, &t->ticket, &t->hook_error);
+        t->pending = status == PS_OK;
+    }
+    if (status == PS_OK)
+        status = ps_ready(t->setup.client, t->ticket, layer * MLP_LAYER_TENSORS, MLP_LAYER_TENSORS,
+                          &t->hook_error);
+    return status;
+}
+
+static ps_status push_gradient(trainer *t, uint64_t step, ps_error *error)
+{
+    const mlp_hooks hooks = {.needed = layer_needed, .done = layer_done, .context = t};
+    double loss_sum;
+    uint32_t correct;
+    t->hook_error.status = PS_OK;
+    ps_status status = mlp_gradient(t->setup.model, t->setup.weights, t->batch.features, t->batch.labels,
+                                    t->batch.count, t->gradients, &hooks, &loss_sum, &correct);
+    if (t->hook_error.status != PS_OK)
+        *error = t->hook_error;
+    else if (status != PS_OK)
+        ps_fail(error, status, "step %llu: %s", (unsigned long long)step, ps_status_text(status));
+    if (status != PS_OK)
+        return status;
+    t->loss_sum += loss_sum;
+    t->loss_rows += t->batch.count;
+    return PS_OK;
+}
+
+/* Of a worker that has no rows in this step. */
+static ps_status push_nothing(trainer *t, uint64_t step, ps_error *error)
+{
+    ps_status status = trainer_end_step(t, error);
+    if (status != PS_OK)
+        return status;
+    const ps_update update = {.step = step};
+    status = ps_push_pull(t->setup.client, &update, t->setup.tensor_weights, &t->ticket, error);
+    t->pending = status == PS_OK;
+    return status;
+}
+
+ps_status trainer_step(trainer *t, uint64_t step, ps_error *error)
+{
+    gather(t, step);
+    ps_status status = t->batch.count > 0 ? push_gradient(t, step, error) : push_nothing(t, step, error);
+    if (status == PS_OK)
+        gather(t, step + 1);
+    return status;
+}
