@@ -260,6 +260,7 @@ static void bring_together(session *s)
         begin_to_restore(s, found.newest_epoch + 1, found.least);
     } else { /* the chief will; then they say so, or are asked again */
         s->unfit = true;
+        forget_newest(s); /* it may be withdrawn by then; the ps that have it tell it again */
         ask_all(s);
     }
 }

@@ -13,6 +13,7 @@ typedef struct {
     job_config job;
     partition map;
     uint64_t fingerprint;
+    uint32_t index; /* of the worker that the session is */
     session *session;
     float weights[ELEMENTS], gradient[ELEMENTS];
     float *weights_of[TENSORS_MAX];
@@ -28,6 +29,7 @@ static inline void open_session(bench *b, uint64_t message_bytes_min, uint64_t m
         .job = &b->job,
         .partition = &b->map,
         .role = WIRE_WORKER,
+        .index = b->index,
         .incarnation = 7,
         .query_first_ms = FIRST_MS,
         .query_max_ms = MAX_MS,

@@ -60,11 +60,18 @@ static void ps_that_owes_nothing_is_spoken_to_while_another_keeps_the_session_wa
 
 /* ---- lists of members ---- */
 
-static void open_unjoined(bench *b, uint32_t workers)
+static void open_worker(bench *b, uint32_t index, uint32_t workers)
 {
     memset(b, 0, sizeof *b);
+    b->index = index;
     job_sample(&b->job, SERVERS, workers, ELEMENTS);
     open_session(b, 0, 0);
+}
+
+/* The chief's. */
+static void open_unjoined(bench *b, uint32_t workers)
+{
+    open_worker(b, 0, workers);
 }
 
 static void open_of_three(bench *b)
@@ -83,15 +90,20 @@ static members_list make_list(uint64_t version, uint64_t from)
 }
 
 /* The HELLO that is due to this ps; `told`: the version of the list in it. */
-static uint64_t take_hello(bench *b, uint32_t server, uint64_t told)
+static uint64_t take_hello_at(bench *b, uint32_t server, uint64_t now_ms, uint64_t told)
 {
-    wire_message *m = session_next(b->session, server, 0);
+    wire_message *m = session_next(b->session, server, now_ms);
     assert_non_null(m);
     assert_int_equal(m->type, WIRE_HELLO);
     assert_int_equal(m->members ? m->members->version : 0, told);
     const uint64_t request = m->request;
     wire_destroy(&m);
     return request;
+}
+
+static uint64_t take_hello(bench *b, uint32_t server, uint64_t told)
+{
+    return take_hello_at(b, server, 0, told);
 }
 
 /* WELCOME at `step` with that list; version 0: none. */
@@ -204,6 +216,29 @@ static void a_list_that_is_newer_than_the_one_just_told_is_told_too(void **state
     close_bench(&b);
 }
 
+/* The one that told it has come back without it, say, or gone back with the chief: told again and again, it
+ * would never be the list of all. */
+static void a_list_that_was_withdrawn_is_not_told_for_ever_by_one_who_is_not_the_chief(void **state)
+{
+    (void)state;
+    bench b;
+    uint64_t step, asked;
+    open_worker(&b, 1, 3);
+    for (uint64_t told = 0; told <= 9; told += 9) {
+        asked = take_hello(&b, 1, told);
+        welcome(&b, 0, asked, 5, 9, 2);
+        welcome(&b, 1, asked, 5, 0, 0);
+    }
+    /* The chief has sent all back; ps 0 has lost the list too. */
+    asked = take_hello_at(&b, 1, FIRST_MS, 0);
+    for (uint32_t server = 0; server < SERVERS; server++)
+        welcome(&b, server, asked, 1, 0, 0);
+    assert_true(session_joined(b.session, &step));
+    assert_int_equal(step, 1);
+    assert_int_equal(session_members(b.session)->version, 0);
+    close_bench(&b);
+}
+
 static void an_impossible_list_ends_the_session(void **state)
 {
     (void)state;
@@ -279,6 +314,7 @@ int main(void)
         cmocka_unit_test(answers_of_a_ps_that_has_not_heard_of_it_yet_change_nothing),
         cmocka_unit_test(ps_that_cannot_take_a_list_are_brought_together_by_the_chief),
         cmocka_unit_test(a_list_that_is_newer_than_the_one_just_told_is_told_too),
+        cmocka_unit_test(a_list_that_was_withdrawn_is_not_told_for_ever_by_one_who_is_not_the_chief),
         cmocka_unit_test(an_impossible_list_ends_the_session),
         cmocka_unit_test(a_lost_worker_is_named_once),
         cmocka_unit_test(who_cannot_be_lost_is_not_named),
