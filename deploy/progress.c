@@ -64,6 +64,8 @@ static ps_status take_step(progress *p, const json *report, ps_error *error)
         status = read_number(report, "images_per_s", &step.images_per_s, error);
     if (status == PS_OK)
         status = read_number(report, "seconds", &step.seconds, error);
+    if (status == PS_OK && json_find(report, "steps")) /* it changes as workers come and go */
+        status = read_count(report, "steps", &p->steps, error);
     if (!p->stepped)
         p->first = step;
     p->stepped = true;

@@ -37,7 +37,7 @@ typedef struct {
     int64_t updated_ms; /* when the last report came */
     bool started, stepped, finished;
     double epochs;  /* of the whole run */
-    uint64_t steps; /* of the whole run; 0: unknown */
+    uint64_t steps; /* of the whole run, as last reported; 0: unknown */
     progress_step first, latest;
     progress_eval eval; /* the latest */
     progress_result result;

@@ -84,14 +84,14 @@ void report_start(const report *r, const char *role, const job_config *job, uint
          (unsigned long long)steps_per_epoch, (unsigned long long)examples, consistency_mode_name(job->mode));
 }
 
-void report_step(const report *r, double epoch, uint64_t step, double loss, uint64_t examples_total,
-                 double seconds, double images_per_s)
+void report_step(const report *r, double epoch, uint64_t step, uint64_t steps, double loss,
+                 uint64_t examples_total, double seconds, double images_per_s)
 {
     emit(r,
-         "{\"event\":\"step\",\"epoch\":%s,\"step\":%llu,\"loss\":%s,\"examples_total\":%llu,"
+         "{\"event\":\"step\",\"epoch\":%s,\"step\":%llu,\"steps\":%llu,\"loss\":%s,\"examples_total\":%llu,"
          "\"seconds\":%s,\"images_per_s\":%s}\n",
-         real(epoch).text, (unsigned long long)step, real(loss).text, (unsigned long long)examples_total,
-         real(seconds).text, real(images_per_s).text);
+         real(epoch).text, (unsigned long long)step, (unsigned long long)steps, real(loss).text,
+         (unsigned long long)examples_total, real(seconds).text, real(images_per_s).text);
 }
 
 void report_eval(const report *r, double epoch, uint64_t step, double accuracy, double loss,

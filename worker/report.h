@@ -14,8 +14,9 @@ typedef struct {
 
 void report_start(const report *r, const char *role, const job_config *job, uint64_t epochs, uint64_t steps,
                   uint64_t steps_per_epoch, uint64_t examples);
-void report_step(const report *r, double epoch, uint64_t step, double loss, uint64_t examples_total,
-                 double seconds, double images_per_s);
+/* `steps`: of the whole run, as it is now. */
+void report_step(const report *r, double epoch, uint64_t step, uint64_t steps, double loss,
+                 uint64_t examples_total, double seconds, double images_per_s);
 void report_eval(const report *r, double epoch, uint64_t step, double accuracy, double loss,
                  uint64_t examples, double seconds);
 void report_done(const report *r, uint64_t step, double accuracy, double loss, double seconds,

@@ -102,7 +102,8 @@ static void tell_progress(trainer *t)
         return;
     t->loss = t->loss_sum / (double)t->loss_rows;
     double rate = (double)(t->examples_total - t->report_examples) / interval;
-    report_step(&t->report, epochs_done(t), t->step, t->loss, t->examples_total, now - t->started, rate);
+    report_step(&t->report, epochs_done(t), t->step, t->steps, t->loss, t->examples_total, now - t->started,
+                rate);
     uint64_t now_ms = clock_monotonic_ms();
     if (now_ms - t->log_at_ms >= LOG_MS) {
         t->log_at_ms = now_ms;

@@ -254,6 +254,18 @@ static void result_tells_accuracy_time_rate_and_model(void **state)
                               "model          /a/mo?del\n");
 }
 
+/* Fewer workers take more steps for the same epochs. */
+static void total_follows_workers_that_come_and_go(void **state)
+{
+    (void)state;
+    progress p;
+    char line[256];
+    advance(&p);
+    take(&p, "{\"event\":\"step\",\"epoch\":1.5,\"step\":600,\"steps\":5600,\"seconds\":2.3}", 2300);
+    progress_render(&p, 200, 2300, line, sizeof line);
+    assert_string_equal(line, "epoch 1.50/10  step 600/5,600  ETA 0:20");
+}
+
 static void process_that_starts_anew_gets_a_new_estimate(void **state)
 {
     (void)state;
@@ -284,6 +296,7 @@ int main(void)
         cmocka_unit_test(absurd_numbers_stay_within_their_room),
         cmocka_unit_test(evaluation_is_one_line),
         cmocka_unit_test(result_tells_accuracy_time_rate_and_model),
+        cmocka_unit_test(total_follows_workers_that_come_and_go),
         cmocka_unit_test(process_that_starts_anew_gets_a_new_estimate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

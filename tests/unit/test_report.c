@@ -84,9 +84,10 @@ static void start_tells_what_is_about_to_be_done(void **state)
 static void step_and_evaluation_carry_their_numbers(void **state)
 {
     (void)state;
-    report_step(&r, 1.25, 500, 0.3125, 75000, 2.5, 30000);
+    report_step(&r, 1.25, 500, 4000, 0.3125, 75000, 2.5, 30000);
     json *line = read_line("step");
-    assert_true(number(line, "epoch") == 1.25 && number(line, "step") == 500);
+    assert_true(number(line, "epoch") == 1.25 && number(line, "step") == 500 &&
+                number(line, "steps") == 4000);
     assert_true(number(line, "loss") == 0.3125 && number(line, "examples_total") == 75000);
     assert_true(number(line, "seconds") == 2.5 && number(line, "images_per_s") == 30000);
     json_free(&line);
@@ -105,7 +106,7 @@ static void number_that_json_cannot_say_is_null(void **state)
     static const double unspeakable[] = {NAN, INFINITY, -INFINITY};
     for (int i = 0; i < 3; i++) {
         double x = unspeakable[i];
-        report_step(&r, x, 1, x, 1, x, x);
+        report_step(&r, x, 1, 1, x, 1, x, x);
         json *line = read_line("step");
         assert_int_equal(json_type_of(json_find(line, "loss")), JSON_NULL);
         assert_int_equal(json_type_of(json_find(line, "images_per_s")), JSON_NULL);
@@ -125,7 +126,7 @@ static void number_that_json_cannot_say_is_null(void **state)
 static void largest_numbers_are_still_json(void **state)
 {
     (void)state;
-    report_step(&r, 1e300, UINT64_MAX, 1e300, UINT64_MAX, 1e15, 1e15);
+    report_step(&r, 1e300, UINT64_MAX, UINT64_MAX, 1e300, UINT64_MAX, 1e15, 1e15);
     json *line = read_line("step");
     assert_true(number(line, "loss") == 1e300);
     json_free(&line);
@@ -170,12 +171,12 @@ static void report_that_nobody_reads_is_dropped(void **state)
 {
     (void)state;
     const report nobody = {.fd = -1};
-    report_step(&nobody, 1, 1, 1, 1, 1, 1);
+    report_step(&nobody, 1, 1, 1, 1, 1, 1, 1);
     int pair[2];
     assert_int_equal(pipe(pair), 0);
     close(pair[1]);
     const report unwritable = {.fd = pair[0]};
-    report_step(&unwritable, 1, 1, 1, 1, 1, 1);
+    report_step(&unwritable, 1, 1, 1, 1, 1, 1, 1);
     close(pair[0]);
 }
 
