@@ -118,11 +118,16 @@ static void set_images(shard *s)
 /* Where members may change, a training that goes back comes by the same steps with other weights: images of
  * them go, so that no cut is put together of two such histories. Elsewhere they are the same; and a shard
  * with a journal may still need them to come back from, until they make way for what it keeps then. */
+static bool forgets_other_history(const shard *s)
+{
+    const bool parts = s->job.mode == CONSISTENCY_SYNC && s->job.on_worker_loss == LOSS_SHRINK;
+    return parts && !s->config.journal;
+}
+
 static ps_status forget_other_history(shard *s, uint64_t step, ps_error *error)
 {
     archive *a = archive_of(s);
-    const bool parts = s->job.mode == CONSISTENCY_SYNC && s->job.on_worker_loss == LOSS_SHRINK;
-    return a && parts && !s->config.journal && a->ops->forget_beyond
+    return a && forgets_other_history(s) && a->ops->forget_beyond
                ? a->ops->forget_beyond(a, step, &s->job, s->config.index, error)
                : PS_OK;
 }
@@ -147,6 +152,16 @@ static ps_status begin_at_cut(shard *s, ps_error *error)
         }
         if (status == PS_ENOMEM)
             return ps_fail(error, status, "%s", why.text);
+        /* It may be whole, and would be forgotten: as with a log that cannot be read, the shard ends without
+         * a word, and workers wait for the process that comes after. */
+        if (status == PS_EIO && forgets_other_history(s)) {
+            ps_fail(
+                &s->failure, PS_ELOG,
+                "the checkpoint of step %llu cannot be read now: %.300s; later it may be, or remove it to "
+                "go on from the one before",
+                (unsigned long long)step, why.text);
+            return ps_fail(error, status, "%s", why.text);
+        }
         log_warning("the checkpoint of step %llu cannot be used: %s", (unsigned long long)step, why.text);
     }
 }

@@ -10,6 +10,8 @@ typedef struct {
     uint32_t kept;
     uint64_t step; /* of the image; 0: there is none */
     bool final;
+    bool unreadable;    /* at the moment */
+    uint32_t forgotten; /* how often it was told to forget later images */
 } cellar;
 
 static void cellar_keep(archive *self, image **taken)
@@ -37,7 +39,9 @@ static ps_status cellar_load(archive *self, uint64_t step, const job_config *job
                              uint32_t server, store *into, checkpoint_state *state, ps_error *error)
 {
     const cellar *c = (const cellar *)self;
-    (void)job, (void)error;
+    (void)job;
+    if (c->unreadable)
+        return ps_fail(error, PS_EIO, "it cannot be read");
     for (uint32_t i = 0; i < partition_server_count(p, server); i++) {
         float *weights = store_array(into, i, 0);
         for (uint32_t k = 0; k < p->slices[p->server_slices[p->server_first[server] + i]].count; k++)
@@ -47,11 +51,20 @@ static ps_status cellar_load(archive *self, uint64_t step, const job_config *job
     return PS_OK;
 }
 
+static ps_status cellar_forget_beyond(archive *self, uint64_t step, const job_config *job, uint32_t server,
+                                      ps_error *error)
+{
+    (void)step, (void)job, (void)server, (void)error;
+    ((cellar *)self)->forgotten++;
+    return PS_OK;
+}
+
 static const archive_ops cellar_ops = {
     .keep = cellar_keep,
     .is_idle = cellar_is_idle,
     .newest = cellar_newest,
     .load = cellar_load,
+    .forget_beyond = cellar_forget_beyond,
 };
 
 /* ps/`index` of two, of which ps/0 holds the one slice there is. Of two workers none has joined. */
@@ -267,6 +280,41 @@ static void evaluators_last_word_is_waited_for_too(void **state)
     bench_close(&b);
 }
 
+/* Else it would begin with an older one, and forget this one, which may be whole. */
+static void image_that_cannot_be_read_now_is_not_forgotten_where_members_change(void **state)
+{
+    (void)state;
+    shard_bench b;
+    cellar c;
+    open_with_archive(&b, &c, 0);
+    b.job.on_worker_loss = LOSS_SHRINK;
+    c.step = 7;
+    c.unreadable = true;
+    bench_send(&b, bench_hello(&b, WIRE_WORKER, 0, 1));
+    bench_expect_nothing(&b); /* no worker's fault: all wait for the process that comes after */
+    ps_error why;
+    assert_int_equal(shard_failure(b.shard, &why), PS_ELOG);
+    assert_string_equal(why.text,
+                        "the checkpoint of step 7 cannot be read now: it cannot be read; later it may "
+                        "be, or remove it to go on from the one before");
+    assert_int_equal(c.forgotten, 0);
+    bench_close(&b);
+}
+
+static void image_that_cannot_be_read_is_passed_over_where_members_do_not_change(void **state)
+{
+    (void)state;
+    shard_bench b;
+    cellar c;
+    open_with_archive(&b, &c, 0);
+    c.step = 7;
+    c.unreadable = true;
+    bench_join(&b, WIRE_WORKER, 0);
+    assert_int_equal(shard_failure(b.shard, NULL), PS_OK);
+    assert_int_equal(c.forgotten, 0);
+    bench_close(&b);
+}
+
 static int silence(void **state)
 {
     (void)state;
@@ -285,6 +333,8 @@ int main(void)
         cmocka_unit_test(last_word_of_one_worker_does_not_make_the_shard_leave_another),
         cmocka_unit_test(shard_whose_workers_all_fall_silent_after_their_first_word_ends_at_last),
         cmocka_unit_test(evaluators_last_word_is_waited_for_too),
+        cmocka_unit_test(image_that_cannot_be_read_now_is_not_forgotten_where_members_change),
+        cmocka_unit_test(image_that_cannot_be_read_is_passed_over_where_members_do_not_change),
     };
     return cmocka_run_group_tests(tests, silence, NULL);
 }
