@@ -23,6 +23,8 @@ static const command commands[] = {
     {"chaos", "penstock chaos", "Train on this machine while everything fails, and compare the model",
      chaos_main},
     {"bench", "penstock bench", "Measure Penstock beside what this machine can do at best", bench_main},
+    {"sim", "penstock sim", "Simulate clusters in which everything fails, thousands of schedules a minute",
+     sim_main},
     {"checkpoints", "penstock checkpoints", "List, verify or remove the checkpoints in a folder",
      checkpoints_main},
     {"plan", "penstock plan", "Say how many ps a job needs, and how long its steps will take", plan_main},

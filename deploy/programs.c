@@ -1,6 +1,7 @@
 /* programs.c - see programs.h. */
 #include "deploy/programs.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -59,4 +60,20 @@ ps_status program_find(const char *name, const char *build_folder, const char *b
     return ps_fail(error, PS_ECONFIG,
                    "%s is neither in %.*s nor in PATH; build it, or say where it is with --bin-dir", name,
                    (int)folder, self);
+}
+
+int program_become(const char *name, const char *build_folder, char **argv)
+{
+    char path[PATH_MAX];
+    if (program_find(name, build_folder, NULL, path, sizeof path, NULL) != PS_OK) {
+        fprintf(
+            stderr,
+            "%s: there is no %s beside this program, in its build tree or in PATH; it is built and installed "
+            "with the tests (cmake -DPENSTOCK_TESTS=ON)\n",
+            argv[0], name);
+        return PS_EXIT_USAGE;
+    }
+    execv(path, argv);
+    fprintf(stderr, "%s: cannot start %s: %s\n", argv[0], path, strerror(errno));
+    return PS_EXIT_FAILURE;
 }

@@ -1,4 +1,4 @@
-/* programs.h - where do the daemons lie? */
+/* programs.h - where do the daemons and the programs of the tests lie? */
 #ifndef PENSTOCK_DEPLOY_PROGRAMS_H
 #define PENSTOCK_DEPLOY_PROGRAMS_H
 
@@ -11,5 +11,9 @@
  * PS_ECONFIG names the places; PS_ELIMIT if the path exceeds `bytes`. */
 ps_status program_find(const char *name, const char *build_folder, const char *bin_dir, char *path,
                        size_t bytes, ps_error *error);
+
+/* This process becomes program `name` of the tests, which is looked for as above, with the arguments `argv`.
+ * Returns only if it cannot, having said so: an exit code. */
+int program_become(const char *name, const char *build_folder, char **argv);
 
 #endif

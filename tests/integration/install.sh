@@ -12,7 +12,7 @@ make_data "$scratch/data" 500
 
 begin "an installation is complete"
 run_program install 0 cmake --install "$build" --prefix "$prefix"
-for program in penstock penstock-bench penstock-ps penstock-worker; do
+for program in penstock penstock-bench penstock-ps penstock-sim penstock-worker; do
     expect [ -x "$prefix/bin/$program" ]
 done
 
@@ -20,6 +20,10 @@ begin "its launcher trains with its daemons"
 run_program run 0 "$prefix/bin/penstock" run --ps 2 --workers 2 --run-dir "$case_dir/run" -- \
     --data-folder "$scratch/data" --steps 10
 expect [ -s "$case_dir/run/outputs/model/model.safetensors" ]
+
+begin "its launcher simulates"
+run_program sim 0 "$prefix/bin/penstock" sim --seeds 3
+expect_log sim "3 schedules passed"
 
 begin "a program builds and runs with the installed client"
 library=$(find "$prefix" -name libpenstock.so)

@@ -1,4 +1,5 @@
-/* main.c - penstock-sim: runs seeds until one breaks an invariant, and says how to see it again. */
+/* main.c - penstock-sim, the program behind `penstock sim`: runs seeds until one breaks an invariant, and
+ * says how to see it again. */
 #include <argp.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +14,9 @@
 const char *argp_program_version = "penstock-sim " PENSTOCK_VERSION;
 
 typedef struct {
+    const char *name; /* of the command by which this was started */
     uint64_t first_seed, seeds;
+    bool has_seed, has_range; /* --seed, and --seeds or --first-seed */
     bool trace;
     bool modes[MODE_COUNT];
     plant_kind plant;
@@ -30,9 +33,9 @@ static const char *const mode_names[MODE_COUNT] = {
 
 #define PLANT_HELP(name, text, what) "\n" text ": " what
 static const struct argp_option options[] = {
-    {"seeds", KEY_SEEDS, "N", 0, "Run N schedules (default: 1000)", 0},
+    {"seeds", KEY_SEEDS, "N", 0, "Run N schedules, per mode (default: 1000)", 0},
     {"first-seed", KEY_FIRST_SEED, "S", 0, "The first has seed S, the others those after it (default: 1)", 0},
-    {"seed", KEY_SEED, "S", 0, "Run the one schedule of seed S", 0},
+    {"seed", KEY_SEED, "S", 0, "Run the one schedule of seed S, per mode", 0},
     {"trace", KEY_TRACE, 0, 0, "Print every event", 0},
     {"mode", KEY_MODE, "MODE", 0,
      "liveness: the faults stop, and then the job must come to its end in time; safety: they never do, and "
@@ -55,6 +58,18 @@ static void parse_mode(const char *text, sim_options *o, ps_error *error)
         ps_fail(error, PS_EINVAL, "--mode: '%s' is none of liveness safety both", text);
 }
 
+/* Every seed must be one that --seed takes: its schedule could not be run again otherwise. */
+static void check_range(const sim_options *o, ps_error *error)
+{
+    if (o->has_seed && o->has_range)
+        ps_fail(error, PS_EINVAL,
+                "--seed stands for one schedule; it does not go with --seeds and --first-seed");
+    else if (o->seeds - 1 > INT64_MAX - o->first_seed)
+        ps_fail(error, PS_EINVAL,
+                "--first-seed: %" PRIu64 " schedules from %" PRIu64 " on exceed the last seed, %" PRId64,
+                o->seeds, o->first_seed, INT64_MAX);
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     sim_options *o = state->input;
@@ -62,13 +77,16 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     switch (key) {
     case KEY_SEEDS:
         option_unsigned("seeds", argument, 1, UINT32_MAX, &o->seeds, &error);
+        o->has_range = true;
         break;
     case KEY_FIRST_SEED:
         option_unsigned("first-seed", argument, 0, INT64_MAX, &o->first_seed, &error);
+        o->has_range = true;
         break;
     case KEY_SEED:
         option_unsigned("seed", argument, 0, INT64_MAX, &o->first_seed, &error);
         o->seeds = 1;
+        o->has_seed = true;
         break;
     case KEY_TRACE:
         o->trace = true;
@@ -78,6 +96,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         break;
     case KEY_PLANT:
         plant_kind_parse(argument, &o->plant, &error);
+        break;
+    case ARGP_KEY_END:
+        check_range(o, &error);
         break;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected argument '%s'", argument);
@@ -176,8 +197,8 @@ static bool has_crashed_at_every_moment(const sim_options *o, const cluster_summ
 static void print_failure(const sim_options *o, uint64_t seed, scenario_mode mode, const ps_error *why)
 {
     bool planted = o->plant != PLANT_NONE;
-    printf("seed %" PRIu64 ": %s\nreplay: penstock-sim --seed %" PRIu64 " --mode %s --trace%s%s\n", seed,
-           why->text, seed, mode_names[mode], planted ? " --plant " : "",
+    printf("seed %" PRIu64 ": %s\nreplay: %s --seed %" PRIu64 " --mode %s --trace%s%s\n", seed, why->text,
+           o->name, seed, mode_names[mode], planted ? " --plant " : "",
            planted ? plant_kind_name(o->plant) : "");
 }
 
@@ -202,6 +223,8 @@ static bool run_seed(const sim_options *o, uint64_t seed, cluster_summary *sum)
 int main(int argc, char **argv)
 {
     sim_options o = {.first_seed = 1, .seeds = 1000, .modes = {true, true}};
+    o.name = argv[0];
+    argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     log_setup("sim", LOG_OFF);
     fpmode_flush_denormals();

@@ -17,8 +17,9 @@ echo "$found"
 violation=$(sed -n 1p <<<"$found")
 [[ $violation =~ ^seed\ ([0-9]+):\ .+ ]] || fail "the first line does not name a seed and what broke"
 seed=${BASH_REMATCH[1]}
-command=$(sed -n 's/^replay: penstock-sim //p' <<<"$found")
-[[ -n $command ]] || fail "no command that replays it"
+replay=$(sed -n 's/^replay: //p' <<<"$found")
+command=${replay#"$sim "}
+[[ $command != "$replay" ]] || fail "no command that replays it"
 
 read -ra arguments <<<"$command"
 replayed=$("$sim" "${arguments[@]}")
