@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/json_scan.h"
+#include "common/utf8.h"
 
 typedef struct {
     const char *key;
@@ -259,4 +260,36 @@ void json_print_string(FILE *out, const char *text)
             fputc(*c, out);
     }
     fputc('"', out);
+}
+
+size_t json_quote(const char *text, char *quoted, size_t bytes)
+{
+    const size_t end = bytes - 2; /* the closing quote and the zero go behind it */
+    size_t used = 0;
+    size_t left = strlen(text);
+    quoted[used++] = '"';
+    while (left > 0) {
+        char piece[8];
+        const unsigned char c = (unsigned char)*text;
+        size_t taken = utf8_length(text, left);
+        size_t length = 1;
+        if (c == '"' || c == '\\')
+            length = (size_t)snprintf(piece, sizeof piece, "\\%c", c);
+        else if (c < 0x20)
+            length = (size_t)snprintf(piece, sizeof piece, "\\u%04x", c);
+        else if (taken == 0 || c == 0x7f)
+            piece[0] = '?';
+        else
+            memcpy(piece, text, length = taken);
+        if (used + length > end)
+            break;
+        memcpy(quoted + used, piece, length);
+        used += length;
+        taken += taken == 0;
+        text += taken;
+        left -= taken;
+    }
+    quoted[used++] = '"';
+    quoted[used] = '\0';
+    return used;
 }

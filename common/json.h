@@ -105,6 +105,11 @@ ps_status json_as_integer(const json *value, const char *name, int64_t min, int6
 /* Writes `text`, which is UTF-8, as a JSON string with its quotes. */
 void json_print_string(FILE *out, const char *text);
 
+/* Writes `text`, which may be anything, as a JSON string with its quotes and a terminating zero: bytes that
+ * are no UTF-8, and DEL, become '?', and what does not fit `bytes`, which are 3 or more, is cut between two
+ * characters. Returns the length. Allocates nothing. */
+size_t json_quote(const char *text, char *quoted, size_t bytes);
+
 #ifdef __cplusplus
 }
 #endif

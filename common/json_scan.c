@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 enum { CARET_WIDTH = 76 }; /* columns of source line shown */
 
 static bool scan_value(json_scan *s);
@@ -73,29 +75,6 @@ static bool fail_expected(json_scan *s, const char *expected)
     if (c > 0x20 && c < 0x7f)
         return fail(s, s->at, "expected %s, found '%c'", expected, c);
     return fail(s, s->at, "expected %s, found byte 0x%02x", expected, (unsigned)c);
-}
-
-/* Length of the UTF-8 sequence at the cursor, 0 if it is none (RFC 3629: shortest form, no surrogates). */
-static size_t utf8_length(const json_scan *s)
-{
-    const unsigned char *b = (const unsigned char *)s->text + s->at;
-    const size_t left = s->bytes - s->at;
-    const unsigned lead = b[0];
-    const size_t length = lead < 0x80   ? 1
-                          : lead < 0xc2 ? 0
-                          : lead < 0xe0 ? 2
-                          : lead < 0xf0 ? 3
-                          : lead < 0xf5 ? 4
-                                        : 0;
-    if (length == 0 || length > left)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((b[i] & 0xc0) != 0x80)
-            return 0;
-    if ((lead == 0xe0 && b[1] < 0xa0) || (lead == 0xed && b[1] >= 0xa0) || (lead == 0xf0 && b[1] < 0x90) ||
-        (lead == 0xf4 && b[1] >= 0x90))
-        return 0;
-    return length;
 }
 
 /* The value of the four hexadecimal digits at `offset`, or -1. */
@@ -167,7 +146,7 @@ static bool scan_string(json_scan *s)
                 return false;
             continue;
         }
-        const size_t length = utf8_length(s);
+        const size_t length = utf8_length(s->text + s->at, s->bytes - s->at);
         if (length == 0)
             return fail(s, s->at, "byte 0x%02x is not UTF-8", (unsigned)c);
         s->at += length;

@@ -8,9 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json.h"
 #include "deploy/tasks.h"
 
-enum { EPOCHS_MAX = 4096 /* times that the ps go back, of which each is counted once */ };
+enum {
+    EPOCHS_MAX = 4096,      /* times that the ps go back, of which each is counted once */
+    JSON_LINE_BYTES = 4096, /* longest line that common/log.h writes */
+};
 
 /* The checkpoints of one life of a ps that failed. */
 typedef struct {
@@ -91,6 +95,21 @@ static void take_line(log_reader *r, const char *line)
     take_checkpoints(r, line);
 }
 
+/* The same of a line in JSON, whose text is made to stand as in a line of text: behind a space. */
+static void take_json_line(log_reader *r, const char *line)
+{
+    const json_options options = {.source = "log", .max_bytes = JSON_LINE_BYTES};
+    char copy[JSON_LINE_BYTES];
+    json *root = NULL;
+    const char *text = "";
+    if (json_parse(line, strlen(line), &options, &root, NULL, NULL) == PS_OK &&
+        json_as_string(json_find(root, "text"), "text", &text, NULL) == PS_OK) {
+        snprintf(copy, sizeof copy, " %s", text);
+        take_line(r, copy);
+    }
+    json_free(&root);
+}
+
 static ps_status read_log(log_reader *r, const run_folder *folder, const char *role, size_t index,
                           ps_error *error)
 {
@@ -106,7 +125,7 @@ static ps_status read_log(log_reader *r, const run_folder *folder, const char *r
     size_t room = 0;
     r->rows = 0;
     while (getline(&line, &room, log) >= 0)
-        take_line(r, line);
+        (line[0] == '{' ? take_json_line : take_line)(r, line);
     end_life(r);
     free(line);
     fclose(log);

@@ -1,4 +1,5 @@
-/* chaos_logs.h - what the processes of a run have counted, read from their logs.
+/* chaos_logs.h - what the processes of a run have counted, read from their logs, in either format
+ * (common/log.h).
  *
  * A process tells most of it at its end. One that was killed has not, so that repeats, refusals and what was
  * resent are those of the lives that ended by themselves or by SIGTERM. Rows are not affected by that: a ps

@@ -23,6 +23,7 @@ enum {
     KEY_SPARE_WORKERS,
     KEY_CHECKPOINT_KEEP,
     KEY_LOG_LEVEL,
+    KEY_LOG_FORMAT,
 };
 
 static const struct argp_option option_list[] = {
@@ -61,6 +62,7 @@ static const struct argp_option option_list[] = {
      "workers each), yes or no",
      3},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "Of all processes: debug, info, warning, error or off", 3},
+    {"log-format", KEY_LOG_FORMAT, "FORMAT", 0, "Of the logs of all processes: text (default) or json", 3},
     {"quiet", 'q', NULL, 0, "Show no progress, only the result and errors", 3},
     {0},
 };
@@ -170,6 +172,14 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         if (log_level_parse(argument, &level, &error))
             argp_error(state, "%s", error.text);
         options->log_level = argument;
+        return 0;
+    }
+    case KEY_LOG_FORMAT: {
+        log_format format;
+        ps_error error;
+        if (log_format_parse(argument, &format, &error))
+            argp_error(state, "%s", error.text);
+        options->log_format = argument;
         return 0;
     }
     case 'q':

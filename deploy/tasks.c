@@ -217,6 +217,10 @@ static char **make_arguments(const task *each, launch *l, int passed, argument_t
         list[used++] = "--log-level";
         list[used++] = (char *)(uintptr_t)options->log_level;
     }
+    if (options->log_format) {
+        list[used++] = "--log-format";
+        list[used++] = (char *)(uintptr_t)options->log_format;
+    }
     if (each->role == ROLE_PS) {
         add_server_arguments(l, list, used, texts);
         return list;

@@ -99,7 +99,8 @@ static void say_failure(archive_folder *a, const image *i, const ps_error *error
 {
     a->failed_in_a_row++;
     if (is_news(&a->failures, error))
-        log_error("the checkpoint of step %llu could not be written: %s; training goes on, and "
+        log_event(LOG_ERROR, "checkpoint_failed", i->state.step,
+                  "the checkpoint of step %llu could not be written: %s; training goes on, and "
                   "later ones will be tried",
                   (unsigned long long)i->state.step, error->text);
 }
@@ -111,8 +112,8 @@ static void say_success(archive_folder *a, const image *i, uint64_t begun_ms)
                     (unsigned long long)a->failed_in_a_row);
     a->failed_in_a_row = 0;
     a->failures.count = 0;
-    log_info("checkpoint of step %llu written in %llu ms", (unsigned long long)i->state.step,
-             (unsigned long long)(clock_monotonic_ms() - begun_ms));
+    log_event(LOG_INFO, "checkpoint", i->state.step, "checkpoint of step %llu written in %llu ms",
+              (unsigned long long)i->state.step, (unsigned long long)(clock_monotonic_ms() - begun_ms));
 }
 
 /* True if the image is on the disk. */

@@ -21,6 +21,7 @@ const char *argp_program_version = "penstock-ps " PENSTOCK_VERSION;
 typedef struct {
     cluster_options cluster;
     log_level level;
+    log_format format;
     int listen_fd;
     bool bind_given;
     bool share_memory;
@@ -53,7 +54,8 @@ enum {
     KEY_DEADLINE,
     KEY_STOP,
     KEY_DURABILITY,
-    KEY_LOG_LEVEL
+    KEY_LOG_LEVEL,
+    KEY_LOG_FORMAT
 };
 
 static const struct argp_option options[] = {
@@ -91,6 +93,8 @@ static const struct argp_option options[] = {
      "every update that was acknowledged (log), which needs --checkpoint-dir",
      0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
+    {"log-format", KEY_LOG_FORMAT, "FORMAT", 0, "text (default), or json: one object a line (common/log.h)",
+     0},
     {0},
 };
 
@@ -163,6 +167,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_LOG_LEVEL:
         log_level_parse(argument, &o->level, &error);
+        break;
+    case KEY_LOG_FORMAT:
+        log_format_parse(argument, &o->format, &error);
         break;
     case ARGP_KEY_END:
         if (o->log_updates && !o->checkpoint_folder)
@@ -253,6 +260,7 @@ int main(int argc, char **argv)
     argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     log_setup("ps", o.level);
+    log_set_format(o.format);
 
     cluster_spec cluster;
     cluster_warning warning = {""};
@@ -276,9 +284,9 @@ int main(int argc, char **argv)
         log_setup(who, o.level);
         status = serve(&o, &cluster, &error);
         if (status == PS_OK)
-            log_info("the job has finished");
+            log_event(LOG_INFO, "finished", LOG_NO_STEP, "the job has finished");
         else
-            log_error("%s", error.text);
+            log_event(LOG_ERROR, "failed", LOG_NO_STEP, "%s", error.text);
     }
     cluster_fini(&cluster);
     return ps_status_exit_code(status);

@@ -339,7 +339,8 @@ ps_status server_run(const server_config *config, ps_error *error)
         goto done;
     if (s.journal)
         transport_watch(s.socket, journal_file_descriptor(s.journal));
-    log_info("listening on %s:%u", config->host ? config->host : "*", config->port);
+    log_event(LOG_INFO, "listening", LOG_NO_STEP, "listening on %s:%u", config->host ? config->host : "*",
+              config->port);
     status = serve(&s, config->stop, error);
     log_summary(s.shard);
     if (s.archive)

@@ -238,9 +238,11 @@ static ps_status replace_incarnation(shard *s, member *m, const wire_message *he
     if (works && !known && shard_journal_append(s, hello, error) != PS_OK)
         return PS_ENOMEM;
     if (m->joined)
-        log_warning("%s %u has restarted, or begins anew", wire_role_name(hello->role), hello->index);
+        log_event(LOG_WARNING, "member_restarted", s->consistency.applied,
+                  "%s %u has restarted, or begins anew", wire_role_name(hello->role), hello->index);
     else
-        log_info("%s %u joined", wire_role_name(hello->role), hello->index);
+        log_event(LOG_INFO, "member_joined", s->consistency.applied, "%s %u joined",
+                  wire_role_name(hello->role), hello->index);
     member_drop_requests(m);
     if (works && !known)
         shard_take_incarnation(s, m, hello);
@@ -457,7 +459,8 @@ void shard_take_finish(shard *s, member *m, const wire_message *finish)
     if (m->finished)
         return;
     m->finished = true;
-    log_info("%s %u finished", wire_role_name(finish->role), finish->index);
+    log_event(LOG_INFO, "member_finished", s->consistency.applied, "%s %u finished",
+              wire_role_name(finish->role), finish->index);
     if (finish->role != WIRE_WORKER)
         return;
     consistency_finish(&s->consistency, finish->index);

@@ -36,8 +36,9 @@ void shard_note_progress(shard *s)
 static void lose(shard *s, member *m, wire_role role, uint32_t index)
 {
     m->lost = true;
-    log_warning("%s %u has not been heard of for %u s: it is lost, or cut off", wire_role_name(role), index,
-                s->config.lease_ms / 1000);
+    log_event(LOG_WARNING, "member_lost", s->consistency.applied,
+              "%s %u has not been heard of for %u s: it is lost, or cut off", wire_role_name(role), index,
+              s->config.lease_ms / 1000);
 }
 
 static void fail_for_want_of(shard *s, uint32_t index, uint64_t silent_ms)

@@ -147,7 +147,8 @@ static ps_status begin_at_cut(shard *s, ps_error *error)
         status = go_to_image(s, step, false, &why);
         if (status == PS_OK) {
             image_timer_start(&s->images, step, s->now_ms);
-            log_info("going on from the checkpoint of step %llu", (unsigned long long)step);
+            log_event(LOG_INFO, "resumed", step, "going on from the checkpoint of step %llu",
+                      (unsigned long long)step);
             return PS_OK;
         }
         if (status == PS_ENOMEM)
@@ -440,8 +441,9 @@ ps_status shard_handle_restore(shard *s, const wire_message *restore, const wire
         if (before != restore->step)
             shard_journal_begin(s, true);
         s->counters.restores++;
-        log_warning("going back from step %llu to step %llu (epoch %llu)", (unsigned long long)before,
-                    (unsigned long long)restore->step, (unsigned long long)s->epoch);
+        log_event(LOG_WARNING, "rollback", restore->step,
+                  "going back from step %llu to step %llu (epoch %llu)", (unsigned long long)before,
+                  (unsigned long long)restore->step, (unsigned long long)s->epoch);
         announce_to_others(s);
     }
     wire_message *welcome = wire_create(WIRE_WELCOME, 0);

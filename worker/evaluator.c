@@ -23,8 +23,9 @@ static ps_status test_model(setup *s, const report *r, const ps_result *at, doub
     ps_status status = evaluate(s->model, s->weights, s->test, &found);
     if (status != PS_OK)
         return ps_fail(error, status, "evaluation: %s", ps_status_text(status));
-    log_info("version %llu, %llu examples: test accuracy %.2f %%, loss %.4f", (unsigned long long)at->step,
-             (unsigned long long)at->examples_total, found.accuracy * 100, found.loss);
+    log_event(LOG_INFO, "evaluation", at->step,
+              "version %llu, %llu examples: test accuracy %.2f %%, loss %.4f", (unsigned long long)at->step,
+              (unsigned long long)at->examples_total, found.accuracy * 100, found.loss);
     double epoch = (double)at->examples_total / (double)dataset_rows(s->train);
     report_eval(r, epoch, at->step, found.accuracy, found.loss, dataset_rows(s->test),
                 clock_monotonic_seconds() - started);

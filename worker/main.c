@@ -27,6 +27,7 @@ int main(int argc, char **argv)
     worker_options o;
     worker_options_parse(&o, argc, argv);
     log_setup("worker", o.level);
+    log_set_format(o.format);
 
     cluster_spec cluster;
     cluster_warning warning = {""};
@@ -55,9 +56,9 @@ int main(int argc, char **argv)
             status = work(&o, &cluster, &error);
         }
         if (status == PS_OK)
-            log_info("finished");
+            log_event(LOG_INFO, "finished", LOG_NO_STEP, "finished");
         else
-            log_error("%s", error.text);
+            log_event(LOG_ERROR, "failed", LOG_NO_STEP, "%s", error.text);
     }
     cluster_fini(&cluster);
     job_fini(&o.job);

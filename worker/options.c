@@ -73,6 +73,7 @@ enum {
     KEY_NO_SHARED_MEMORY,
     KEY_PROGRESS,
     KEY_LEVEL,
+    KEY_FORMAT,
 };
 
 static const struct argp_option options[] = {
@@ -131,6 +132,7 @@ static const struct argp_option options[] = {
      "Give up if a ps that owes an answer has not been heard of for so long (keep waiting)", 0},
     {"progress-fd", KEY_PROGRESS, "N", 0, "Write one JSON object per event to this descriptor", 0},
     {"log-level", KEY_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
+    {"log-format", KEY_FORMAT, "FORMAT", 0, "text (default), or json: one object a line (common/log.h)", 0},
     {0},
 };
 
@@ -343,6 +345,9 @@ static error_t parse_process_option(int key, const char *text, worker_options *o
         return 0;
     case KEY_LEVEL:
         log_level_parse(text, &o->level, error);
+        return 0;
+    case KEY_FORMAT:
+        log_format_parse(text, &o->format, error);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

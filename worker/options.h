@@ -13,6 +13,7 @@
 typedef struct {
     cluster_options cluster;
     log_level level;
+    log_format format;
     job_config job;   /* without tensors and, where the cluster spec knows them, without numbers of tasks */
     mlp_config model; /* without inputs and classes, which the data set tells */
     bool init_given;  /* --init: else it follows the activation */

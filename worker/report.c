@@ -2,7 +2,6 @@
 #include "worker/report.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,39 +25,6 @@ static void emit(const report *r, const char *format, ...)
         return;
     ssize_t ignored = write(r->fd, line, (size_t)length);
     (void)ignored;
-}
-
-static bool is_json(const char *text)
-{
-    const json_options options = {.source = "report", .max_bytes = REPORT_BYTES};
-    json *root;
-    if (json_parse(text, strlen(text), &options, &root, NULL, NULL) != PS_OK)
-        return false;
-    json_free(&root);
-    return true;
-}
-
-/* `text` as a JSON string, quotes included; cut at `bytes`. Should it hold what is no UTF-8, or be cut inside
- * a character, then all beyond ASCII is left to the reader as '?'. */
-static void quote(const char *text, char *quoted, size_t bytes)
-{
-    size_t used = 0;
-    quoted[used++] = '"';
-    for (; *text && used + 8 < bytes; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            used += (size_t)snprintf(quoted + used, bytes - used, "\\%c", c);
-        else if (c < 0x20)
-            used += (size_t)snprintf(quoted + used, bytes - used, "\\u%04x", c);
-        else
-            quoted[used++] = (char)c;
-    }
-    quoted[used++] = '"';
-    quoted[used] = '\0';
-    if (!is_json(quoted))
-        for (char *c = quoted; *c; c++)
-            if ((unsigned char)*c >= 0x80)
-                *c = '?';
 }
 
 /* A number as JSON has it: no NaN or Inf, which are left to the reader as null. */
@@ -108,7 +74,7 @@ void report_done(const report *r, uint64_t step, double accuracy, double loss, d
                  double train_seconds, double images_per_s, const char *model)
 {
     char path[REPORT_BYTES / 2];
-    quote(model, path, sizeof path);
+    json_quote(model, path, sizeof path);
     emit(r,
          "{\"event\":\"done\",\"step\":%llu,\"accuracy\":%s,\"loss\":%s,\"seconds\":%s,"
          "\"train_seconds\":%s,\"images_per_s\":%s,\"model\":%s}\n",

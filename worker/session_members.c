@@ -299,8 +299,9 @@ static void note_place(session *s, uint32_t server, const wire_message *welcome)
         return;
     from->reads_ours = welcome->reads_memory;
     from->read_by_us = welcome->readable;
-    log_info("joined ps/%u at step %llu%s", server, (unsigned long long)welcome->step,
-             from->reads_ours && from->read_by_us ? ", sharing memory" : "");
+    log_event(LOG_INFO, "joined", welcome->step, "joined ps/%u at step %llu%s", server,
+              (unsigned long long)welcome->step,
+              from->reads_ours && from->read_by_us ? ", sharing memory" : "");
 }
 
 void session_handle_welcome(session *s, uint32_t server, const wire_message *welcome)

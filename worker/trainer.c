@@ -107,8 +107,8 @@ static void tell_progress(trainer *t)
     uint64_t now_ms = clock_monotonic_ms();
     if (now_ms - t->log_at_ms >= LOG_MS) {
         t->log_at_ms = now_ms;
-        log_info("epoch %.2f, step %llu of %llu: loss %.4f, %.0f images/s", epochs_done(t),
-                 (unsigned long long)t->step, (unsigned long long)t->steps, t->loss, rate);
+        log_event(LOG_INFO, "progress", t->step, "epoch %.2f, step %llu of %llu: loss %.4f, %.0f images/s",
+                  epochs_done(t), (unsigned long long)t->step, (unsigned long long)t->steps, t->loss, rate);
     }
     t->report_at = now;
     t->report_examples = t->examples_total;
@@ -121,8 +121,8 @@ static ps_status evaluate_now(trainer *t, ps_error *error)
     ps_status status = evaluate(t->setup.model, t->setup.weights, t->setup.test, &t->evaluation);
     if (status != PS_OK)
         return ps_fail(error, status, "evaluation: %s", ps_status_text(status));
-    log_info("epoch %.4g: test accuracy %.2f %%, loss %.4f", epochs_done(t), t->evaluation.accuracy * 100,
-             t->evaluation.loss);
+    log_event(LOG_INFO, "evaluation", t->step, "epoch %.4g: test accuracy %.2f %%, loss %.4f", epochs_done(t),
+              t->evaluation.accuracy * 100, t->evaluation.loss);
     report_eval(&t->report, epochs_done(t), t->step, t->evaluation.accuracy, t->evaluation.loss,
                 dataset_rows(t->setup.test), clock_monotonic_seconds() - t->started);
     return PS_OK;
@@ -277,8 +277,8 @@ static ps_status conclude(trainer *t, ps_error *error)
 static void tell_result(const trainer *t)
 {
     double rate = (double)(t->examples_total - t->first_examples) / t->train_seconds;
-    log_info("trained %llu steps in %.1f s, %.0f images/s; model in %s", (unsigned long long)t->step,
-             t->train_seconds, rate, t->model_path);
+    log_event(LOG_INFO, "trained", t->step, "trained %llu steps in %.1f s, %.0f images/s; model in %s",
+              (unsigned long long)t->step, t->train_seconds, rate, t->model_path);
     report_done(&t->report, t->step, t->evaluation.accuracy, t->evaluation.loss,
                 clock_monotonic_seconds() - t->started, t->train_seconds, rate, t->model_path);
 }
@@ -305,7 +305,8 @@ static ps_status run_and_go_back(trainer *t, ps_status run(trainer *t, ps_error 
 {
     ps_status status = run(t, error);
     while (status == PS_EROLLBACK) {
-        log_warning("step %llu: %s", (unsigned long long)t->step, error->text);
+        log_event(LOG_WARNING, "rollback", t->step, "step %llu: %s", (unsigned long long)t->step,
+                  error->text);
         status = ps_join(t->setup.client, t->options->join_timeout_ms, error);
         if (status == PS_OK)
             status = run(t, error);

@@ -350,7 +350,7 @@ last=$(grep -aoE $'\x1b\\[K[^\x1b]*$' "$case_dir/typescript" | tail -n 1)
 expect [ "${last#*$'\r'}" != "$last" ]
 
 for arguments in "--ps -1" "--ps 65" "--workers 1e3" "--workers 0" "--ps 0" "--ps 0 --workers 1 --chief" \
-    "--grace -1" "--restarts -1" "--checkpoint-steps x" "--checkpoint-keep -3" "--ps-option" "--log-level loud" "--unknown" "stray" "--bin-dir nowhere" "--run-dir="; do
+    "--grace -1" "--restarts -1" "--checkpoint-steps x" "--checkpoint-keep -3" "--ps-option" "--log-level loud" "--log-format xml" "--unknown" "stray" "--bin-dir nowhere" "--run-dir="; do
     begin "a usage error is refused with a hint: $arguments"
     # shellcheck disable=SC2086 # several arguments
     launch $arguments

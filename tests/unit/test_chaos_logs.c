@@ -72,6 +72,29 @@ static void what_fails_after_the_summary_counts_once(void **state)
     assert_int_equal(c.checkpoints_failed, 1);
 }
 
+#define JSON(text) \
+    "{\"time\":\"2026-11-28T10:00:00.000Z\",\"level\":\"info\",\"role\":\"ps\",\"index\":0," text "}\n"
+
+static void logs_in_json_say_the_same(void **state)
+{
+    (void)state;
+    chaos_counts c = count(
+        JSON("\"event\":\"listening\",\"text\":\"listening on *:1\"")
+            JSON("\"event\":\"checkpoint\",\"step\":20,\"text\":\"checkpoint of step 20 written in 3 ms\"")
+                JSON("\"text\":\"the checkpoint of step 40 could not be written: a \\\"b\\\"; x\"")
+                    JSON("\"text\":\"going back from step 9 to step 4 (epoch 2)\"")
+                        JSON("\"text\":\"7 updates of 300 examples; 5 repeats, 0 late, 0 not finite, 2 "
+                             "refused\""),
+        JSON("\"text\":\"communication: 1.0 s; 9 requests, 3 resent\"") "{\"text\":\"9 resent\", torn\n");
+    assert_int_equal(c.rows_min, 300);
+    assert_int_equal(c.repeats, 5);
+    assert_int_equal(c.refused, 2);
+    assert_int_equal(c.resent, 3);
+    assert_int_equal(c.steps_replayed, 5);
+    assert_int_equal(c.checkpoints, 1);
+    assert_int_equal(c.checkpoints_failed, 1);
+}
+
 static void a_log_that_is_missing_is_named(void **state)
 {
     (void)state;
@@ -89,6 +112,7 @@ int main(void)
         FOLDER_TEST(checkpoints_that_failed_without_a_line_count),
         FOLDER_TEST(a_ps_that_was_killed_has_told_of_failures_before_a_success),
         FOLDER_TEST(what_fails_after_the_summary_counts_once),
+        FOLDER_TEST(logs_in_json_say_the_same),
         FOLDER_TEST(a_log_that_is_missing_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -294,6 +294,19 @@ static void whole_numbers_are_exact_or_refused(void **state)
     }
 }
 
+static void text_is_quoted_and_cut_between_characters(void **state)
+{
+    (void)state;
+    char quoted[64];
+    assert_int_equal(json_quote("a\"\\\n\xc3\xa4\xff\x7f", quoted, sizeof quoted), 17);
+    assert_string_equal(quoted, "\"a\\\"\\\\\\u000a\xc3\xa4\?\?\"");
+    static const char *const cut[] = {"\"\"", "\"\"", "\"\xc3\xa4\"", "\"\xc3\xa4\"", "\"\xc3\xa4\\\"\""};
+    for (size_t bytes = 3; bytes < 8; bytes++) {
+        assert_int_equal(json_quote("\xc3\xa4\"", quoted, bytes), strlen(cut[bytes - 3]));
+        assert_string_equal(quoted, cut[bytes - 3]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +321,7 @@ int main(void)
         cmocka_unit_test(values_are_walked_in_the_order_of_the_text),
         cmocka_unit_test(a_wrong_type_is_named),
         cmocka_unit_test(whole_numbers_are_exact_or_refused),
+        cmocka_unit_test(text_is_quoted_and_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

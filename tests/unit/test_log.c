@@ -2,9 +2,12 @@
 #include "common/log.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "common/json.h"
 #include "tests/unit/log_capture.h"
 
 static void line_has_time_level_name_and_text_in_one_write(void **state)
@@ -149,6 +152,189 @@ static void levels_are_read_by_name(void **state)
     assert_string_equal(error.text, "log level 'loud' is none of debug, info, warning, error, off");
 }
 
+/* The next line, which has to be one object; the caller frees it. */
+static json *next_object(const log_capture *c)
+{
+    char line[8192];
+    size_t bytes = log_capture_next(c, line, sizeof line);
+    const json_options options = {.source = "line", .max_bytes = 4096};
+    json *root = NULL;
+    ps_error error = {PS_OK, ""};
+    assert_true(bytes > 1 && bytes <= 4096 && line[bytes - 1] == '\n');
+    assert_int_equal(json_parse(line, bytes - 1, &options, &root, NULL, &error), PS_OK);
+    return root;
+}
+
+static const char *string(const json *object, const char *key)
+{
+    const char *text = "";
+    assert_int_equal(json_as_string(json_find(object, key), key, &text, NULL), PS_OK);
+    return text;
+}
+
+static int64_t integer(const json *object, const char *key)
+{
+    int64_t value = -1;
+    assert_int_equal(json_as_integer(json_find(object, key), key, 0, JSON_INTEGER_MAX, &value, NULL), PS_OK);
+    return value;
+}
+
+static void json_line_has_time_level_role_index_event_step_and_text(void **state)
+{
+    (void)state;
+    log_capture c;
+    log_capture_begin(&c);
+    log_set_format(LOG_JSON);
+    log_setup("worker/12", LOG_INFO);
+    log_event(LOG_WARNING, "rollback", 400, "step %d: back", 400);
+    log_debug("below the level");
+    log_info("plain");
+    log_setup("worker", LOG_INFO);
+    log_event(LOG_ERROR, "failed", LOG_NO_STEP, "why");
+    log_set_format(LOG_TEXT);
+    log_capture_pause(&c);
+
+    json *line = next_object(&c);
+    const char *time = string(line, "time");
+    assert_int_equal(strlen(time), strlen("2026-11-22T19:47:49.123Z"));
+    assert_true(time[10] == 'T' && time[19] == '.' && time[23] == 'Z');
+    assert_string_equal(string(line, "level"), "warning");
+    assert_string_equal(string(line, "role"), "worker");
+    assert_int_equal(integer(line, "index"), 12);
+    assert_string_equal(string(line, "event"), "rollback");
+    assert_int_equal(integer(line, "step"), 400);
+    assert_string_equal(string(line, "text"), "step 400: back");
+    json_free(&line);
+
+    line = next_object(&c);
+    assert_string_equal(string(line, "text"), "plain");
+    assert_null(json_find(line, "event"));
+    assert_null(json_find(line, "step"));
+    json_free(&line);
+
+    line = next_object(&c);
+    assert_string_equal(string(line, "role"), "worker");
+    assert_null(json_find(line, "index"));
+    assert_null(json_find(line, "step"));
+    assert_string_equal(string(line, "event"), "failed");
+    json_free(&line);
+    log_capture_end(&c);
+}
+
+static void hostile_bytes_leave_a_json_line_whole(void **state)
+{
+    (void)state;
+    char all[256], text[1500];
+    for (int i = 1; i < 256; i++)
+        all[i - 1] = (char)i;
+    all[255] = '\0';
+    log_capture c;
+    log_capture_begin(&c);
+    log_set_format(LOG_JSON);
+    log_setup("a\"}\n/x", LOG_INFO);
+    log_info("%s", all);
+    log_info("a peer says: %s", "\"}\n{\"level\":\"error\"}\x1b[2J\x7f \xc3\xa4 \xed\xa0\x80");
+    /* Cut wherever the room ends: by what is said, and by its escapes. */
+    for (size_t i = 0; i < 3; i++) {
+        memset(text, "\x01\"\xc3"[i], sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        for (size_t k = 1; i == 2 && k < sizeof text - 1; k += 2)
+            text[k] = '\xa4';
+        log_info("%s", text);
+        log_info(" %s", text);
+    }
+    log_set_format(LOG_TEXT);
+    log_capture_pause(&c);
+
+    json *line = next_object(&c);
+    const char *said = string(line, "text");
+    assert_int_equal(strlen(said), 255);
+    assert_memory_equal(said, all, 126);
+    assert_int_equal(strspn(said + 126, "?"), 129);
+    json_free(&line);
+    line = next_object(&c);
+    assert_string_equal(string(line, "role"), "a\"}\n/x");
+    assert_string_equal(string(line, "text"),
+                        "a peer says: \"}\n{\"level\":\"error\"}\x1b[2J? \xc3\xa4 \?\?\?");
+    json_free(&line);
+    for (size_t i = 0; i < 6; i++) {
+        line = next_object(&c);
+        assert_true(strlen(string(line, "text")) > 600);
+        json_free(&line);
+    }
+    char more[16];
+    assert_int_equal(log_capture_next(&c, more, sizeof more), 0);
+    log_capture_end(&c);
+}
+
+/* What one warning looks like on a terminal. */
+static void see_on_terminal(char *seen, size_t bytes)
+{
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    int shown = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    assert_true(shown >= 0);
+    int kept = dup(STDERR_FILENO);
+    dup2(shown, STDERR_FILENO);
+    log_setup("ps/0", LOG_INFO);
+    log_warning("a \x1b[2J b");
+    dup2(kept, STDERR_FILENO);
+    size_t used = 0;
+    seen[0] = '\0';
+    while (!strchr(seen, '\n')) {
+        ssize_t got = read(terminal, seen + used, bytes - 1 - used);
+        assert_true(got > 0);
+        used += (size_t)got;
+        seen[used] = '\0';
+    }
+    close(kept);
+    close(shown);
+    close(terminal);
+    log_setup("ps/0", LOG_INFO);
+}
+
+static void only_the_level_has_a_colour_and_only_on_a_terminal(void **state)
+{
+    (void)state;
+    char seen[512];
+    setenv("TERM", "xterm", 1);
+    unsetenv("NO_COLOR");
+    see_on_terminal(seen, sizeof seen);
+    assert_non_null(strstr(seen, "Z \x1b[33mwarning\x1b[0m ps/0  a ?[2J b\r\n"));
+    setenv("NO_COLOR", "1", 1);
+    see_on_terminal(seen, sizeof seen);
+    assert_non_null(strstr(seen, "Z warning ps/0  a ?[2J b\r\n"));
+    unsetenv("NO_COLOR");
+    setenv("TERM", "dumb", 1);
+    see_on_terminal(seen, sizeof seen);
+    assert_non_null(strstr(seen, "Z warning ps/0  a ?[2J b\r\n"));
+    setenv("TERM", "xterm", 1);
+    log_set_format(LOG_JSON);
+    see_on_terminal(seen, sizeof seen);
+    log_set_format(LOG_TEXT);
+    assert_null(strchr(seen, '\x1b'));
+    log_capture c;
+    log_capture_begin(&c);
+    log_setup("ps/0", LOG_INFO);
+    log_warning("x");
+    log_capture_pause(&c);
+    assert_false(log_capture_has(&c, "\x1b"));
+    log_capture_end(&c);
+}
+
+static void formats_are_read_by_name(void **state)
+{
+    (void)state;
+    log_format format = LOG_TEXT;
+    assert_int_equal(log_format_parse("json", &format, NULL), PS_OK);
+    assert_int_equal(format, LOG_JSON);
+    assert_int_equal(log_format_parse("text", &format, NULL), PS_OK);
+    assert_int_equal(format, LOG_TEXT);
+    ps_error error;
+    assert_int_equal(log_format_parse("JSON", &format, &error), PS_EINVAL);
+    assert_string_equal(error.text, "log format 'JSON' is none of text, json");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +345,10 @@ int main(void)
         cmocka_unit_test(long_process_name_is_cut),
         cmocka_unit_test(lines_of_several_threads_do_not_mix),
         cmocka_unit_test(levels_are_read_by_name),
+        cmocka_unit_test(json_line_has_time_level_role_index_event_step_and_text),
+        cmocka_unit_test(hostile_bytes_leave_a_json_line_whole),
+        cmocka_unit_test(only_the_level_has_a_colour_and_only_on_a_terminal),
+        cmocka_unit_test(formats_are_read_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
