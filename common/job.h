@@ -90,7 +90,7 @@ typedef struct {
     double clip_norm;           /* each worker's gradient scaled to at most this L2 norm; 0: off */
 } optimizer_config;
 
-/* Learning rate as a function of the step, one worker's step in every mode: ps/schedule.h. */
+/* Learning rate as a function of the step, one worker's step in every mode: common/schedule.h. */
 typedef struct {
     schedule_kind kind;
     double learning_rate;  /* > 0, the rate after warm-up */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
-#include "ps/schedule.h"
+#include "common/schedule.h"
 #include "ps/shard_state.h"
 
 ps_status shard_create(const shard_config *config, shard **out)

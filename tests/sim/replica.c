@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ps/schedule.h"
+#include "common/schedule.h"
 
 ps_status replica_init(replica *r, const job_config *job)
 {

@@ -1,5 +1,5 @@
 /* Learning rates of ps/schedule at the points where they are known exactly. */
-#include "ps/schedule.h"
+#include "common/schedule.h"
 
 #include <math.h>
 

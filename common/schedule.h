@@ -1,6 +1,6 @@
 /* schedule.h - the learning rate of a step. Pure; formulas in schedule.c. */
-#ifndef PENSTOCK_PS_SCHEDULE_H
-#define PENSTOCK_PS_SCHEDULE_H
+#ifndef PENSTOCK_COMMON_SCHEDULE_H
+#define PENSTOCK_COMMON_SCHEDULE_H
 
 #include <stdint.h>
 

@@ -6,7 +6,7 @@
  *   exponential   rate * decay_rate^p
  *   cosine        from rate to end_rate by (1 + cos(pi p)) / 2    (Loshchilov and Hutter 2017, no restarts)
  *   polynomial    from rate to end_rate by (1 - p)^power */
-#include "ps/schedule.h"
+#include "common/schedule.h"
 
 #include <assert.h>
 #include <math.h>
