@@ -11,6 +11,9 @@ int chaos_main(int argc, char **argv);
 /* The checkpoints in a folder: checkpoints.c. Returns the exit code. */
 int checkpoints_main(int argc, char **argv);
 
+/* What a trained model says of images: predict.c. Returns only if it cannot. */
+int predict_main(int argc, char **argv);
+
 /* Train on this machine: run.c. Returns the exit code; argv[0] is "penstock run". */
 int run_main(int argc, char **argv);
 

@@ -12,61 +12,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/file.h"
-#include "worker/idx.h"
-
-/* One IDX file: mapped, or inflated into memory of ours. */
-typedef struct {
-    const void *map;
-    size_t map_bytes;
-    uint8_t *inflated;
-    idx_view view;
-} idx_file;
+#include "worker/idx_file.h"
 
 struct dataset {
     idx_file images;
     idx_file labels;
     uint32_t classes;
 };
-
-/* ---- One file ---- */
-
-static void file_fini(idx_file *file)
-{
-    file_unmap(file->map, file->map_bytes);
-    free(file->inflated);
-    *file = (idx_file){0};
-}
-
-/* What idx.c says of bytes, said of the file they came from. */
-static ps_status blame(const char *path, const ps_error *cause, ps_error *error)
-{
-    return ps_fail(error, cause->status, "%s: %s", path, cause->text);
-}
-
-static ps_status file_init(idx_file *file, const char *path, bool gzipped, ps_error *error)
-{
-    *file = (idx_file){0};
-    ps_status status = file_map(path, &file->map, &file->map_bytes, error);
-    if (status != PS_OK)
-        return status;
-    const void *bytes = file->map;
-    size_t size = file->map_bytes;
-    ps_error cause;
-    if (gzipped) {
-        status = idx_inflate(file->map, file->map_bytes, &file->inflated, &size, &cause);
-        bytes = file->inflated;
-        file_unmap(file->map, file->map_bytes);
-        file->map = NULL;
-    }
-    if (status == PS_OK)
-        status = idx_parse(bytes, size, &file->view, &cause);
-    if (status != PS_OK) {
-        blame(path, &cause, error);
-        file_fini(file);
-    }
-    return status;
-}
 
 /* ---- Finding it ---- */
 
@@ -88,10 +40,10 @@ static ps_status open_any(idx_file *file, const char *folder, const char *stem, 
                               spellings[i].suffix);
         if (length >= PATH_MAX)
             return ps_fail(error, PS_EIO, "the path of folder %s is too long", folder);
-        /* Anything but absence, a broken permission say, is for file_init to report. */
+        /* Anything but absence, a broken permission say, is for idx_file_open to report. */
         struct stat info;
         if (stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR))
-            return file_init(file, path, spellings[i].gzipped, error);
+            return idx_file_open(file, path, spellings[i].gzipped, error);
     }
     return ps_fail(error, PS_ENOENT, "no %s-%s in %s (tried also %s.%s, and either with .gz)", stem, kind,
                    folder, stem, kind);
@@ -168,8 +120,8 @@ void dataset_close(dataset **d)
 {
     if (!*d)
         return;
-    file_fini(&(*d)->images);
-    file_fini(&(*d)->labels);
+    idx_file_close(&(*d)->images);
+    idx_file_close(&(*d)->labels);
     free(*d);
     *d = NULL;
 }
