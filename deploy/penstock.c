@@ -29,6 +29,7 @@ static const command commands[] = {
      checkpoints_main},
     {"plan", "penstock plan", "Say how many ps a job needs, and how long its steps will take", plan_main},
     {"predict", "penstock predict", "Say what a trained model makes of images", predict_main},
+    {"export", "penstock export", "Write a trained model in a format that others read", export_main},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0], LIST_MAX = 1024 };

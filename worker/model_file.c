@@ -12,8 +12,8 @@
 
 enum { PATH_BYTES = 4096 };
 
-static ps_status write_weights(const char *path, const tensor_table *tensors, const float *weights,
-                               ps_error *error)
+ps_status model_file_write_weights(const char *path, const tensor_table *tensors, const float *weights,
+                                   ps_error *error)
 {
     safetensors_entry *entries = calloc(tensors->count, sizeof *entries);
     if (!entries)
@@ -64,5 +64,5 @@ ps_status model_file_write(const char *folder, const mlp_config *config, const t
     struct iovec part = {.iov_base = description, .iov_len = strlen(description)};
     status = file_write_atomic(sidecar, &part, 1, error);
     free(description);
-    return status == PS_OK ? write_weights(path, tensors, weights, error) : status;
+    return status == PS_OK ? model_file_write_weights(path, tensors, weights, error) : status;
 }

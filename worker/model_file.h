@@ -20,4 +20,8 @@ ps_status model_file_prepare(const char *folder, char *path, size_t path_bytes, 
 ps_status model_file_write(const char *folder, const mlp_config *config, const tensor_table *tensors,
                            const float *weights, char *path, size_t path_bytes, ps_error *error);
 
+/* The same of the weights alone, into the file `path`, whose folder must exist. */
+ps_status model_file_write_weights(const char *path, const tensor_table *tensors, const float *weights,
+                                   ps_error *error);
+
 #endif
