@@ -61,6 +61,7 @@ int ps_status_exit_code(ps_status status)
     case PS_EREJOIN:
     case PS_EROLLBACK:
     case PS_ELOG:
+    case PS_EDEVICE:
         return PS_EXIT_PEER_LOST;
     case PS_EINTERRUPTED:
         return PS_EXIT_TERMINATED;

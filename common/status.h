@@ -31,7 +31,8 @@ extern "C" {
     X(PS_EINTERNAL, -15, "internal error")                            \
     X(PS_EREJOIN, -16, "the ps has restarted or gone back")           \
     X(PS_EROLLBACK, -17, "training has gone back to an earlier step") \
-    X(PS_ELOG, -18, "the log of updates cannot be written")
+    X(PS_ELOG, -18, "the log of updates cannot be written")           \
+    X(PS_EDEVICE, -19, "the compute device is lost")
 
 typedef enum {
 #define PS_STATUS_ENUM(name, value, text) name = value,

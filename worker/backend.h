@@ -1,9 +1,18 @@
 /* backend.h - on which device is it computed? One small table of operations on device buffers.
  *
- * Models are written once against this table; `cpu` (OpenBLAS) is one implementation. All matrices are
- * float32, row-major, dense (leading dimension = columns). Operations are enqueued in order and may
- * run asynchronously; `synchronize` waits. On `cpu` every call has finished when it returns and device
- * memory is host memory. A backend is used by one thread. */
+ * Models are written once against this table; `cpu` (OpenBLAS) and `cuda` (cuBLAS, worker/backend_cuda.h)
+ * implement it. All matrices are float32, row-major, dense (leading dimension = columns). Which backend a
+ * process uses is decided in worker/device.h.
+ *
+ * Order: operations are enqueued and may run later. There are three queues: uploads go into the first, what
+ * computes into the second, downloads into the third. A queue works in the order in which it was given; what
+ * one has to leave to another is said by marks. `synchronize` waits for all three. On `cpu` every call has
+ * finished when it returns, and device memory is host memory.
+ *
+ * Errors: PS_EINVAL changes nothing. PS_ENOMEM, PS_EDEVICE (the device is lost; start again) and PS_EINTERNAL
+ * may come late, by a call after the one that is to blame; backend_failure then has the line for people.
+ *
+ * Threads: a backend is used by the thread that made it. */
 #ifndef PENSTOCK_WORKER_BACKEND_H
 #define PENSTOCK_WORKER_BACKEND_H
 
@@ -12,6 +21,10 @@
 #include <stdint.h>
 
 #include "common/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define ACTIVATION_LIST(X)           \
     X(ACTIVATION_NONE, "none")       \
@@ -31,6 +44,17 @@ ps_status activation_parse(const char *text, activation_kind *kind, ps_error *er
 
 typedef struct backend backend;
 
+typedef enum { QUEUE_UPLOAD, QUEUE_COMPUTE, QUEUE_DOWNLOAD, QUEUE_COUNT } backend_queue;
+
+/* A place in a queue, of which others can say that they come after it. */
+typedef struct backend_mark backend_mark;
+
+/* What a batch has come to. */
+typedef struct {
+    double loss_sum;
+    uint64_t correct; /* rows whose largest logit (ties: lowest index) is the label */
+} backend_score;
+
 typedef struct {
     const char *name;
 
@@ -41,9 +65,34 @@ typedef struct {
     /* `bytes` of device memory, aligned to 64, uninitialised; NULL if there is none left. */
     void *(*allocate)(backend *self, size_t bytes);
     void (*release)(backend *self, void *memory);
+    /* Device memory that is free. Optional; NULL: not known. */
+    ps_status (*free_bytes)(backend *self, size_t *bytes);
+
+    /* Host memory that is copied from and to beside what computes, aligned to 64, uninitialised. Optional;
+     * NULL: the heap's. */
+    void *(*allocate_host)(backend *self, size_t bytes);
+    void (*release_host)(backend *self, void *memory);
+    /* Makes memory of someone else's as good as that, until it is unregistered, which must be before it is
+     * freed. Optional; NULL: all is good. */
+    ps_status (*register_host)(backend *self, void *memory, size_t bytes);
+    void (*unregister_host)(backend *self, void *memory);
+
+    /* The host's array is read, or written, at any time until a mark after the call is awaited. */
     ps_status (*upload)(backend *self, void *device, const void *host, size_t bytes);
     ps_status (*download)(backend *self, void *host, const void *device, size_t bytes);
     ps_status (*synchronize)(backend *self);
+
+    /* Marks; optional, all or none. NULL: every call has finished when it returns. */
+    backend_mark *(*create_mark)(backend *self); /* NULL if it cannot */
+    void (*destroy_mark)(backend *self, backend_mark *mark);
+    /* Moves the mark behind all that `queue` has been given so far; whoever follows it already is not
+     * concerned. */
+    ps_status (*record)(backend *self, backend_queue queue, backend_mark *mark);
+    /* What `queue` is given from now on waits for the mark, as it stands now. Nothing if it was never
+     * recorded. */
+    ps_status (*follow)(backend *self, backend_queue queue, backend_mark *mark);
+    /* The host waits for it. */
+    ps_status (*await)(backend *self, backend_mark *mark);
 
     /* c (m x n) = op(a) op(b), where op transposes if asked: a is (m x k), or (k x m) if transposed; b is
      * (k x n), or (n x k). PS_EINVAL if m, n or k is 0 or above INT_MAX. */
@@ -55,15 +104,19 @@ typedef struct {
                                const float *bias, float *y);
 
     /* dy *= activation'(.), in place, from the activation's output y (all kinds allow that), and
-     * dbias (columns) = column sums of the result. dy, y: (rows x columns). */
+     * dbias (columns) = column sums of the result. dy, y: (rows x columns); without activation they may be
+     * the same. */
     ps_status (*activate_backward)(backend *self, activation_kind kind, uint32_t rows, uint32_t columns,
                                    const float *y, float *dy, float *dbias);
 
-    /* Softmax cross-entropy. logits: (rows x classes), labels: (rows) each < classes, else PS_EINVAL. Writes
-     * d loss / d logits over the logits, loss being the mean over rows; stores the summed loss and the number
-     * of rows whose largest logit (ties: lowest index) is the label. On the host when it returns. */
+    /* Softmax cross-entropy. logits: (rows x classes), labels: (rows) each < classes. Writes
+     * d loss / d logits over the logits, loss being the mean over rows, and `score`. A label that is no class
+     * is PS_EINVAL with host memory; else its row's gradient and the loss are NaN. */
     ps_status (*softmax_cross_entropy)(backend *self, uint32_t rows, uint32_t classes, const uint32_t *labels,
-                                       float *logits, double *loss_sum, uint32_t *correct);
+                                       float *logits, backend_score *score);
+
+    /* Why the last call failed that did, for people; "" if none has. Optional; NULL: its status says all. */
+    const char *(*failure)(const backend *self);
 
     void (*destroy)(backend *self);
 } backend_ops;
@@ -72,9 +125,25 @@ struct backend {
     const backend_ops *ops;
 };
 
+/* The optional entries, with their defaults. */
+void *backend_allocate_host(backend *b, size_t bytes);
+void backend_release_host(backend *b, void *memory);
+ps_status backend_register_host(backend *b, void *memory, size_t bytes);
+void backend_unregister_host(backend *b, void *memory);
+ps_status backend_mark_create(backend *b, backend_mark **mark); /* *mark: NULL where there are none */
+void backend_mark_destroy(backend *b, backend_mark **mark);
+ps_status backend_record(backend *b, backend_queue queue, backend_mark *mark);
+ps_status backend_follow(backend *b, backend_queue queue, backend_mark *mark);
+ps_status backend_await(backend *b, backend_mark *mark);
+/* What to say of a call that failed with `status`. */
+const char *backend_failure(const backend *b, ps_status status);
+
 /* OpenBLAS on the host with `threads` threads, a setting of the whole process. Threads that OpenBLAS
  * makes for this inherit the caller's floating-point mode (common/fpmode.h), so set that first.
  * PS_EINVAL for 0 or more than the library can use; PS_ENOMEM. */
 ps_status backend_cpu_create(uint32_t threads, backend **out, ps_error *error);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

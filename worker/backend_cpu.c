@@ -188,23 +188,20 @@ static double softmax_row(uint32_t classes, uint32_t label, float scale, float *
 }
 
 static ps_status cpu_softmax_cross_entropy(backend *self, uint32_t rows, uint32_t classes,
-                                           const uint32_t *labels, float *logits, double *loss_sum,
-                                           uint32_t *correct)
+                                           const uint32_t *labels, float *logits, backend_score *score)
 {
     (void)self;
     for (uint32_t r = 0; r < rows; r++)
         if (labels[r] >= classes)
             return PS_EINVAL;
     float scale = 1.0f / (float)rows;
-    double sum = 0.0;
-    uint32_t hits = 0;
+    backend_score sum = {0};
     for (uint32_t r = 0; r < rows; r++) {
         bool hit;
-        sum += softmax_row(classes, labels[r], scale, logits + (size_t)r * classes, &hit);
-        hits += hit;
+        sum.loss_sum += softmax_row(classes, labels[r], scale, logits + (size_t)r * classes, &hit);
+        sum.correct += hit;
     }
-    *loss_sum = sum;
-    *correct = hits;
+    *score = sum;
     return PS_OK;
 }
 

@@ -22,7 +22,7 @@ static ps_status test_model(setup *s, const report *r, const ps_result *at, doub
     evaluation found;
     ps_status status = evaluate(s->model, s->weights, s->test, &found);
     if (status != PS_OK)
-        return ps_fail(error, status, "evaluation: %s", ps_status_text(status));
+        return ps_fail(error, status, "evaluation: %.480s", backend_failure(s->backend, status));
     log_event(LOG_INFO, "evaluation", at->step,
               "version %llu, %llu examples: test accuracy %.2f %%, loss %.4f", (unsigned long long)at->step,
               (unsigned long long)at->examples_total, found.accuracy * 100, found.loss);

@@ -28,6 +28,11 @@ int main(int argc, char **argv)
     worker_options_parse(&o, argc, argv);
     log_setup("worker", o.level);
     log_set_format(o.format);
+    if (o.list_devices) {
+        device_list(stdout);
+        job_fini(&o.job);
+        return PS_EXIT_DONE;
+    }
 
     cluster_spec cluster;
     cluster_warning warning = {""};

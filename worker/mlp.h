@@ -39,7 +39,7 @@ ps_status mlp_declare(const mlp_config *config, tensor_table *table, ps_error *e
 typedef struct mlp mlp;
 
 /* Room for batches of up to `max_rows`. The backend is borrowed and outlives the model. PS_EINVAL for what
- * mlp_check refuses and for 0 or too many rows; PS_ENOMEM. */
+ * mlp_check refuses and for 0 or too many rows; PS_ENOMEM says what is needed, and which batch would fit. */
 ps_status mlp_create(const mlp_config *config, backend *on, uint32_t max_rows, mlp **out, ps_error *error);
 void mlp_destroy(mlp **m);
 
@@ -51,13 +51,22 @@ typedef struct {
     ps_status (*needed)(void *context, uint32_t layer);
     /* The layer's gradient is complete in the host array; last layer first. */
     ps_status (*done)(void *context, uint32_t layer);
+    /* All is enqueued, and the device is at work: time for something else, such as mlp_bring of the next
+     * batch. May be NULL; is not called where the host computes. */
+    ps_status (*meanwhile)(void *context);
     void *context;
 } mlp_hooks;
 
+/* Begins to bring a batch to the device, beside what computes there: the next that mlp_gradient is called
+ * with, by the same arrays, which must not change until it returns. What was brought before and has not been
+ * used is forgotten. Nothing to do where the host computes. Fails as mlp_gradient does. */
+ps_status mlp_bring(mlp *m, const float *features, const uint32_t *labels, uint32_t rows);
+
 /* One batch: loss and gradient (mean over rows) at `weights`.
  * features: (rows x inputs) f32; labels: (rows); weights, gradients: flat arrays laid out by the table.
- * `hooks` may be NULL; once the last layer has been needed, gradients are written. PS_EINVAL for 0 or more
- * than `max_rows` rows, and for a label that is no class; what a hook fails with. */
+ * `hooks` may be NULL; once the last layer has been needed, gradients are written. When it returns, also with
+ * an error, no array is read or written any more. PS_EINVAL for 0 or more than `max_rows` rows, and for a
+ * label that is no class; what a hook fails with; what the backend fails with (backend_failure). */
 ps_status mlp_gradient(mlp *m, const float *weights, const float *features, const uint32_t *labels,
                        uint32_t rows, float *gradients, const mlp_hooks *hooks, double *loss_sum,
                        uint32_t *correct);

@@ -67,6 +67,9 @@ enum {
     KEY_WORKERS,
     KEY_EVALUATORS,
     KEY_SLICE,
+    KEY_DEVICE,
+    KEY_PRECISION,
+    KEY_LIST_DEVICES,
     KEY_THREADS,
     KEY_JOIN,
     KEY_DEADLINE,
@@ -124,6 +127,13 @@ static const struct argp_option options[] = {
     {"workers", KEY_WORKERS, "N", 0, "Chief and workers, where TF_CONFIG is sparse and does not tell", 0},
     {"evaluators", KEY_EVALUATORS, "N", 0, "Evaluators to wait for, where TF_CONFIG does not tell", 0},
     {"slice-kib", KEY_SLICE, "N", 0, "Largest slice of a tensor (1024)", 0},
+    {"device", KEY_DEVICE, "NAME", 0,
+     "Where to compute: auto (default: CUDA if it can be used, else cpu), cpu, cuda, or cuda:N. Without N "
+     "the "
+     "workers take the devices in turn",
+     0},
+    {"precision", KEY_PRECISION, "NAME", 0, "What products read, on CUDA: fp32 (default), tf32 or bf16", 0},
+    {"list-devices", KEY_LIST_DEVICES, 0, 0, "Print where this program can compute here, and exit", 0},
     {"threads", KEY_THREADS, "N", 0, "OpenBLAS threads of this worker (1)", 0},
     {"no-shared-memory", KEY_NO_SHARED_MEMORY, 0, 0,
      "Push and pull through the socket alone, also with ps on this host", 0},
@@ -327,6 +337,15 @@ static error_t parse_process_option(int key, const char *text, worker_options *o
         parse_number("slice-kib", text, JOB_SLICE_BYTES_MIN >> 10, JOB_SLICE_BYTES_MAX >> 10, &number, error);
         o->job.slice_bytes = number << 10;
         return 0;
+    case KEY_DEVICE:
+        device_parse(text, &o->device, error);
+        return 0;
+    case KEY_PRECISION:
+        precision_parse(text, &o->device.precision, error);
+        return 0;
+    case KEY_LIST_DEVICES:
+        o->list_devices = true;
+        return 0;
     case KEY_THREADS:
         parse_number("threads", text, 1, 1024, &o->threads, error);
         return 0;
@@ -386,8 +405,8 @@ static const struct argp parser = {
            "The cluster and this process's place in it come from TF_CONFIG, or from --cluster and --task: a "
            "worker, the chief, or an evaluator that tests the model while others train it. Without a cluster "
            "the worker trains alone.\n\n"
-           "Exit status: 0 finished; 2 usage or configuration; 3 bad data; 138 peers lost; 143 after a "
-           "signal; 1 anything else.",
+           "Exit status: 0 finished; 2 usage or configuration; 3 bad data; 138 peers or the device lost; 143 "
+           "after a signal; 1 anything else.",
 };
 
 void worker_options_parse(worker_options *o, int argc, char **argv)

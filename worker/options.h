@@ -8,6 +8,7 @@
 #include "common/cluster_options.h"
 #include "common/job.h"
 #include "common/log.h"
+#include "worker/device.h"
 #include "worker/mlp.h"
 
 typedef struct {
@@ -23,6 +24,8 @@ typedef struct {
     uint64_t epochs;
     uint64_t steps;          /* 0: as many as the epochs have */
     uint64_t evaluate_every; /* epochs; 0: only at the end */
+    device_wish device;
+    bool list_devices; /* print them, and nothing else */
     uint32_t threads;
     uint32_t join_timeout_ms; /* PS_FOREVER: keep trying */
     uint32_t deadline_ms;     /* for a silent ps; 0: none */

@@ -29,15 +29,18 @@ static ps_status open_data(setup *s, const worker_options *o, bool needs_test, p
     return PS_OK;
 }
 
-static ps_status make_model(setup *s, const worker_options *o, ps_error *error)
+static ps_status make_model(setup *s, const worker_options *o, const cluster_spec *cluster, ps_error *error)
 {
+    char chosen[DEVICE_TEXT];
     s->config = o->model;
     s->config.inputs = dataset_features(s->train);
     s->config.classes = dataset_classes(s->train);
     uint32_t rows = o->batch_size > EVALUATION_BATCH ? o->batch_size : EVALUATION_BATCH;
-    ps_status status = backend_cpu_create(o->threads, &s->backend, error);
-    if (status == PS_OK)
-        status = mlp_create(&s->config, s->backend, rows, &s->model, error);
+    ps_status status = device_open(&o->device, cluster->rank, o->threads, &s->backend, chosen, error);
+    if (status != PS_OK)
+        return status;
+    log_info("%s", chosen);
+    status = mlp_create(&s->config, s->backend, rows, &s->model, error);
     return status;
 }
 
@@ -86,18 +89,33 @@ float **setup_tensor_pointers(const setup *s, float *flat)
     return pointers;
 }
 
+float *setup_allocate(setup *s)
+{
+    const size_t bytes = s->parameters * sizeof(float);
+    float *memory = ps_allocate(s->client, bytes);
+    if (!memory || s->registered_count == SETUP_ARRAYS_MAX)
+        return memory;
+    ps_status status = backend_register_host(s->backend, memory, bytes);
+    if (status == PS_OK)
+        s->registered[s->registered_count++] = memory;
+    else
+        log_warning("copies to and from the device will be slow, for memory cannot be locked: %s",
+                    backend_failure(s->backend, status));
+    return memory;
+}
+
 ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster,
                      const setup_wishes *wishes, ps_error *error)
 {
     memset(s, 0, sizeof *s);
     ps_status status = open_data(s, options, wishes->needs_test, error);
     if (status == PS_OK)
-        status = make_model(s, options, error);
+        status = make_model(s, options, cluster, error);
     if (status == PS_OK)
         status = join(s, options, cluster, wishes, error);
     if (status != PS_OK)
         return status;
-    s->weights = ps_allocate(s->client, s->parameters * sizeof *s->weights);
+    s->weights = setup_allocate(s);
     s->tensor_weights = s->weights ? setup_tensor_pointers(s, s->weights) : NULL;
     if (!s->tensor_weights)
         return ps_fail(error, PS_ENOMEM, "out of memory for %llu parameters",
@@ -130,8 +148,10 @@ ps_status setup_finish(setup *s, ps_error *error)
 
 void setup_fini(setup *s)
 {
+    mlp_destroy(&s->model); /* first: the device may still be copying to and from the client's memory */
+    for (uint32_t i = 0; i < s->registered_count; i++)
+        backend_unregister_host(s->backend, s->registered[i]);
     ps_close(&s->client);
-    mlp_destroy(&s->model);
     if (s->backend)
         s->backend->ops->destroy(s->backend);
     dataset_close(&s->train);

@@ -11,6 +11,8 @@
 #include "worker/mlp.h"
 #include "worker/options.h"
 
+enum { SETUP_ARRAYS_MAX = 2 }; /* weights and gradients */
+
 typedef struct {
     dataset *train;
     dataset *test; /* NULL for a worker that never evaluates */
@@ -19,8 +21,10 @@ typedef struct {
     mlp *model;
     ps_client *client;
     uint64_t parameters;
-    float *weights;         /* (parameters) flat, laid out by the tensor table */
-    float **tensor_weights; /* per tensor, into `weights` */
+    float *weights;                     /* (parameters) flat, laid out by the tensor table */
+    float **tensor_weights;             /* per tensor, into `weights` */
+    void *registered[SETUP_ARRAYS_MAX]; /* with the backend */
+    uint32_t registered_count;
 } setup;
 
 /* What differs from one that sets up to another. */
@@ -42,6 +46,11 @@ void setup_fini(setup *s);
 /* Tells every ps that this process has done its part. That a ps does not answer any more is only a warning:
  * it may have ended already, and the work is done. */
 ps_status setup_finish(setup *s, ps_error *error);
+
+/* (parameters) f32, zeroed: shared with ps on this host, and copied to and from the device at its best. The
+ * caller's until setup_fini; of more than SETUP_ARRAYS_MAX the others are copied as any memory. NULL if out
+ * of memory. */
+float *setup_allocate(setup *s);
 
 /* Per tensor of the job, its place in a flat array; the caller frees. NULL if out of memory. */
 float **setup_tensor_pointers(const setup *s, float *flat);

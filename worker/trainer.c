@@ -35,6 +35,33 @@ static void worker_lost(void *context, uint32_t worker)
         stand_in_replace(t->stand_in, worker);
 }
 
+static bool allocate_batches(trainer *t)
+{
+    backend *b = t->setup.backend;
+    const uint32_t rows = t->options->batch_size;
+    t->batch_count = b->ops->host_memory ? 1 : TRAINER_BATCHES_MAX;
+    for (uint32_t i = 0; i < t->batch_count; i++) {
+        batch *at = &t->batches[i];
+        at->rows = calloc(rows, sizeof *at->rows);
+        at->labels = backend_allocate_host(b, rows * sizeof *at->labels);
+        at->features = backend_allocate_host(b, (size_t)rows * t->setup.config.inputs * sizeof *at->features);
+        if (!at->rows || !at->labels || !at->features)
+            return false;
+    }
+    return true;
+}
+
+static void release_batches(trainer *t)
+{
+    if (t->batch_count > 0)
+        t->setup.backend->ops->synchronize(t->setup.backend); /* one may be on its way to the device */
+    for (uint32_t i = 0; i < t->batch_count; i++) {
+        free(t->batches[i].rows);
+        backend_release_host(t->setup.backend, t->batches[i].labels);
+        backend_release_host(t->setup.backend, t->batches[i].features);
+    }
+}
+
 static ps_status init(trainer *t, const volatile sig_atomic_t *stop, ps_error *error)
 {
     const worker_options *o = t->options;
@@ -67,23 +94,21 @@ static ps_status init(trainer *t, const volatile sig_atomic_t *stop, ps_error *e
     t->steps = count_steps(t);
     t->evaluates = t->chief && job->evaluators == 0 && o->evaluate_every > 0;
 
-    t->batch.rows = calloc(o->batch_size, sizeof *t->batch.rows);
-    t->batch.labels = calloc(o->batch_size, sizeof *t->batch.labels);
-    t->batch.features = calloc((size_t)o->batch_size * t->setup.config.inputs, sizeof *t->batch.features);
-    t->gradients = ps_allocate(t->setup.client, t->setup.parameters * sizeof *t->gradients);
-    t->tensor_gradients = t->gradients ? setup_tensor_pointers(&t->setup, t->gradients) : NULL;
-    if (!t->batch.rows || !t->batch.labels || !t->batch.features || !t->tensor_gradients)
+    if (!allocate_batches(t))
         return ps_fail(error, PS_ENOMEM, "out of memory for a batch of %u rows", o->batch_size);
+    t->gradients = setup_allocate(&t->setup);
+    t->tensor_gradients = t->gradients ? setup_tensor_pointers(&t->setup, t->gradients) : NULL;
+    if (!t->tensor_gradients)
+        return ps_fail(error, PS_ENOMEM, "out of memory for %llu gradients",
+                       (unsigned long long)t->setup.parameters);
     return PS_OK;
 }
 
 static void fini(trainer *t)
 {
     stand_in_destroy(&t->stand_in);
+    release_batches(t);
     setup_fini(&t->setup); /* ends the client, and with it all lending */
-    free(t->batch.rows);
-    free(t->batch.labels);
-    free(t->batch.features);
     free(t->tensor_gradients);
 }
 
@@ -120,7 +145,7 @@ static ps_status evaluate_now(trainer *t, ps_error *error)
 {
     ps_status status = evaluate(t->setup.model, t->setup.weights, t->setup.test, &t->evaluation);
     if (status != PS_OK)
-        return ps_fail(error, status, "evaluation: %s", ps_status_text(status));
+        return ps_fail(error, status, "evaluation: %.480s", backend_failure(t->setup.backend, status));
     log_event(LOG_INFO, "evaluation", t->step, "epoch %.4g: test accuracy %.2f %%, loss %.4f", epochs_done(t),
               t->evaluation.accuracy * 100, t->evaluation.loss);
     report_eval(&t->report, epochs_done(t), t->step, t->evaluation.accuracy, t->evaluation.loss,
@@ -206,7 +231,8 @@ static ps_status begin_where_joined(trainer *t, ps_error *error)
     if (status != PS_OK)
         return status;
     t->pending = false;
-    t->batch.step = 0;
+    for (uint32_t i = 0; i < t->batch_count; i++)
+        t->batches[i].step = 0;
     t->step = begin;
     t->examples_total = t->report_examples = result.examples_total;
     t->report_at = clock_monotonic_seconds();

@@ -14,7 +14,7 @@
 #include "worker/setup.h"
 #include "worker/stand_in.h"
 
-enum { TRAINER_PATH_BYTES = 4096 };
+enum { TRAINER_PATH_BYTES = 4096, TRAINER_BATCHES_MAX = 2 };
 
 /* One batch, in the order the sampler drew it. */
 typedef struct {
@@ -40,8 +40,11 @@ typedef struct {
     uint64_t steps_per_epoch, steps; /* of the whole run */
     uint64_t step;                   /* the last one done */
     uint64_t examples_total;         /* of all workers, at that step */
-    batch batch;
-    ps_ticket ticket; /* of the step that has been pushed, but is not over, while `pending` */
+    /* One is gathered while the device computes on the other; where the host computes there is only one. */
+    batch batches[TRAINER_BATCHES_MAX];
+    uint32_t batch_count;
+    const batch *computed; /* the one of the step under way */
+    ps_ticket ticket;      /* of the step that has been pushed, but is not over, while `pending` */
     bool pending;
     ps_error hook_error; /* why a hook of the model failed */
     float *gradients;    /* (parameters) flat */

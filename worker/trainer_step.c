@@ -6,14 +6,20 @@
 #include "common/log.h"
 #include "worker/trainer_state.h"
 
-static void gather(trainer *t, uint64_t step)
+static batch *batch_of(trainer *t, uint64_t step)
 {
-    batch *b = &t->batch;
+    return &t->batches[step % t->batch_count];
+}
+
+static ps_status gather(trainer *t, uint64_t step)
+{
+    batch *b = batch_of(t, step);
     if (b->step == step || step > t->steps)
-        return;
+        return PS_OK;
     b->step = step;
     b->count = sampler_rows(&t->sampler, step, t->rank, b->rows);
     dataset_gather(t->setup.train, b->rows, b->count, b->features, b->labels);
+    return b->count > 0 ? mlp_bring(t->setup.model, b->features, b->labels, b->count) : PS_OK;
 }
 
 /* With backup workers the others may have gone on without this one: then so does it. Where members change,
@@ -63,7 +69,7 @@ static ps_status layer_done(void *context, uint32_t layer)
     if (!t->pending) {
         const ps_update update = {
             .step = t->step + 1,
-            .examples = t->batch.count,
+            .examples = t->computed->count,
             .gradients = (const float *const *)t->tensor_gradients,
         };
         status = ps_begin(t->setup.client, &update, t->setup.tensor_weights, &t->ticket, &t->hook_error);
@@ -75,22 +81,31 @@ static ps_status layer_done(void *context, uint32_t layer)
     return status;
 }
 
-static ps_status push_gradient(trainer *t, uint64_t step, ps_error *error)
+static ps_status gather_next(void *context)
 {
-    const mlp_hooks hooks = {.needed = layer_needed, .done = layer_done, .context = t};
+    trainer *t = context;
+    return gather(t, t->computed->step + 1);
+}
+
+static ps_status push_gradient(trainer *t, ps_error *error)
+{
+    const mlp_hooks hooks = {
+        .needed = layer_needed, .done = layer_done, .meanwhile = gather_next, .context = t};
+    const batch *b = t->computed;
     double loss_sum;
     uint32_t correct;
     t->hook_error.status = PS_OK;
-    ps_status status = mlp_gradient(t->setup.model, t->setup.weights, t->batch.features, t->batch.labels,
-                                    t->batch.count, t->gradients, &hooks, &loss_sum, &correct);
+    ps_status status = mlp_gradient(t->setup.model, t->setup.weights, b->features, b->labels, b->count,
+                                    t->gradients, &hooks, &loss_sum, &correct);
     if (t->hook_error.status != PS_OK)
         *error = t->hook_error;
     else if (status != PS_OK)
-        ps_fail(error, status, "step %llu: %s", (unsigned long long)step, ps_status_text(status));
+        ps_fail(error, status, "step %llu: %.480s", (unsigned long long)b->step,
+                backend_failure(t->setup.backend, status));
     if (status != PS_OK)
         return status;
     t->loss_sum += loss_sum;
-    t->loss_rows += t->batch.count;
+    t->loss_rows += b->count;
     return PS_OK;
 }
 
@@ -106,11 +121,21 @@ static ps_status push_nothing(trainer *t, uint64_t step, ps_error *error)
     return status;
 }
 
+static ps_status gather_or_say(trainer *t, uint64_t step, ps_error *error)
+{
+    ps_status status = gather(t, step);
+    if (status == PS_OK)
+        return PS_OK;
+    return ps_fail(error, status, "the batch of step %llu: %.450s", (unsigned long long)step,
+                   backend_failure(t->setup.backend, status));
+}
+
 ps_status trainer_step(trainer *t, uint64_t step, ps_error *error)
 {
-    gather(t, step);
-    ps_status status = t->batch.count > 0 ? push_gradient(t, step, error) : push_nothing(t, step, error);
-    if (status == PS_OK)
-        gather(t, step + 1);
-    return status;
+    ps_status status = gather_or_say(t, step, error);
+    if (status != PS_OK)
+        return status;
+    t->computed = batch_of(t, step);
+    status = t->computed->count > 0 ? push_gradient(t, error) : push_nothing(t, step, error);
+    return status == PS_OK ? gather_or_say(t, step + 1, error) : status;
 }

@@ -250,14 +250,14 @@ static void softmax_loss_and_gradient_match_the_formula(void **state)
     numbers n = {4};
     for (int round = 0; round < ROUNDS; round++) {
         uint32_t rows = dimension(&n, round), classes = dimension(&n, round);
-        uint32_t labels[DIMENSION_MAX], correct, want_correct = 0;
-        double loss, want_loss = 0.0;
+        uint32_t labels[DIMENSION_MAX], want_correct = 0;
+        backend_score score;
+        double want_loss = 0.0;
         numbers_fill(&n, round % 2 ? 3.0f : 80.0f, before, rows * classes);
         for (uint32_t r = 0; r < rows; r++)
             labels[r] = numbers_between(&n, 0, classes - 1);
         memcpy(logits, before, sizeof logits);
-        assert_int_equal(b->ops->softmax_cross_entropy(b, rows, classes, labels, logits, &loss, &correct),
-                         PS_OK);
+        assert_int_equal(b->ops->softmax_cross_entropy(b, rows, classes, labels, logits, &score), PS_OK);
         for (uint32_t r = 0; r < rows; r++) {
             const float *row = before + r * classes;
             double sum = 0.0;
@@ -273,8 +273,8 @@ static void softmax_loss_and_gradient_match_the_formula(void **state)
                 assert_near((double)logits[r * classes + c], want, 16.0 * (double)FLT_EPSILON / rows);
             }
         }
-        assert_near(loss, want_loss, rows * 16.0 * (double)FLT_EPSILON);
-        assert_int_equal(correct, want_correct);
+        assert_near(score.loss_sum, want_loss, rows * 16.0 * (double)FLT_EPSILON);
+        assert_int_equal(score.correct, want_correct);
     }
 }
 
@@ -283,15 +283,14 @@ static void softmax_survives_huge_logits(void **state)
     backend *b = *state;
     float logits[] = {3e38f, -3e38f, 0.0f, 1000.0f, 1001.0f, 999.0f};
     const uint32_t labels[] = {1, 1};
-    double loss;
-    uint32_t correct;
-    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 3, labels, logits, &loss, &correct), PS_OK);
+    backend_score score;
+    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 3, labels, logits, &score), PS_OK);
     double second = log(exp(-1.0) + 1.0 + exp(-2.0));
-    assert_near(loss / 6e38, 1.0, 1e-6);
+    assert_near(score.loss_sum / 6e38, 1.0, 1e-6);
     assert_near((double)logits[4], (1.0 / exp(second) - 1.0) / 2.0, 1e-6);
     assert_near((double)logits[0], 0.5, 1e-7);
     assert_near((double)logits[1], -0.5, 1e-7);
-    assert_int_equal(correct, 1);
+    assert_int_equal(score.correct, 1);
 }
 
 static void ties_count_for_the_lowest_index(void **state)
@@ -299,10 +298,9 @@ static void ties_count_for_the_lowest_index(void **state)
     backend *b = *state;
     float logits[] = {1.0f, 2.0f, 2.0f, 1.0f, 2.0f, 2.0f};
     const uint32_t labels[] = {1, 2};
-    double loss;
-    uint32_t correct;
-    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 3, labels, logits, &loss, &correct), PS_OK);
-    assert_int_equal(correct, 1);
+    backend_score score;
+    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 3, labels, logits, &score), PS_OK);
+    assert_int_equal(score.correct, 1);
 }
 
 static void logits_that_are_not_numbers_give_nan_and_no_hit(void **state)
@@ -310,11 +308,10 @@ static void logits_that_are_not_numbers_give_nan_and_no_hit(void **state)
     backend *b = *state;
     float logits[] = {NAN, 0.0f, INFINITY, 0.0f};
     const uint32_t labels[] = {0, 0};
-    double loss;
-    uint32_t correct;
-    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 2, labels, logits, &loss, &correct), PS_OK);
-    assert_true(isnan(loss));
-    assert_int_equal(correct, 0);
+    backend_score score;
+    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 2, labels, logits, &score), PS_OK);
+    assert_true(isnan(score.loss_sum));
+    assert_int_equal(score.correct, 0);
     for (int i = 0; i < 3; i++)
         assert_true(isnan(logits[i]));
 }
@@ -325,12 +322,11 @@ static void label_out_of_range_is_refused_and_changes_nothing(void **state)
     float logits[] = {1.0f, 2.0f, 3.0f, 4.0f};
     const float before[] = {1.0f, 2.0f, 3.0f, 4.0f};
     const uint32_t labels[] = {0, 2};
-    double loss = 5.0;
-    uint32_t correct = 6;
-    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 2, labels, logits, &loss, &correct), PS_EINVAL);
+    backend_score score = {5.0, 6};
+    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 2, labels, logits, &score), PS_EINVAL);
     assert_memory_equal(logits, before, sizeof logits);
-    assert_true(loss == 5.0);
-    assert_int_equal(correct, 6);
+    assert_true(score.loss_sum == 5.0);
+    assert_int_equal(score.correct, 6);
 }
 
 int main(void)

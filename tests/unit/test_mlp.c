@@ -232,7 +232,7 @@ static const backend_ops remote_ops;
 
 static remote *remote_of(backend *b)
 {
-    assert_ptr_equal(b->ops, &remote_ops);
+    assert_ptr_equal(b->ops->allocate, remote_ops.allocate);
     return (remote *)b;
 }
 
@@ -317,12 +317,13 @@ static ps_status remote_activate_backward(backend *b, activation_kind kind, uint
 }
 
 static ps_status remote_softmax(backend *b, uint32_t rows, uint32_t classes, const uint32_t *labels,
-                                float *logits, double *loss_sum, uint32_t *correct)
+                                float *logits, backend_score *score)
 {
     assert_owned(b, labels);
     assert_owned(b, logits);
+    assert_owned(b, score);
     backend *cpu = remote_of(b)->cpu;
-    return cpu->ops->softmax_cross_entropy(cpu, rows, classes, labels, logits, loss_sum, correct);
+    return cpu->ops->softmax_cross_entropy(cpu, rows, classes, labels, logits, score);
 }
 
 static const backend_ops remote_ops = {
@@ -461,20 +462,89 @@ static void each_failed_allocation_is_reported_and_leaks_nothing(void **state)
     numbers n = {79};
     problem p;
     fill_problem(&p, &n, ACTIVATION_RELU, 2);
-    /* Three outputs, two deltas, four mirrors. */
-    for (int fails = 0; fails <= 9; fails++) {
+    /* Three outputs, two deltas, weights, gradients, score, and two batches of two arrays. */
+    const int allocations = 12;
+    for (int fails = 0; fails <= allocations; fails++) {
         remote r = {.base = {.ops = &remote_ops}, .cpu = *state, .allocations_left = fails};
         mlp *m;
         ps_error error;
         ps_status status = mlp_create(&p.config, &r.base, p.rows, &m, &error);
-        assert_int_equal(status, fails < 9 ? PS_ENOMEM : PS_OK);
-        if (fails < 9) {
+        assert_int_equal(status, fails < allocations ? PS_ENOMEM : PS_OK);
+        if (fails < allocations) {
             assert_null(m);
             assert_non_null(strstr(error.text, "no memory on 'remote'"));
         }
         mlp_destroy(&m);
         assert_int_equal(r.live, 0);
     }
+}
+
+/* The next batch goes up while this one is computed on. What was brought and is not asked for, as after going
+ * back to an earlier step, changes nothing. */
+static void a_batch_brought_ahead_gives_the_same_bits(void **state)
+{
+    remote r = {.base = {.ops = &remote_ops}, .cpu = *state, .allocations_left = -1};
+    numbers n = {81};
+    problem p;
+    fill_problem(&p, &n, ACTIVATION_RELU, 2);
+    mlp *m;
+    float first[PARAMETERS_MAX], second[PARAMETERS_MAX], got[PARAMETERS_MAX], other[ROWS_MAX * WIDTH_MAX];
+    double loss;
+    uint32_t correct;
+    numbers_fill(&n, 1.0f, other, p.rows * p.config.inputs);
+    assert_int_equal(mlp_create(&p.config, &r.base, p.rows, &m, NULL), PS_OK);
+    mlp_gradient(m, p.weights, p.features, p.labels, p.rows, first, NULL, &loss, &correct);
+    mlp_gradient(m, p.weights, other, p.labels, p.rows, second, NULL, &loss, &correct);
+
+    assert_int_equal(mlp_bring(m, p.features, p.labels, p.rows), PS_OK);
+    assert_int_equal(mlp_evaluate(m, p.weights, other, p.labels, p.rows, &loss, &correct), PS_OK);
+    mlp_gradient(m, p.weights, p.features, p.labels, p.rows, got, NULL, &loss, &correct);
+    assert_memory_equal(got, first, p.parameters * sizeof *got);
+    mlp_bring(m, p.features, p.labels, p.rows);
+    mlp_gradient(m, p.weights, other, p.labels, p.rows, got, NULL, &loss, &correct);
+    assert_memory_equal(got, second, p.parameters * sizeof *got);
+    mlp_bring(m, p.features, p.labels, p.rows);
+    mlp_bring(m, other, p.labels, p.rows);
+    mlp_gradient(m, p.weights, other, p.labels, p.rows, got, NULL, &loss, &correct);
+    assert_memory_equal(got, second, p.parameters * sizeof *got);
+
+    p.labels[0] = p.config.classes;
+    assert_int_equal(mlp_bring(m, p.features, p.labels, p.rows), PS_EINVAL);
+    assert_int_equal(mlp_bring(m, p.features, p.labels, p.rows + 1), PS_EINVAL);
+    assert_int_equal(mlp_gradient(m, p.weights, p.features, p.labels, p.rows, got, NULL, &loss, &correct),
+                     PS_EINVAL);
+    mlp_destroy(&m);
+    assert_int_equal(r.live, 0);
+}
+
+static ps_status remote_free_bytes(backend *b, size_t *bytes)
+{
+    (void)b;
+    *bytes = 1 << 20;
+    return PS_OK;
+}
+
+static void a_batch_too_large_for_the_device_is_refused_with_one_that_fits(void **state)
+{
+    backend_ops ops = remote_ops;
+    ops.free_bytes = remote_free_bytes;
+    remote r = {.base = {.ops = &ops}, .cpu = *state, .allocations_left = 1};
+    mlp_config config = {.inputs = 100, .classes = 10, .activation = ACTIVATION_RELU};
+    mlp *m;
+    ps_error error;
+    assert_int_equal(mlp_create(&config, &r.base, 4000, &m, &error), PS_ENOMEM);
+    /* A row takes 10 logits and twice 100 features and a label: 848 bytes. Weights and gradients take 8080.
+     * Of 1 MiB an eighth is kept. */
+    assert_string_equal(error.text,
+                        "no memory on 'remote' for a batch of 4000 rows: 3.2 MiB are needed, 1.0 MiB "
+                        "are free; 1072 rows would fit");
+    assert_null(m);
+    config.hidden_count = 1;
+    config.hidden[0] = 10000;
+    r.allocations_left = 1;
+    assert_int_equal(mlp_create(&config, &r.base, 4000, &m, &error), PS_ENOMEM);
+    assert_non_null(strstr(error.text, "no batch fits"));
+    assert_int_equal(r.live, 0);
 }
 
 /* ---- The rest ---- */
@@ -554,6 +624,8 @@ int main(void)
         cmocka_unit_test(gradients_of_elu_are_those_of_the_reference),
         cmocka_unit_test(weights_may_come_and_gradients_leave_layer_by_layer),
         cmocka_unit_test(a_device_with_memory_of_its_own_gives_the_same_bits),
+        cmocka_unit_test(a_batch_brought_ahead_gives_the_same_bits),
+        cmocka_unit_test(a_batch_too_large_for_the_device_is_refused_with_one_that_fits),
         cmocka_unit_test(each_failed_allocation_is_reported_and_leaks_nothing),
         cmocka_unit_test(the_same_input_twice_gives_the_same_bits),
         cmocka_unit_test(batches_out_of_range_are_refused),

@@ -1,0 +1,70 @@
+/* backend.c - what the optional entries of backend.h come to where a backend leaves them out. */
+#include "worker/backend.h"
+
+#include <stdlib.h>
+
+enum { HOST_ALIGNMENT = 64 };
+
+void *backend_allocate_host(backend *b, size_t bytes)
+{
+    if (b->ops->allocate_host)
+        return b->ops->allocate_host(b, bytes);
+    if (bytes > SIZE_MAX - HOST_ALIGNMENT)
+        return NULL;
+    return aligned_alloc(HOST_ALIGNMENT, (bytes / HOST_ALIGNMENT + 1) * HOST_ALIGNMENT);
+}
+
+void backend_release_host(backend *b, void *memory)
+{
+    if (!memory)
+        return;
+    if (b->ops->allocate_host)
+        b->ops->release_host(b, memory);
+    else
+        free(memory);
+}
+
+ps_status backend_register_host(backend *b, void *memory, size_t bytes)
+{
+    return b->ops->register_host ? b->ops->register_host(b, memory, bytes) : PS_OK;
+}
+
+void backend_unregister_host(backend *b, void *memory)
+{
+    if (b->ops->register_host)
+        b->ops->unregister_host(b, memory);
+}
+
+ps_status backend_mark_create(backend *b, backend_mark **mark)
+{
+    *mark = b->ops->create_mark ? b->ops->create_mark(b) : NULL;
+    return *mark || !b->ops->create_mark ? PS_OK : PS_ENOMEM;
+}
+
+void backend_mark_destroy(backend *b, backend_mark **mark)
+{
+    if (*mark)
+        b->ops->destroy_mark(b, *mark);
+    *mark = NULL;
+}
+
+ps_status backend_record(backend *b, backend_queue queue, backend_mark *mark)
+{
+    return mark ? b->ops->record(b, queue, mark) : PS_OK;
+}
+
+ps_status backend_follow(backend *b, backend_queue queue, backend_mark *mark)
+{
+    return mark ? b->ops->follow(b, queue, mark) : PS_OK;
+}
+
+ps_status backend_await(backend *b, backend_mark *mark)
+{
+    return mark ? b->ops->await(b, mark) : PS_OK;
+}
+
+const char *backend_failure(const backend *b, ps_status status)
+{
+    const char *text = b->ops->failure ? b->ops->failure(b) : "";
+    return text[0] ? text : ps_status_text(status);
+}

@@ -1,0 +1,397 @@
+/* backend_cuda.cu - the operations of backend.h on a CUDA device: products by cuBLAS, the rest by our
+ * kernels.
+ *
+ * Queues are streams, marks are events. Nothing here waits for the device but `synchronize`, `await`, and
+ * scratch memory that grows: it does so in the first steps, and then no more.
+ *
+ * The same bits each time: one stream computes, cuBLAS has a workspace of its own of fixed size and may not
+ * use atomics, and our kernels sum in an order that the shape gives. So the bits depend on the kind of
+ * device, on cuBLAS and on the precision, and on nothing else. */
+#include "worker/backend_cuda.h"
+
+#include <climits>
+#include <new>
+
+#include "worker/backend_cuda_blas.cuh"
+#include "worker/backend_cuda_check.cuh"
+#include "worker/backend_cuda_kernels.cuh"
+
+namespace
+{
+
+enum {
+    WORKSPACE_BYTES = 32 << 20,  /* what NVIDIA advises for Hopper and later, more than enough for others */
+    REDUCED_PRECISION_MAJOR = 8, /* the first compute capability with tf32 and bfloat16 */
+};
+
+/* Memory between two kernels of one call. Grows to the largest that is asked for. */
+typedef struct {
+    void *memory;
+    size_t bytes;
+} scratch;
+
+struct cuda_backend {
+    backend base;
+    cuda_place place;
+    precision_kind precision;
+    cudaStream_t streams[QUEUE_COUNT];
+    const cuda_blas *blas;
+    cublasHandle_t handle;
+    void *workspace;
+    scratch sums;       /* partial sums of columns, or scores of rows */
+    scratch factors[2]; /* of a product, as bfloat16 */
+};
+
+cuda_backend *of(backend *self)
+{
+    return reinterpret_cast<cuda_backend *>(self);
+}
+
+#define BLAS_CHECK(b, call) check_blas((b), (call), #call, __FILE__, __LINE__)
+
+ps_status check_blas(cuda_backend *b, cublasStatus_t result, const char *call, const char *file, int line)
+{
+    const char *name = result == CUBLAS_STATUS_SUCCESS ? "" : b->blas->status_name(result);
+    return cublas_check(&b->place, result, name, call, file, line);
+}
+
+/* ---- memory ---- */
+
+/* NULL with the reason in `place`. */
+void *allocate(cuda_place *place, size_t bytes, const char *what)
+{
+    void *memory = nullptr;
+    const cudaError_t result = cudaMalloc(&memory, bytes ? bytes : 1);
+    if (result == cudaSuccess)
+        return memory;
+    if (cuda_check(place, result, "cudaMalloc", __FILE__, __LINE__) == PS_ENOMEM)
+        cuda_out_of_memory(place, bytes, what);
+    return nullptr;
+}
+
+void *cuda_allocate(backend *self, size_t bytes)
+{
+    return allocate(&of(self)->place, bytes, "a model and its batch");
+}
+
+void cuda_release(backend *self, void *memory)
+{
+    (void)CUDA_CHECK(&of(self)->place, cudaFree(memory));
+}
+
+ps_status cuda_free_bytes(backend *self, size_t *bytes)
+{
+    size_t total;
+    return CUDA_CHECK(&of(self)->place, cudaMemGetInfo(bytes, &total));
+}
+
+void *cuda_allocate_host(backend *self, size_t bytes)
+{
+    void *memory = nullptr;
+    const ps_status status =
+        CUDA_CHECK(&of(self)->place, cudaHostAlloc(&memory, bytes ? bytes : 1, cudaHostAllocDefault));
+    return status == PS_OK ? memory : nullptr;
+}
+
+void cuda_release_host(backend *self, void *memory)
+{
+    (void)CUDA_CHECK(&of(self)->place, cudaFreeHost(memory));
+}
+
+ps_status cuda_register_host(backend *self, void *memory, size_t bytes)
+{
+    return CUDA_CHECK(&of(self)->place, cudaHostRegister(memory, bytes, cudaHostRegisterDefault));
+}
+
+void cuda_unregister_host(backend *self, void *memory)
+{
+    (void)CUDA_CHECK(&of(self)->place, cudaHostUnregister(memory));
+}
+
+/* cudaFree waits for all that the device does, so what uses the smaller memory has done so. */
+ps_status grow(cuda_backend *b, scratch *s, size_t bytes)
+{
+    if (s->bytes >= bytes)
+        return PS_OK;
+    CUDA_TRY(&b->place, cudaFree(s->memory));
+    s->bytes = 0;
+    s->memory = allocate(&b->place, bytes, "what a kernel sets down");
+    if (!s->memory)
+        return b->place.failure.status;
+    s->bytes = bytes;
+    return PS_OK;
+}
+
+/* ---- queues ---- */
+
+ps_status cuda_upload(backend *self, void *device, const void *host, size_t bytes)
+{
+    cuda_backend *b = of(self);
+    return CUDA_CHECK(&b->place,
+                      cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, b->streams[QUEUE_UPLOAD]));
+}
+
+ps_status cuda_download(backend *self, void *host, const void *device, size_t bytes)
+{
+    cuda_backend *b = of(self);
+    return CUDA_CHECK(
+        &b->place, cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, b->streams[QUEUE_DOWNLOAD]));
+}
+
+ps_status cuda_synchronize(backend *self)
+{
+    cuda_backend *b = of(self);
+    for (cudaStream_t stream : b->streams)
+        CUDA_TRY(&b->place, cudaStreamSynchronize(stream));
+    return PS_OK;
+}
+
+cudaEvent_t event_of(backend_mark *mark)
+{
+    return reinterpret_cast<cudaEvent_t>(mark);
+}
+
+backend_mark *cuda_create_mark(backend *self)
+{
+    cudaEvent_t event = nullptr;
+    const ps_status status =
+        CUDA_CHECK(&of(self)->place, cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    return status == PS_OK ? reinterpret_cast<backend_mark *>(event) : nullptr;
+}
+
+void cuda_destroy_mark(backend *self, backend_mark *mark)
+{
+    (void)CUDA_CHECK(&of(self)->place, cudaEventDestroy(event_of(mark)));
+}
+
+ps_status cuda_record(backend *self, backend_queue queue, backend_mark *mark)
+{
+    return CUDA_CHECK(&of(self)->place, cudaEventRecord(event_of(mark), of(self)->streams[queue]));
+}
+
+ps_status cuda_follow(backend *self, backend_queue queue, backend_mark *mark)
+{
+    return CUDA_CHECK(&of(self)->place, cudaStreamWaitEvent(of(self)->streams[queue], event_of(mark), 0));
+}
+
+ps_status cuda_await(backend *self, backend_mark *mark)
+{
+    return CUDA_CHECK(&of(self)->place, cudaEventSynchronize(event_of(mark)));
+}
+
+/* ---- operations ---- */
+
+/* A factor of `count` elements as cuBLAS is to read it: itself, or rounded into scratch memory. */
+ps_status factor(cuda_backend *b, scratch *rounded, const float *from, size_t count, const void **ready)
+{
+    *ready = from;
+    if (b->precision != PRECISION_BF16)
+        return PS_OK;
+    const ps_status status = grow(b, rounded, count * sizeof(__nv_bfloat16));
+    if (status != PS_OK)
+        return status;
+    *ready = rounded->memory;
+    return CUDA_CHECK(&b->place, kernel_to_bf16(b->streams[QUEUE_COMPUTE], count, from,
+                                                static_cast<__nv_bfloat16 *>(rounded->memory)));
+}
+
+ps_status cuda_gemm(backend *self, int transpose_a, int transpose_b, uint32_t m, uint32_t n, uint32_t k,
+                    const float *a, const float *b, float *c)
+{
+    cuda_backend *on = of(self);
+    /* cuBLAS takes ints, and leading dimensions of at least 1. */
+    if (m - 1u >= INT_MAX || n - 1u >= INT_MAX || k - 1u >= INT_MAX)
+        return PS_EINVAL;
+    const void *left, *right;
+    ps_status status = factor(on, &on->factors[0], a, (size_t)m * k, &left);
+    if (status == PS_OK)
+        status = factor(on, &on->factors[1], b, (size_t)k * n, &right);
+    if (status != PS_OK)
+        return status;
+    const float one = 1.0f, zero = 0.0f;
+    const cudaDataType type = on->precision == PRECISION_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    const cublasComputeType_t compute =
+        on->precision == PRECISION_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    /* cuBLAS goes by columns: to it each matrix is its own transpose, and c' = op(b)' op(a)'. */
+    return BLAS_CHECK(on, on->blas->gemm(on->handle, transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                                         transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, (int)n, (int)m, (int)k,
+                                         &one, right, type, (int)(transpose_b ? k : n), left, type,
+                                         (int)(transpose_a ? m : k), &zero, c, CUDA_R_32F, (int)n, compute,
+                                         CUBLAS_GEMM_DEFAULT));
+}
+
+bool known(activation_kind kind)
+{
+    switch (kind) {
+#define KNOWN_CASE(name, text) case name:
+        ACTIVATION_LIST(KNOWN_CASE)
+#undef KNOWN_CASE
+        return true;
+    }
+    return false;
+}
+
+ps_status cuda_bias_activate(backend *self, activation_kind kind, uint32_t rows, uint32_t columns,
+                             const float *bias, float *y)
+{
+    cuda_backend *b = of(self);
+    if (!known(kind))
+        return PS_EINVAL;
+    return CUDA_CHECK(&b->place,
+                      kernel_bias_activate(b->streams[QUEUE_COMPUTE], kind, rows, columns, bias, y));
+}
+
+ps_status cuda_activate_backward(backend *self, activation_kind kind, uint32_t rows, uint32_t columns,
+                                 const float *y, float *dy, float *dbias)
+{
+    cuda_backend *b = of(self);
+    if (!known(kind))
+        return PS_EINVAL;
+    const ps_status status = grow(b, &b->sums, kernel_partial_bytes(rows, columns));
+    if (status != PS_OK)
+        return status;
+    return CUDA_CHECK(&b->place, kernel_activate_backward(b->streams[QUEUE_COMPUTE], kind, rows, columns, y,
+                                                          dy, static_cast<float *>(b->sums.memory), dbias));
+}
+
+ps_status cuda_softmax_cross_entropy(backend *self, uint32_t rows, uint32_t classes, const uint32_t *labels,
+                                     float *logits, backend_score *score)
+{
+    cuda_backend *b = of(self);
+    const ps_status status = grow(b, &b->sums, kernel_row_score_bytes(rows));
+    if (status != PS_OK)
+        return status;
+    return CUDA_CHECK(&b->place, kernel_softmax(b->streams[QUEUE_COMPUTE], rows, classes, labels, logits,
+                                                static_cast<backend_score *>(b->sums.memory), score));
+}
+
+const char *cuda_failure(const backend *self)
+{
+    return reinterpret_cast<const cuda_backend *>(self)->place.failure.text;
+}
+
+/* Of a lost device nothing can be given back, and there is no one left to tell. */
+void cuda_destroy(backend *self)
+{
+    cuda_backend *b = of(self);
+    (void)cuda_synchronize(self);
+    if (b->handle)
+        (void)BLAS_CHECK(b, b->blas->destroy(b->handle));
+    for (void *memory : {b->workspace, b->sums.memory, b->factors[0].memory, b->factors[1].memory})
+        (void)CUDA_CHECK(&b->place, cudaFree(memory));
+    for (cudaStream_t stream : b->streams)
+        if (stream)
+            (void)CUDA_CHECK(&b->place, cudaStreamDestroy(stream));
+    delete b;
+}
+
+const backend_ops cuda_ops = {
+    .name = "cuda",
+    .host_memory = false,
+    .allocate = cuda_allocate,
+    .release = cuda_release,
+    .free_bytes = cuda_free_bytes,
+    .allocate_host = cuda_allocate_host,
+    .release_host = cuda_release_host,
+    .register_host = cuda_register_host,
+    .unregister_host = cuda_unregister_host,
+    .upload = cuda_upload,
+    .download = cuda_download,
+    .synchronize = cuda_synchronize,
+    .create_mark = cuda_create_mark,
+    .destroy_mark = cuda_destroy_mark,
+    .record = cuda_record,
+    .follow = cuda_follow,
+    .await = cuda_await,
+    .gemm = cuda_gemm,
+    .bias_activate = cuda_bias_activate,
+    .activate_backward = cuda_activate_backward,
+    .softmax_cross_entropy = cuda_softmax_cross_entropy,
+    .failure = cuda_failure,
+    .destroy = cuda_destroy,
+};
+
+/* ---- coming into being ---- */
+
+ps_status check_capability(cuda_backend *b)
+{
+    cuda_device found;
+    const ps_status status = backend_cuda_describe((uint32_t)b->place.device, &found, &b->place.failure);
+    if (status != PS_OK || b->precision == PRECISION_FP32 || found.major >= REDUCED_PRECISION_MAJOR)
+        return status;
+    return ps_fail(&b->place.failure, PS_EINVAL,
+                   "cuda:%d: %s has compute capability %d.%d; tf32 and bf16 take %d.0 or later: "
+                   "--precision fp32",
+                   b->place.device, found.name, found.major, found.minor, REDUCED_PRECISION_MAJOR);
+}
+
+ps_status open_blas(cuda_backend *b)
+{
+    cuda_place *place = &b->place;
+    ps_status status = cuda_blas_open(&b->blas, &place->failure);
+    if (status != PS_OK)
+        return status;
+    b->workspace = allocate(place, WORKSPACE_BYTES, "workspace of cuBLAS");
+    if (!b->workspace)
+        return place->failure.status;
+    status = BLAS_CHECK(b, b->blas->create(&b->handle));
+    if (status == PS_OK)
+        status = BLAS_CHECK(b, b->blas->set_stream(b->handle, b->streams[QUEUE_COMPUTE]));
+    if (status == PS_OK) /* after the stream, with which it is forgotten */
+        status = BLAS_CHECK(b, b->blas->set_workspace(b->handle, b->workspace, WORKSPACE_BYTES));
+    if (status == PS_OK)
+        status = BLAS_CHECK(b, b->blas->set_math_mode(b->handle, CUBLAS_DEFAULT_MATH));
+    return status;
+}
+
+/* A sum over nothing: tells whether this program has kernels for the device, and the device obeys. */
+ps_status try_kernel(cuda_backend *b)
+{
+    const ps_status status = grow(b, &b->sums, sizeof(backend_score));
+    if (status != PS_OK)
+        return status;
+    auto *score = static_cast<backend_score *>(b->sums.memory);
+    CUDA_TRY(&b->place, kernel_sum_scores(b->streams[QUEUE_COMPUTE], 0, score, score));
+    return cuda_synchronize(&b->base);
+}
+
+ps_status open_device(cuda_backend *b)
+{
+    const ps_status status = check_capability(b);
+    if (status != PS_OK)
+        return status;
+    CUDA_TRY(&b->place, cudaSetDevice(b->place.device));
+    for (cudaStream_t &stream : b->streams)
+        CUDA_TRY(&b->place, cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    const ps_status opened = open_blas(b);
+    return opened == PS_OK ? try_kernel(b) : opened;
+}
+
+} // namespace
+
+ps_status backend_cuda_create(uint32_t index, precision_kind precision, backend **out, ps_error *error)
+{
+    *out = nullptr;
+    uint32_t count;
+    ps_status status = backend_cuda_count(&count, error);
+    if (status != PS_OK)
+        return status;
+    if (index >= count)
+        return ps_fail(error, PS_EINVAL,
+                       "there is no device cuda:%u; this process may use %u (penstock devices)", index,
+                       count);
+    cuda_backend *b = new (std::nothrow) cuda_backend();
+    if (!b)
+        return ps_fail(error, PS_ENOMEM, "no memory for the cuda backend");
+    b->base.ops = &cuda_ops;
+    b->place.device = (int)index;
+    b->precision = precision;
+    status = open_device(b);
+    if (status != PS_OK) {
+        ps_fail(error, status, "%s", b->place.failure.text);
+        cuda_destroy(&b->base);
+        return status;
+    }
+    *out = &b->base;
+    return PS_OK;
+}
