@@ -27,6 +27,8 @@ static const command commands[] = {
      sim_main},
     {"checkpoints", "penstock checkpoints", "List, verify or remove the checkpoints in a folder",
      checkpoints_main},
+    {"devices", "penstock devices", "List the processors and GPUs that a worker can compute on here",
+     devices_main},
     {"plan", "penstock plan", "Say how many ps a job needs, and how long its steps will take", plan_main},
     {"predict", "penstock predict", "Say what a trained model makes of images", predict_main},
     {"export", "penstock export", "Write a trained model in a format that others read", export_main},

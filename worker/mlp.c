@@ -7,8 +7,9 @@
  * Where device memory is the host's, the caller's arrays are used in place. Else they have mirrors on the
  * device, and a batch is enqueued whole, without waiting for the device: layer by layer, as weights come in,
  * they go up and what needs them follows; each layer's gradient comes down while the next one is computed.
- * Then it is waited for layer by layer. Batches have two places there: one goes up while the other is
- * computed on. */
+ * Then it is waited for layer by layer; the first layer's gradient is the last thing to be computed. So
+ * between two calls the device is at rest, but for a batch on its way to it: batches have two places there,
+ * and one goes up while the other is computed on. */
 #include "worker/mlp.h"
 
 #include <stdbool.h>
@@ -22,7 +23,6 @@ enum { BATCH_PLACES = 2 };
 typedef struct {
     float *features;
     uint32_t *labels;
-    backend_mark *read; /* all that reads what lies there at present */
 } place;
 
 /* The arrays of a call, as the caller named them. */
@@ -39,7 +39,6 @@ typedef struct {
     place places[BATCH_PLACES];
     backend_score *score;
     backend_mark *turn;                    /* hands on from queue to queue */
-    backend_mark *read[MLP_LAYERS_MAX];    /* all that reads the layer's weights */
     backend_mark *arrived[MLP_LAYERS_MAX]; /* the layer's gradient, on the host */
 } mirrors;
 
@@ -103,7 +102,7 @@ static bool allocate_place(mlp *m, place *p)
 {
     p->features = allocate(m->backend, (uint64_t)m->max_rows * m->layers[0].inputs);
     p->labels = allocate(m->backend, m->max_rows);
-    return p->features && p->labels && backend_mark_create(m->backend, &p->read) == PS_OK;
+    return p->features && p->labels;
 }
 
 static bool allocate_mirrors(mlp *m)
@@ -121,7 +120,7 @@ static bool allocate_mirrors(mlp *m)
         if (!allocate_place(m, &d->places[i]))
             return false;
     for (uint32_t l = 0; l < m->depth; l++)
-        if (backend_mark_create(b, &d->read[l]) != PS_OK || backend_mark_create(b, &d->arrived[l]) != PS_OK)
+        if (backend_mark_create(b, &d->arrived[l]) != PS_OK)
             return false;
     return true;
 }
@@ -210,13 +209,11 @@ void mlp_destroy(mlp **m)
     b->ops->synchronize(b); /* of what failed, nothing else may still be under way */
     for (uint32_t l = 0; l < held->depth; l++) {
         release(b, held->outputs[l]);
-        backend_mark_destroy(b, &d->read[l]);
         backend_mark_destroy(b, &d->arrived[l]);
     }
     for (int i = 0; i < BATCH_PLACES; i++) {
         release(b, d->places[i].features);
         release(b, d->places[i].labels);
-        backend_mark_destroy(b, &d->places[i].read);
     }
     release(b, held->deltas[0]);
     release(b, held->deltas[1]);
@@ -245,9 +242,7 @@ static ps_status bring_batch(mlp *m, const place *to, const batch *given)
         if (given->labels[r] >= classes)
             return PS_EINVAL;
     const size_t row_bytes = m->layers[0].inputs * sizeof *given->features;
-    ps_status status = backend_follow(b, QUEUE_UPLOAD, to->read);
-    if (status == PS_OK)
-        status = b->ops->upload(b, to->features, given->features, given->rows * row_bytes);
+    ps_status status = b->ops->upload(b, to->features, given->features, given->rows * row_bytes);
     if (status == PS_OK)
         status = b->ops->upload(b, to->labels, given->labels, given->rows * sizeof *given->labels);
     return status;
@@ -317,10 +312,8 @@ static ps_status stage_weights(mlp *m, uint32_t l, const float *weights, const m
     ps_status status = hooks ? hooks->needed(hooks->context, l) : PS_OK;
     if (status != PS_OK || b->ops->host_memory)
         return status;
-    status = backend_follow(b, QUEUE_UPLOAD, m->device.read[l]);
-    if (status == PS_OK)
-        status = b->ops->upload(b, m->device.weights + at->kernel, weights + at->kernel,
-                                mlp_layer_parameters(at) * sizeof *weights);
+    status = b->ops->upload(b, m->device.weights + at->kernel, weights + at->kernel,
+                            mlp_layer_parameters(at) * sizeof *weights);
     return status == PS_OK ? hand_on(m, QUEUE_UPLOAD, QUEUE_COMPUTE) : status;
 }
 
@@ -363,8 +356,6 @@ static ps_status forward(mlp *m, const batch *in, const float *weights, const ml
         if (status == PS_OK)
             status = b->ops->bias_activate(b, at->activation, in->rows, at->outputs, from + at->bias,
                                            m->outputs[l]);
-        if (status == PS_OK)
-            status = backend_record(b, QUEUE_COMPUTE, m->device.read[l]);
         if (status != PS_OK)
             return status;
     }
@@ -413,8 +404,6 @@ static ps_status backward(mlp *m, const batch *in, const float *weights, float *
             return status;
         float *below = m->deltas[l % 2];
         status = b->ops->gemm(b, 0, 1, in->rows, at->inputs, at->outputs, delta, from + at->kernel, below);
-        if (status == PS_OK)
-            status = backend_record(b, QUEUE_COMPUTE, m->device.read[l]);
         if (status != PS_OK)
             return status;
         delta = below;
@@ -460,8 +449,6 @@ ps_status mlp_gradient(mlp *m, const float *weights, const float *features, cons
         status = forward(m, &in, weights, hooks);
     if (status == PS_OK)
         status = backward(m, &in, weights, gradients, hooks);
-    if (status == PS_OK)
-        status = backend_record(m->backend, QUEUE_COMPUTE, m->device.places[m->current].read);
     if (status == PS_OK)
         status = await_gradients(m, hooks);
     return settle(m, status, loss_sum, correct);

@@ -65,7 +65,7 @@ declare -A names=(
         push-codec pull-codec topk-fraction optimizer learning-rate
         schedule warmup-steps decay-steps momentum beta1 beta2 rho epsilon initial-accumulator l1 l2
         learning-rate-power weight-decay clip-value clip-norm decay-rate end-learning-rate decay-power job-name
-        workers evaluators slice-kib threads no-shared-memory join-timeout progress-fd log-level log-format cluster task strict check-config
+        workers evaluators slice-kib device precision list-devices threads no-shared-memory join-timeout progress-fd log-level log-format cluster task strict check-config
         help version"
     [launcher]="ps workers chief evaluator run-dir bin-dir restarts spare-workers checkpoint-steps checkpoint-keep ps-option grace pin log-level log-format quiet
         help version"
@@ -201,6 +201,17 @@ for i in 1 0; do
     [ "$i" = 0 ] || await_log ps-0 "waits for worker 0"
 done
 await_all
+
+begin "a device that is not there is refused, and so is a precision that the processor has not"
+run_program no-device 2 "$worker" "${options[@]}" --device cuda:3
+expect_log no-device "--device cuda: "
+run_program no-precision 2 "$worker" "${options[@]}" --precision bf16
+expect_log no-precision "--precision bf16 takes a CUDA device, and it is computed on cpu: "
+run_program other-device 2 "$worker" "${options[@]}" --device cuda:x
+expect_log other-device "'x' is not a whole number from 0 to 1023"
+run_program devices 0 "$launcher" devices
+expect_log devices "cpu      OpenBLAS"
+expect_log devices "no CUDA: "
 
 begin "threads that cannot be had are refused with the reason"
 refuse_option() {
