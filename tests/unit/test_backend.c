@@ -1,4 +1,5 @@
-/* Every operation of worker/backend's cpu implementation against plain loops in double. */
+/* Every operation of worker/backend against plain loops in double: on cpu, or where PENSTOCK_TEST_DEVICE says
+ * (tests/unit/on_device.h). */
 #include "worker/backend.h"
 
 #include <float.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "tests/unit/numbers.h"
+#include "tests/unit/on_device.h"
 #include "tests/unit/unit.h"
 #include "worker/backend_cpu.h"
 
@@ -19,22 +21,6 @@ static const activation_kind all_kinds[] = {
 #undef KIND
 };
 enum { KINDS = sizeof all_kinds / sizeof *all_kinds };
-
-static int create_backend(void **state)
-{
-    backend *b;
-    if (backend_cpu_create(1, &b, NULL) != PS_OK)
-        return -1;
-    *state = b;
-    return 0;
-}
-
-static int destroy_backend(void **state)
-{
-    backend *b = *state;
-    b->ops->destroy(b);
-    return 0;
-}
 
 /* Shapes of a round: 1 x 1 first, then random ones. */
 static uint32_t dimension(numbers *n, int round)
@@ -130,6 +116,7 @@ static void memory_is_aligned_and_copies_arrive(void **state)
         assert_non_null(memory);
         assert_int_equal((uintptr_t)memory % 64, 0);
         assert_int_equal(b->ops->upload(b, memory, from, bytes), PS_OK);
+        assert_int_equal(b->ops->synchronize(b), PS_OK);
         assert_int_equal(b->ops->download(b, to, memory, bytes), PS_OK);
         assert_int_equal(b->ops->synchronize(b), PS_OK);
         assert_memory_equal(from, to, bytes);
@@ -149,7 +136,7 @@ static void products_of_all_transpositions_are_right(void **state)
         numbers_fill(&n, 1.0f, a, rows * depth);
         numbers_fill(&n, 1.0f, other, depth * columns);
         numbers_fill(&n, 1.0f, c, rows * columns);
-        assert_int_equal(b->ops->gemm(b, ta, tb, rows, columns, depth, a, other, c), PS_OK);
+        assert_int_equal(on_device_gemm(b, ta, tb, rows, columns, depth, a, other, c), PS_OK);
         for (uint32_t i = 0; i < rows; i++)
             for (uint32_t j = 0; j < columns; j++) {
                 double sum = 0.0;
@@ -184,7 +171,7 @@ static void activations_forward_match_their_formulas(void **state)
         numbers_fill(&n, 6.0f, before, rows * columns);
         numbers_fill(&n, 2.0f, bias, columns);
         memcpy(y, before, sizeof y);
-        assert_int_equal(b->ops->bias_activate(b, kind, rows, columns, bias, y), PS_OK);
+        assert_int_equal(on_device_bias_activate(b, kind, rows, columns, bias, y), PS_OK);
         for (uint32_t i = 0; i < rows * columns; i++) {
             double x = (double)before[i] + (double)bias[i % columns];
             assert_near((double)y[i], reference_activate(kind, x), 8.0 * 4.0 * (double)FLT_EPSILON);
@@ -206,8 +193,8 @@ static void activations_backward_match_their_derivatives(void **state)
         numbers_fill(&n, 1.0f, before, rows * columns);
         memcpy(y, x, sizeof y);
         memcpy(dy, before, sizeof dy);
-        assert_int_equal(b->ops->bias_activate(b, kind, rows, columns, no_bias, y), PS_OK);
-        assert_int_equal(b->ops->activate_backward(b, kind, rows, columns, y, dy, dbias), PS_OK);
+        assert_int_equal(on_device_bias_activate(b, kind, rows, columns, no_bias, y), PS_OK);
+        assert_int_equal(on_device_activate_backward(b, kind, rows, columns, y, dy, dbias), PS_OK);
         for (uint32_t c = 0; c < columns; c++) {
             double sum = 0.0;
             for (uint32_t r = 0; r < rows; r++) {
@@ -225,8 +212,8 @@ static void unknown_activation_number_is_refused(void **state)
 {
     backend *b = *state;
     float x = 1.0f, bias = 2.0f;
-    assert_int_equal(b->ops->bias_activate(b, (activation_kind)99, 1, 1, &bias, &x), PS_EINVAL);
-    assert_int_equal(b->ops->activate_backward(b, (activation_kind)99, 1, 1, &x, &x, &bias), PS_EINVAL);
+    assert_int_equal(on_device_bias_activate(b, (activation_kind)99, 1, 1, &bias, &x), PS_EINVAL);
+    assert_int_equal(on_device_activate_backward(b, (activation_kind)99, 1, 1, &x, &x, &bias), PS_EINVAL);
 }
 
 static void activations_let_nan_through(void **state)
@@ -234,11 +221,11 @@ static void activations_let_nan_through(void **state)
     backend *b = *state;
     for (int i = 0; i < KINDS; i++) {
         float y = NAN, bias = 0.0f, dy = 1.0f, dbias;
-        assert_int_equal(b->ops->bias_activate(b, all_kinds[i], 1, 1, &bias, &y), PS_OK);
+        assert_int_equal(on_device_bias_activate(b, all_kinds[i], 1, 1, &bias, &y), PS_OK);
         assert_true(isnan(y));
         y = 0.5f;
         dy = NAN;
-        assert_int_equal(b->ops->activate_backward(b, all_kinds[i], 1, 1, &y, &dy, &dbias), PS_OK);
+        assert_int_equal(on_device_activate_backward(b, all_kinds[i], 1, 1, &y, &dy, &dbias), PS_OK);
         assert_true(isnan(dy) && isnan(dbias));
     }
 }
@@ -257,7 +244,7 @@ static void softmax_loss_and_gradient_match_the_formula(void **state)
         for (uint32_t r = 0; r < rows; r++)
             labels[r] = numbers_between(&n, 0, classes - 1);
         memcpy(logits, before, sizeof logits);
-        assert_int_equal(b->ops->softmax_cross_entropy(b, rows, classes, labels, logits, &score), PS_OK);
+        assert_int_equal(on_device_softmax(b, rows, classes, labels, logits, &score), PS_OK);
         for (uint32_t r = 0; r < rows; r++) {
             const float *row = before + r * classes;
             double sum = 0.0;
@@ -284,7 +271,7 @@ static void softmax_survives_huge_logits(void **state)
     float logits[] = {3e38f, -3e38f, 0.0f, 1000.0f, 1001.0f, 999.0f};
     const uint32_t labels[] = {1, 1};
     backend_score score;
-    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 3, labels, logits, &score), PS_OK);
+    assert_int_equal(on_device_softmax(b, 2, 3, labels, logits, &score), PS_OK);
     double second = log(exp(-1.0) + 1.0 + exp(-2.0));
     assert_near(score.loss_sum / 6e38, 1.0, 1e-6);
     assert_near((double)logits[4], (1.0 / exp(second) - 1.0) / 2.0, 1e-6);
@@ -299,7 +286,7 @@ static void ties_count_for_the_lowest_index(void **state)
     float logits[] = {1.0f, 2.0f, 2.0f, 1.0f, 2.0f, 2.0f};
     const uint32_t labels[] = {1, 2};
     backend_score score;
-    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 3, labels, logits, &score), PS_OK);
+    assert_int_equal(on_device_softmax(b, 2, 3, labels, logits, &score), PS_OK);
     assert_int_equal(score.correct, 1);
 }
 
@@ -309,7 +296,7 @@ static void logits_that_are_not_numbers_give_nan_and_no_hit(void **state)
     float logits[] = {NAN, 0.0f, INFINITY, 0.0f};
     const uint32_t labels[] = {0, 0};
     backend_score score;
-    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 2, labels, logits, &score), PS_OK);
+    assert_int_equal(on_device_softmax(b, 2, 2, labels, logits, &score), PS_OK);
     assert_true(isnan(score.loss_sum));
     assert_int_equal(score.correct, 0);
     for (int i = 0; i < 3; i++)
@@ -320,13 +307,29 @@ static void label_out_of_range_is_refused_and_changes_nothing(void **state)
 {
     backend *b = *state;
     float logits[] = {1.0f, 2.0f, 3.0f, 4.0f};
+    if (!b->ops->host_memory)
+        skip();
     const float before[] = {1.0f, 2.0f, 3.0f, 4.0f};
     const uint32_t labels[] = {0, 2};
     backend_score score = {5.0, 6};
-    assert_int_equal(b->ops->softmax_cross_entropy(b, 2, 2, labels, logits, &score), PS_EINVAL);
+    assert_int_equal(on_device_softmax(b, 2, 2, labels, logits, &score), PS_EINVAL);
     assert_memory_equal(logits, before, sizeof logits);
     assert_true(score.loss_sum == 5.0);
     assert_int_equal(score.correct, 6);
+}
+
+static void label_out_of_range_makes_nan_of_its_row_where_the_host_cannot_look(void **state)
+{
+    backend *b = *state;
+    float logits[] = {1.0f, 2.0f, 3.0f, 4.0f};
+    const uint32_t labels[] = {0, 2};
+    backend_score score;
+    if (b->ops->host_memory)
+        skip();
+    assert_int_equal(on_device_softmax(b, 2, 2, labels, logits, &score), PS_OK);
+    assert_true(!isnan(logits[0]) && !isnan(logits[1]));
+    assert_true(isnan(logits[2]) && isnan(logits[3]) && isnan(score.loss_sum));
+    assert_int_equal(score.correct, 0);
 }
 
 int main(void)
@@ -347,6 +350,7 @@ int main(void)
         cmocka_unit_test(ties_count_for_the_lowest_index),
         cmocka_unit_test(logits_that_are_not_numbers_give_nan_and_no_hit),
         cmocka_unit_test(label_out_of_range_is_refused_and_changes_nothing),
+        cmocka_unit_test(label_out_of_range_makes_nan_of_its_row_where_the_host_cannot_look),
     };
-    return cmocka_run_group_tests(tests, create_backend, destroy_backend);
+    return cmocka_run_group_tests(tests, on_device_create, on_device_destroy);
 }
