@@ -51,6 +51,12 @@ const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* All calls fail after that, and the first line says most. */
+bool is_lost(const cuda_place *where)
+{
+    return where->failure.status == PS_EDEVICE;
+}
+
 } // namespace
 
 ps_status cuda_check(cuda_place *where, cudaError_t result, const char *call, const char *file, int line)
@@ -62,6 +68,8 @@ ps_status cuda_check(cuda_place *where, cudaError_t result, const char *call, co
         if (c.error == result)
             found = c;
     cudaGetLastError(); /* else it is told again by the next call that is not to blame */
+    if (is_lost(where))
+        return found.status;
     return ps_fail(&where->failure, found.status, "cuda:%d: %s: %s; likely cause: %s [%.120s, %s:%d]",
                    where->device, cudaGetErrorName(result), cudaGetErrorString(result), found.text, call,
                    file_name(file), line);
@@ -91,6 +99,8 @@ ps_status cublas_check(cuda_place *where, cublasStatus_t result, const char *nam
         status = PS_EINVAL;
         cause = "this cuBLAS does not know a device of this kind";
     }
+    if (is_lost(where))
+        return status;
     return ps_fail(&where->failure, status, "cuda:%d: cuBLAS: %s; likely cause: %s [%.120s, %s:%d]",
                    where->device, name, cause, call, file_name(file), line);
 }

@@ -64,9 +64,10 @@ static void exit_codes_tell_what_a_launcher_may_do(void **state)
         ps_status status;
         int code;
     } expected[] = {
-        {PS_OK, 0},        {PS_EINVAL, 2},     {PS_ECONFIG, 2}, {PS_EMISMATCH, 2},   {PS_EFORMAT, 3},
-        {PS_ENOENT, 3},    {PS_ENONFINITE, 3}, {PS_EPEER, 138}, {PS_ETIMEDOUT, 138}, {PS_EINTERRUPTED, 143},
-        {PS_ELIMIT, 1},    {PS_ENOMEM, 1},     {PS_EIO, 1},     {PS_EPROTOCOL, 1},   {PS_ESTATE, 1},
+        {PS_OK, 0},        {PS_EINVAL, 2},      {PS_ECONFIG, 2},        {PS_EMISMATCH, 2},
+        {PS_EFORMAT, 3},   {PS_ENOENT, 3},      {PS_ENONFINITE, 3},     {PS_EPEER, 138},
+        {PS_EDEVICE, 138}, {PS_ETIMEDOUT, 138}, {PS_EINTERRUPTED, 143}, {PS_ELIMIT, 1},
+        {PS_ENOMEM, 1},    {PS_EIO, 1},         {PS_EPROTOCOL, 1},      {PS_ESTATE, 1},
         {PS_EINTERNAL, 1}, {(ps_status)99, 1},
     };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
