@@ -65,6 +65,8 @@ ps_status backend_await(backend *b, backend_mark *mark)
 
 const char *backend_failure(const backend *b, ps_status status)
 {
-    const char *text = b->ops->failure ? b->ops->failure(b) : "";
+    /* What is invalid has not got as far as the device, of which there may be an older line. */
+    const bool of_device = b->ops->failure && status != PS_EINVAL;
+    const char *text = of_device ? b->ops->failure(b) : "";
     return text[0] ? text : ps_status_text(status);
 }

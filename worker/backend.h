@@ -73,7 +73,7 @@ typedef struct {
     void *(*allocate_host)(backend *self, size_t bytes);
     void (*release_host)(backend *self, void *memory);
     /* Makes memory of someone else's as good as that, until it is unregistered, which must be before it is
-     * freed. Optional; NULL: all is good. */
+     * freed. Whole pages of the host's. Optional; NULL: all is good. */
     ps_status (*register_host)(backend *self, void *memory, size_t bytes);
     void (*unregister_host)(backend *self, void *memory);
 

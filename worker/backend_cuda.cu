@@ -270,15 +270,18 @@ const char *cuda_failure(const backend *self)
     return reinterpret_cast<const cuda_backend *>(self)->place.failure.text;
 }
 
-/* Of a lost device nothing can be given back, and there is no one left to tell. */
+/* Of a lost device nothing can be given back, and there is no one left to tell. Half-built: what is not there
+ * is not touched, for that would open the device. */
 void cuda_destroy(backend *self)
 {
     cuda_backend *b = of(self);
-    (void)cuda_synchronize(self);
+    if (b->streams[QUEUE_COUNT - 1])
+        (void)cuda_synchronize(self);
     if (b->handle)
         (void)BLAS_CHECK(b, b->blas->destroy(b->handle));
     for (void *memory : {b->workspace, b->sums.memory, b->factors[0].memory, b->factors[1].memory})
-        (void)CUDA_CHECK(&b->place, cudaFree(memory));
+        if (memory)
+            (void)CUDA_CHECK(&b->place, cudaFree(memory));
     for (cudaStream_t stream : b->streams)
         if (stream)
             (void)CUDA_CHECK(&b->place, cudaStreamDestroy(stream));

@@ -104,12 +104,14 @@ ps_status device_open(const device_wish *wish, uint32_t rank, uint32_t threads, 
     status = open_cuda(wish, rank, out, chosen, &why);
     if (status == PS_OK)
         return PS_OK;
-    if (wish->kind == DEVICE_AUTO)
+    /* A device that is lost at the moment is waited for: on another the bits would differ. */
+    if (wish->kind == DEVICE_AUTO && status != PS_EDEVICE)
         return open_cpu(wish, threads, why.text, out, chosen, error);
     /* What was asked for is not there: that is a matter of configuration. */
     if (status == PS_ENOENT)
         status = PS_ECONFIG;
-    return ps_fail(error, status, "--device cuda: %.480s", why.text);
+    return ps_fail(error, status, "--device %s: %.480s", wish->kind == DEVICE_AUTO ? "auto" : "cuda",
+                   why.text);
 }
 
 static void list_device(FILE *to, uint32_t index)

@@ -13,7 +13,8 @@
 enum { DEVICE_INDEX_MAX = 1023, DEVICE_TEXT = 512 };
 
 typedef enum {
-    DEVICE_AUTO, /* CUDA if it can be used, else the processor */
+    DEVICE_AUTO, /* CUDA if it can be used, else the processor; but not for a device that is lost (PS_EDEVICE)
+                  */
     DEVICE_CPU,
     DEVICE_CUDA,
 } device_kind;

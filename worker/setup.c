@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "worker/evaluation.h"
@@ -89,19 +90,30 @@ float **setup_tensor_pointers(const setup *s, float *flat)
     return pointers;
 }
 
-float *setup_allocate(setup *s)
+/* Locks pages, and a page can be locked only once: so the array gets pages of its own. */
+static float *allocate_locked(setup *s, size_t bytes)
 {
-    const size_t bytes = s->parameters * sizeof(float);
-    float *memory = ps_allocate(s->client, bytes);
-    if (!memory || s->registered_count == SETUP_ARRAYS_MAX)
-        return memory;
-    ps_status status = backend_register_host(s->backend, memory, bytes);
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t whole = (bytes + page - 1) / page * page;
+    char *memory = ps_allocate(s->client, whole + page);
+    if (!memory)
+        return NULL;
+    memory += (page - (uintptr_t)memory % page) % page;
+    ps_status status = backend_register_host(s->backend, memory, whole);
     if (status == PS_OK)
-        s->registered[s->registered_count++] = memory;
+        s->locked[s->locked_count++] = memory;
     else
         log_warning("copies to and from the device will be slow, for memory cannot be locked: %s",
                     backend_failure(s->backend, status));
-    return memory;
+    return (float *)memory;
+}
+
+float *setup_allocate(setup *s)
+{
+    const size_t bytes = s->parameters * sizeof(float);
+    if (s->backend->ops->host_memory || s->locked_count == SETUP_ARRAYS_MAX)
+        return ps_allocate(s->client, bytes);
+    return allocate_locked(s, bytes);
 }
 
 ps_status setup_init(setup *s, const worker_options *options, const cluster_spec *cluster,
@@ -149,8 +161,8 @@ ps_status setup_finish(setup *s, ps_error *error)
 void setup_fini(setup *s)
 {
     mlp_destroy(&s->model); /* first: the device may still be copying to and from the client's memory */
-    for (uint32_t i = 0; i < s->registered_count; i++)
-        backend_unregister_host(s->backend, s->registered[i]);
+    for (uint32_t i = 0; i < s->locked_count; i++)
+        backend_unregister_host(s->backend, s->locked[i]);
     ps_close(&s->client);
     if (s->backend)
         s->backend->ops->destroy(s->backend);

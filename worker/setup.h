@@ -21,10 +21,10 @@ typedef struct {
     mlp *model;
     ps_client *client;
     uint64_t parameters;
-    float *weights;                     /* (parameters) flat, laid out by the tensor table */
-    float **tensor_weights;             /* per tensor, into `weights` */
-    void *registered[SETUP_ARRAYS_MAX]; /* with the backend */
-    uint32_t registered_count;
+    float *weights;                 /* (parameters) flat, laid out by the tensor table */
+    float **tensor_weights;         /* per tensor, into `weights` */
+    void *locked[SETUP_ARRAYS_MAX]; /* for the device to copy from and to */
+    uint32_t locked_count;
 } setup;
 
 /* What differs from one that sets up to another. */

@@ -96,9 +96,9 @@ static double operations_per_image(const bench *b)
     return sum;
 }
 
-static float *fill(numbers *n, float limit, uint64_t count)
+static float *fill(bench *b, numbers *n, float limit, uint64_t count)
 {
-    float *array = malloc(count * sizeof *array);
+    float *array = backend_allocate_host(b->on, count * sizeof *array);
     if (!array)
         fail("an array", "out of memory");
     numbers_fill(n, limit, array, count);
@@ -128,9 +128,9 @@ static void begin(bench *b, numbers *n)
         b->parameters += (uint64_t)(b->widths[l] + 1) * b->widths[l + 1];
     if (mlp_create(c, b->on, b->rows, &b->model, &error) != PS_OK)
         fail("the model", error.text);
-    b->weights = fill(n, 0.05f, b->parameters);
-    b->gradients = fill(n, 1.0f, b->parameters);
-    b->features = fill(n, 1.0f, (uint64_t)b->rows * c->inputs);
+    b->weights = fill(b, n, 0.05f, b->parameters);
+    b->gradients = fill(b, n, 1.0f, b->parameters);
+    b->features = fill(b, n, 1.0f, (uint64_t)b->rows * c->inputs);
     b->labels = malloc(b->rows * sizeof *b->labels);
     if (!b->labels)
         fail("the labels", "out of memory");
@@ -138,24 +138,20 @@ static void begin(bench *b, numbers *n)
         b->labels[r] = numbers_between(n, 0, c->classes - 1);
     b->kernels = device_array(b, b->weights, b->parameters);
     b->kernel_gradients = device_array(b, NULL, b->parameters);
-    check(b, backend_register_host(b->on, b->weights, b->parameters * sizeof(float)), "locking");
-    check(b, backend_register_host(b->on, b->gradients, b->parameters * sizeof(float)), "locking");
     for (uint32_t l = 0; l <= b->layers; l++)
         b->values[l] = device_array(b, l == 0 ? b->features : NULL, (uint64_t)b->rows * b->widths[l]);
 }
 
 static void end(bench *b)
 {
-    backend_unregister_host(b->on, b->weights);
-    backend_unregister_host(b->on, b->gradients);
     for (uint32_t l = 0; l <= b->layers; l++)
         b->on->ops->release(b->on, b->values[l]);
     b->on->ops->release(b->on, b->kernels);
     b->on->ops->release(b->on, b->kernel_gradients);
     mlp_destroy(&b->model);
-    free(b->weights);
-    free(b->gradients);
-    free(b->features);
+    backend_release_host(b->on, b->weights);
+    backend_release_host(b->on, b->gradients);
+    backend_release_host(b->on, b->features);
     free(b->labels);
 }
 
