@@ -1,17 +1,17 @@
 /* evaluation.c - see evaluation.h. */
 #include "worker/evaluation.h"
 
-#include <stdlib.h>
-
 ps_status evaluate(mlp *model, const float *weights, const dataset *on, evaluation *result)
 {
     uint64_t total = dataset_rows(on);
-    float *features = malloc((size_t)EVALUATION_BATCH * dataset_features(on) * sizeof *features);
-    uint32_t labels[EVALUATION_BATCH];
+    backend *b = mlp_backend(model);
+    float *features =
+        backend_allocate_host(b, (size_t)EVALUATION_BATCH * dataset_features(on) * sizeof *features);
+    uint32_t *labels = backend_allocate_host(b, EVALUATION_BATCH * sizeof *labels);
     uint64_t rows[EVALUATION_BATCH];
     double loss_sum = 0;
     uint64_t correct = 0;
-    ps_status status = features ? PS_OK : PS_ENOMEM;
+    ps_status status = features && labels ? PS_OK : PS_ENOMEM;
     for (uint64_t first = 0; first < total && status == PS_OK; first += EVALUATION_BATCH) {
         uint32_t count = total - first < EVALUATION_BATCH ? (uint32_t)(total - first) : EVALUATION_BATCH;
         for (uint32_t i = 0; i < count; i++)
@@ -23,7 +23,8 @@ ps_status evaluate(mlp *model, const float *weights, const dataset *on, evaluati
         loss_sum += batch_loss;
         correct += batch_correct;
     }
-    free(features);
+    backend_release_host(b, features);
+    backend_release_host(b, labels);
     result->loss = loss_sum / (double)total;
     result->accuracy = (double)correct / (double)total;
     return status;

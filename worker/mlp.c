@@ -225,6 +225,11 @@ void mlp_destroy(mlp **m)
     free(held);
 }
 
+backend *mlp_backend(const mlp *m)
+{
+    return m->backend;
+}
+
 /* ---- between host and device ---- */
 
 /* What `to` is given from now on comes after all that `from` has been given. */

@@ -43,6 +43,9 @@ typedef struct mlp mlp;
 ps_status mlp_create(const mlp_config *config, backend *on, uint32_t max_rows, mlp **out, ps_error *error);
 void mlp_destroy(mlp **m);
 
+/* Where it computes. */
+backend *mlp_backend(const mlp *m);
+
 enum { MLP_LAYER_TENSORS = 2 }; /* layer l has the tensors from number 2 l on: kernel and bias */
 
 /* What goes on beside a batch: weights may still be coming in, and gradients leave as they are complete. */

@@ -1,0 +1,85 @@
+#!/bin/bash
+# Real daemons that compute with --device cuda, on the stand-in for CUDA: bits, precisions, and what goes wrong.
+#
+# Usage: cuda.sh BUILD_FOLDER
+PATIENCE_S=${PATIENCE_S:-300} # the stand-in is slow
+# shellcheck source=tests/integration/lib.sh
+source "$(dirname "$0")/lib.sh" "$@"
+worker=$build/tests/gpu/penstock-worker-cuda
+unset CUDA_VISIBLE_DEVICES
+
+# Of 1130 rows the last step of an epoch has 30 for worker 1 of 3 and none for worker 2.
+make_data "$scratch/data" 1130 50
+steps=$(scaled 20)
+((steps >= 9)) || steps=9 # past the end of the first epoch
+common=(--data-folder "$scratch/data" --evaluate-every 0 --steps "$steps" --hidden "20,10" --device cuda)
+
+begin "the same bits on any number of ps, whatever runs first on the device, and in a worker alone"
+train one 1 3 "${common[@]}"
+expect_log worker-0 "computing on cuda:0 of "
+CUDA_HOST_SEED=7 train two 2 3 "${common[@]}" --slice-kib 4
+same_model one two
+train cluster 1 1 "${common[@]}"
+run_program worker 0 "$worker" --output-dir "$case_dir/outputs" "${common[@]}"
+keep_model embedded
+same_model cluster embedded
+
+begin "each precision has bits of its own"
+for precision in fp32 tf32 bf16; do
+    train "$precision" 1 1 "${common[@]}" --precision "$precision"
+    expect_log worker-0 ", in $precision"
+done
+different_model fp32 tf32
+different_model fp32 bf16
+
+begin "devices are listed"
+run_program devices 0 "$worker" --list-devices
+expect_log devices "cuda:0"
+expect_log devices "CUDA: runtime "
+
+begin "a device of a number that there is not is refused"
+run_program worker 2 "$worker" "${common[@]}" --device cuda:999
+expect_log worker "there is no device cuda:999; this process may use "
+
+begin "without a device auto computes on the processor and says why, and cuda is refused"
+export CUDA_HOST_FAIL=cudaGetDeviceCount:1:100
+run_program auto 0 "$worker" --output-dir "$case_dir/outputs" "${common[@]}" --device auto
+expect_log auto "computing on cpu: the CUDA driver shows no device"
+run_program cuda 2 "$worker" "${common[@]}"
+expect_log cuda "--device cuda: the CUDA driver shows no device"
+unset CUDA_HOST_FAIL
+
+begin "a batch too large for the device is refused, with one that fits"
+run_program worker 1 "$worker" "${common[@]}" --batch-size 4000000
+expect_log worker "no memory on 'cuda' for a batch of 4000000 rows: "
+expect_log worker " rows would fit"
+
+begin "memory that cannot be locked is a warning"
+export CUDA_HOST_FAIL=cudaHostRegister:1:1 CUDA_HOST_PAGEABLE=1
+run_program worker 0 "$worker" --output-dir "$case_dir/outputs" "${common[@]}"
+expect_log worker "copies to and from the device will be slow, for memory cannot be locked: cuda:0: "
+unset CUDA_HOST_FAIL CUDA_HOST_PAGEABLE
+
+begin "a lost device ends the worker with a code that is worth a retry, and a line that says where"
+export CUDA_HOST_FAIL=cudaEventSynchronize:12:719
+run_program worker 138 "$worker" --output-dir "$case_dir/outputs" "${common[@]}"
+expect_log worker "cuda:0: cudaErrorLaunchFailure: "
+expect_log worker "likely cause: the device was lost or reset (dmesg, Xid) [cudaEventSynchronize("
+expect_log worker "backend_cuda.cu:"
+unset CUDA_HOST_FAIL
+
+# Each life of a worker loses its device after some steps; the next goes on from there.
+begin "started again, workers that lose their devices end with the same bits"
+mkdir "$case_dir/bin"
+cp "$ps" "$case_dir/bin/"
+ln -s "$worker" "$case_dir/bin/penstock-worker"
+CUDA_HOST_FAIL=cublasGemmEx:90:13 run_program launcher 0 "$launcher" run --run-dir "$case_dir/run" \
+    --bin-dir "$case_dir/bin" --ps 1 --workers 3 --restarts 20 --checkpoint-steps 1000 -- "${common[@]}"
+expect_log launcher "138"
+mkdir "$case_dir/outputs"
+mv "$case_dir/run/outputs/model" "$case_dir/outputs/"
+keep_model restarted
+train whole 1 3 "${common[@]}"
+same_model restarted whole
+
+finish
