@@ -34,4 +34,17 @@ reaches 90 "${classic[@]}" --mode async
 begin "stale by at most 4 steps, with the classic parameters: 90 %"
 reaches 90 "${classic[@]}" --mode ssp --staleness 4
 
+# The stand-in for CUDA is some hundred times slower than either.
+begin "the CUDA backend learns what the processor does, to within rounding"
+unset CUDA_VISIBLE_DEVICES
+for device in cpu cuda; do
+    run_program "$device" 0 "$tools/gpu/penstock-worker-cuda" --device "$device" --data-folder "$data" \
+        --hidden 64 --batch-size 250 --optimizer momentum --learning-rate 0.05 --steps 100 \
+        --output-dir "$case_dir/$device"
+    expect_log "$device" "computing on $device"
+done
+grep -ho 'test accuracy [0-9.]*' "$case_dir"/cpu.log "$case_dir"/cuda.log | awk '{ print "  " $0; of[NR] = $3 }
+    END { difference = of[1] - of[2]; exit !(NR == 2 && of[1] > 80 && difference ^ 2 < 0.3 ^ 2) }' ||
+    fail "not the accuracies of cpu and cuda, alike"
+
 finish

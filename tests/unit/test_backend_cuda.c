@@ -104,8 +104,8 @@ static void a_step_is_enqueued_whole_and_waits_for_each_gradient_alone(void **st
     end(&f);
 }
 
-/* From creation to a step, the n-th call of all fails, whichever that is, and all that was had before is given
- * back. Calls of cuBLAS know no such error. */
+/* From creation to a step, the n-th call of all fails, whichever that is, and all that was had before is
+ * given back. Calls of cuBLAS know no such error. */
 static void each_call_in_turn_may_fail(void **state)
 {
     (void)state;
