@@ -1,0 +1,329 @@
+/* http.c - see http.h.
+ *
+ * libmicrohttpd is driven from a loop of ours, not by its own thread: its timeout is one of silence, and who
+ * sends a byte now and then would keep a connection for ever. So the loop shuts down those that are too old.
+ *
+ * Threads: `loop` owns all but `ending`, which http_stop tells it of through a descriptor. */
+#include "common/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/address.h"
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/thread.h"
+
+enum {
+    SWEEP_MS = 250,  /* between looks for connections that are too old */
+    BACKLOG = 128,   /* that wait to be accepted */
+    LINE_BYTES = 256 /* of a refusal */
+};
+
+typedef struct connection {
+    struct connection *next;
+    struct MHD_Connection *of;
+    uint64_t begun_ms;
+    bool cut;
+} connection;
+
+struct http {
+    http_config config;
+    uint16_t port;
+    struct MHD_Daemon *daemon;
+    int listener; /* -1: the daemon's by now */
+    int ending;   /* an eventfd */
+    pthread_t thread;
+    bool has_thread;
+    connection *connections;
+};
+
+/* ---- answers ---- */
+
+static enum MHD_Result send_response(struct MHD_Connection *c, unsigned status, const char *type,
+                                     const char *allow, struct MHD_Response *r)
+{
+    static const char *const headers[][2] = {
+        {"Cache-Control", "no-store"},
+        {"Connection", "close"},
+        {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+        {"Referrer-Policy", "no-referrer"},
+        {"X-Content-Type-Options", "nosniff"},
+    };
+    if (!r)
+        return MHD_NO;
+    enum MHD_Result done = MHD_add_response_header(r, "Content-Type", type);
+    for (size_t i = 0; done == MHD_YES && i < sizeof headers / sizeof headers[0]; i++)
+        done = MHD_add_response_header(r, headers[i][0], headers[i][1]);
+    if (done == MHD_YES && allow)
+        done = MHD_add_response_header(r, "Allow", allow);
+    if (done == MHD_YES)
+        done = MHD_queue_response(c, status, r);
+    MHD_destroy_response(r);
+    return done;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, const char *why)
+{
+    char line[LINE_BYTES];
+    const int length = snprintf(line, sizeof line, "%u %s\n", status, why);
+    struct MHD_Response *r = MHD_create_response_from_buffer((size_t)length, line, MHD_RESPMEM_MUST_COPY);
+    return send_response(c, status, "text/plain; charset=utf-8",
+                         status == MHD_HTTP_METHOD_NOT_ALLOWED ? "GET, HEAD" : NULL, r);
+}
+
+static enum MHD_Result answer_page(const http *h, struct MHD_Connection *c, const http_page *page)
+{
+    char *body = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&body, &bytes);
+    const unsigned status = out ? page->answer(h->config.context, out) : MHD_HTTP_INTERNAL_SERVER_ERROR;
+    if (!out || fclose(out) != 0 || bytes > HTTP_BODY_MAX) {
+        free(body);
+        return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "no memory for the answer");
+    }
+    struct MHD_Response *r = MHD_create_response_from_buffer(bytes, body, MHD_RESPMEM_MUST_FREE);
+    if (!r)
+        free(body);
+    return send_response(c, status, page->type, NULL, r);
+}
+
+/* Does a body follow the head? */
+static bool brings_a_body(struct MHD_Connection *c)
+{
+    const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return (length && strcmp(length, "0") != 0) ||
+           MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+}
+
+/* Is called with the head of a request; all is decided on that. */
+static enum MHD_Result answer(void *context, struct MHD_Connection *c, const char *path, const char *method,
+                              const char *version, const char *body, size_t *body_bytes, void **request)
+{
+    const http *h = context;
+    (void)version;
+    (void)body;
+    (void)body_bytes;
+    (void)request;
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+        return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
+    if (brings_a_body(c))
+        return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here");
+    for (uint32_t i = 0; i < h->config.page_count; i++)
+        if (strcmp(path, h->config.pages[i].path) == 0)
+            return answer_page(h, c, &h->config.pages[i]);
+    return refuse(c, MHD_HTTP_NOT_FOUND, "there is no such page");
+}
+
+/* ---- connections ---- */
+
+static void note_connection(void *context, struct MHD_Connection *c, void **own,
+                            enum MHD_ConnectionNotificationCode what)
+{
+    http *h = context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        connection *added = calloc(1, sizeof *added);
+        *own = added;
+        if (!added)
+            return;
+        *added = (connection){.next = h->connections, .of = c, .begun_ms = clock_monotonic_ms()};
+        h->connections = added;
+        return;
+    }
+    connection **link = &h->connections;
+    while (*link && *link != *own)
+        link = &(*link)->next;
+    if (*link)
+        *link = (*link)->next;
+    free(*own);
+    *own = NULL;
+}
+
+static void cut_the_old(http *h, uint64_t now_ms)
+{
+    for (connection *c = h->connections; c; c = c->next) {
+        if (c->cut || now_ms - c->begun_ms < HTTP_CONNECTION_MS)
+            continue;
+        const union MHD_ConnectionInfo *about =
+            MHD_get_connection_info(c->of, MHD_CONNECTION_INFO_CONNECTION_FD);
+        c->cut = true;
+        if (about)
+            shutdown(about->connect_fd, SHUT_RDWR); /* libmicrohttpd sees its end and closes it */
+    }
+}
+
+static void *loop(void *context)
+{
+    http *h = context;
+    const union MHD_DaemonInfo *about = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    struct pollfd waits[] = {{.fd = about->epoll_fd, .events = POLLIN}, {.fd = h->ending, .events = POLLIN}};
+    uint64_t swept_ms = 0;
+    while (!waits[1].revents) {
+        MHD_UNSIGNED_LONG_LONG patience = SWEEP_MS;
+        if (MHD_get_timeout(h->daemon, &patience) != MHD_YES || patience > SWEEP_MS)
+            patience = SWEEP_MS;
+        poll(waits, 2, (int)patience);
+        MHD_run(h->daemon);
+        const uint64_t now_ms = clock_monotonic_ms();
+        if (now_ms - swept_ms >= SWEEP_MS) {
+            cut_the_old(h, now_ms);
+            swept_ms = now_ms;
+        }
+    }
+    return NULL;
+}
+
+/* ---- start and end ---- */
+
+/* What libmicrohttpd complains of is what strangers do. */
+static void log_complaint(void *unused, const char *format, va_list arguments)
+{
+    char text[LINE_BYTES];
+    (void)unused;
+    vsnprintf(text, sizeof text, format, arguments);
+    log_debug("HTTP: %s", text);
+}
+
+/* No page needs an escape to be named, and "%00" would cut a path. */
+static size_t leave_escapes(void *unused, struct MHD_Connection *c, char *text)
+{
+    (void)unused;
+    (void)c;
+    return strlen(text);
+}
+
+static bool parse_address(const char *text, uint16_t port, struct sockaddr_storage *to, socklen_t *bytes)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)to;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)to;
+    memset(to, 0, sizeof *to);
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        *bytes = sizeof *v4;
+        return true;
+    }
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    *bytes = sizeof *v6;
+    return inet_pton(AF_INET6, text, &v6->sin6_addr) == 1;
+}
+
+static bool is_loopback(const struct sockaddr_storage *at)
+{
+    if (at->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)at)->sin_addr.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)at)->sin6_addr);
+}
+
+static ps_status listen_at(http *h, struct sockaddr_storage *at, ps_error *error)
+{
+    socklen_t bytes;
+    char where[ADDRESS_TEXT_MAX + 8];
+    address_format(h->config.address, h->config.port, where, sizeof where);
+    if (!parse_address(h->config.address, h->config.port, at, &bytes))
+        return ps_fail(error, PS_ECONFIG, "--http-address: '%s' is no IPv4 or IPv6 address",
+                       h->config.address);
+    h->listener = socket(at->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int one = 1;
+    if (h->listener < 0)
+        return ps_fail(error, PS_EIO, "no socket for HTTP: %s", strerror(errno));
+    setsockopt(h->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(h->listener, (struct sockaddr *)at, bytes) != 0 || listen(h->listener, BACKLOG) != 0)
+        return ps_fail(error, PS_ECONFIG, "cannot listen for HTTP on %s: %s (--http-address, --http-port)",
+                       where, strerror(errno));
+    if (getsockname(h->listener, (struct sockaddr *)at, &bytes) != 0)
+        return ps_fail(error, PS_EIO, "cannot listen for HTTP on %s: %s", where, strerror(errno));
+    h->port = ntohs(at->ss_family == AF_INET ? ((struct sockaddr_in *)at)->sin_port
+                                             : ((struct sockaddr_in6 *)at)->sin6_port);
+    return PS_OK;
+}
+
+static ps_status start_daemon(http *h, ps_error *error)
+{
+    h->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, answer, h, MHD_OPTION_EXTERNAL_LOGGER,
+        log_complaint, NULL, MHD_OPTION_LISTEN_SOCKET, h->listener, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_PER_ADDRESS_MAX,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)(HTTP_CONNECTION_MS / 1000), MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, note_connection, h, MHD_OPTION_END);
+    if (!h->daemon)
+        return ps_fail(error, PS_EIO, "libmicrohttpd does not start");
+    h->listener = -1;
+    int failed = thread_start(&h->thread, loop, h);
+    h->has_thread = failed == 0;
+    return failed ? ps_fail(error, PS_ENOMEM, "no thread for HTTP: %s", strerror(failed)) : PS_OK;
+}
+
+static ps_status tell_port(const http *h, const char *where, ps_error *error)
+{
+    const struct iovec parts[] = {{(void *)(uintptr_t)where, strlen(where)}, {(void *)(uintptr_t) "\n", 1}};
+    return h->config.port_file ? file_write_atomic(h->config.port_file, parts, 2, error) : PS_OK;
+}
+
+ps_status http_start(const http_config *config, http **out, ps_error *error)
+{
+    http *h = calloc(1, sizeof *h);
+    *out = h;
+    if (!h)
+        return ps_fail(error, PS_ENOMEM, "out of memory for HTTP");
+    h->config = *config;
+    if (!h->config.address)
+        h->config.address = "127.0.0.1";
+    h->listener = -1;
+    h->ending = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct sockaddr_storage at;
+    char where[ADDRESS_TEXT_MAX + 8];
+    ps_status status = h->ending < 0 ? ps_fail(error, PS_EIO, "no descriptor for HTTP: %s", strerror(errno))
+                                     : listen_at(h, &at, error);
+    if (status == PS_OK)
+        status = start_daemon(h, error);
+    address_format(h->config.address, h->port, where, sizeof where);
+    if (status == PS_OK)
+        status = tell_port(h, where, error);
+    if (status != PS_OK) {
+        http_stop(out);
+        return status;
+    }
+    log_info("HTTP on %s", where);
+    if (!is_loopback(&at))
+        log_warning("HTTP on %s is open to everybody who can reach it", where);
+    return PS_OK;
+}
+
+uint16_t http_port(const http *h)
+{
+    return h->port;
+}
+
+void http_stop(http **handle)
+{
+    http *h = *handle;
+    *handle = NULL;
+    if (!h)
+        return;
+    if (h->has_thread) {
+        const uint64_t one = 1;
+        ssize_t ignored = write(h->ending, &one, sizeof one);
+        (void)ignored;
+        pthread_join(h->thread, NULL);
+    }
+    if (h->daemon)
+        MHD_stop_daemon(h->daemon);
+    if (h->listener >= 0)
+        close(h->listener);
+    if (h->ending >= 0)
+        close(h->ending);
+    free(h);
+}

@@ -1,0 +1,20 @@
+/* http_options.h - the command line of HTTP, alike in both daemons; used as common/cluster_options.h is. */
+#ifndef PENSTOCK_COMMON_HTTP_OPTIONS_H
+#define PENSTOCK_COMMON_HTTP_OPTIONS_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Start from zeros. The strings are the command line's own. */
+typedef struct {
+    bool wanted;           /* --http-port was given */
+    uint16_t port;         /* 0: any that is free */
+    const char *address;   /* NULL: 127.0.0.1 */
+    const char *port_file; /* NULL: none */
+} http_options;
+
+/* For a parent's children; its input is an http_options *. */
+extern const struct argp http_options_argp;
+
+#endif

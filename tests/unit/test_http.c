@@ -1,0 +1,302 @@
+/* A server over real sockets, asked by people and by strangers: common/http. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/http.h"
+#include "tests/unit/unit.h"
+
+enum { ANSWER_MAX = 64 << 10, PATIENCE_MS = 60000 };
+
+static unsigned say_hello(void *context, FILE *body)
+{
+    fprintf(body, "hello %s\n", (const char *)context);
+    return 200;
+}
+
+static unsigned say_no(void *context, FILE *body)
+{
+    (void)context;
+    fputs("not yet\n", body);
+    return 503;
+}
+
+static const http_page pages[] = {{"/hello", "text/plain", say_hello}, {"/no", "text/plain", say_no}};
+
+static http *serve(void)
+{
+    static char name[] = "there";
+    const http_config config = {.pages = pages, .page_count = 2, .context = name};
+    http *h = NULL;
+    ps_error error;
+    if (http_start(&config, &h, &error) != PS_OK)
+        fail_msg("%s", error.text);
+    assert_int_not_equal(http_port(h), 0);
+    return h;
+}
+
+static int connect_to(const http *h)
+{
+    const struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(http_port(h)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+/* What comes until the other side closes; false if it does not in time. */
+static bool read_to_end(int fd, char *answer, size_t bytes)
+{
+    const uint64_t end = clock_monotonic_ms() + PATIENCE_MS;
+    size_t used = 0;
+    while (clock_monotonic_ms() < end) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        poll(&wait, 1, 1000);
+        if (!wait.revents)
+            continue;
+        ssize_t got = recv(fd, answer + used, bytes - 1 - used, 0);
+        if (got <= 0) {
+            answer[used] = '\0';
+            return true;
+        }
+        used += (size_t)got;
+        assert_true(used < bytes - 1);
+    }
+    return false;
+}
+
+static const char *ask_bytes(const http *h, const char *request, size_t bytes)
+{
+    static char answer[ANSWER_MAX];
+    int fd = connect_to(h);
+    for (size_t sent = 0; sent < bytes;) {
+        ssize_t done = send(fd, request + sent, bytes - sent, MSG_NOSIGNAL);
+        if (done <= 0)
+            break;
+        sent += (size_t)done;
+    }
+    assert_true(read_to_end(fd, answer, sizeof answer));
+    close(fd);
+    return answer;
+}
+
+static const char *ask(const http *h, const char *request)
+{
+    return ask_bytes(h, request, strlen(request));
+}
+
+static bool begins(const char *text, const char *beginning)
+{
+    return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
+static bool ends(const char *text, const char *end)
+{
+    return strlen(text) >= strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
+}
+
+#define assert_answer(answer, beginning, end)                             \
+    do {                                                                  \
+        const char *got = (answer);                                       \
+        if (!begins(got, "HTTP/1.1 " beginning " ") || !ends(got, (end))) \
+            fail_msg("%s", got);                                          \
+    } while (0)
+
+static void pages_are_answered(void **state)
+{
+    (void)state;
+    http *h = serve();
+    const char *answer = ask(h, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_answer(answer, "200", "\r\n\r\nhello there\n");
+    assert_non_null(strstr(answer, "Content-Type: text/plain\r\n"));
+    assert_non_null(strstr(answer, "X-Content-Type-Options: nosniff\r\n"));
+    assert_non_null(strstr(answer, "Cache-Control: no-store\r\n"));
+    assert_non_null(strstr(answer, "Content-Security-Policy: default-src 'none'"));
+    assert_non_null(strstr(answer, "Connection: close\r\n"));
+    assert_answer(ask(h, "GET /hello?a=b HTTP/1.0\r\n\r\n"), "200", "hello there\n");
+    assert_answer(ask(h, "HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\n"), "200", "\r\n\r\n");
+    assert_answer(ask(h, "GET /no HTTP/1.1\r\nHost: x\r\n\r\n"), "503", "not yet\n");
+    http_stop(&h);
+    assert_null(h);
+    http_stop(&h);
+}
+
+static void what_is_not_there_is_refused_in_one_line(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/",      "/hello/",   "//hello", "/../etc/passwd",
+                                        "/HELLO", "/hello%00", "*"};
+    http *h = serve();
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        char request[128];
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", paths[i]);
+        const char *answer = ask(h, request);
+        if (!begins(answer, "HTTP/1.1 404 ") || !ends(answer, "\r\n\r\n404 there is no such page\n"))
+            fail_msg("%s: %s", paths[i], answer);
+    }
+    const char *answer = ask(h, "DELETE /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_answer(answer, "405", "405 only GET and HEAD are answered here\n");
+    assert_non_null(strstr(answer, "Allow: GET, HEAD\r\n"));
+    assert_answer(ask(h, "POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"), "405", "here\n");
+    http_stop(&h);
+}
+
+static void bodies_are_not_read(void **state)
+{
+    (void)state;
+    http *h = serve();
+    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\n"), "413",
+                  "413 a request has no body here\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"), "413",
+                  "413 a request has no body here\n");
+    http_stop(&h);
+}
+
+static void long_heads_are_refused_and_the_next_is_answered(void **state)
+{
+    (void)state;
+    enum { LONG = 4 * HTTP_MEMORY_BYTES };
+    static char request[LONG + 64];
+    http *h = serve();
+    int used = snprintf(request, sizeof request, "GET /hello HTTP/1.1\r\nHost: x\r\nX: ");
+    memset(request + used, 'a', LONG);
+    const char *answer = ask_bytes(h, request, (size_t)used + LONG);
+    /* It is hung up on with bytes unread, so that the answer itself may be lost. */
+    assert_true(answer[0] == '\0' || begins(answer, "HTTP/1.1 431 ") || begins(answer, "HTTP/1.1 413 "));
+    used = snprintf(request, sizeof request, "GET /");
+    memset(request + used, 'a', LONG);
+    answer = ask_bytes(h, request, (size_t)used + LONG);
+    assert_true(answer[0] == '\0' || begins(answer, "HTTP/1.1 414 ") || begins(answer, "HTTP/1.1 4"));
+    assert_answer(ask(h, "GET /hello HTTP/1.0\r\n\r\n"), "200", "hello there\n");
+    http_stop(&h);
+}
+
+static void garbage_gets_no_page(void **state)
+{
+    (void)state;
+    static const char *const garbage[] = {"\r\n\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02",
+                                          "GET /hello HTTP/9.9\r\n\r\n",
+                                          "GET /hello HTTP/1.1\r\nHost x\r\n\r\n"};
+    http *h = serve();
+    for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++) {
+        int fd = connect_to(h);
+        static char answer[ANSWER_MAX];
+        assert_true(send(fd, garbage[i], strlen(garbage[i]), MSG_NOSIGNAL) > 0);
+        shutdown(fd, SHUT_WR);
+        assert_true(read_to_end(fd, answer, sizeof answer));
+        assert_null(strstr(answer, "hello there"));
+        close(fd);
+    }
+    assert_answer(ask(h, "GET /hello HTTP/1.0\r\n\r\n"), "200", "hello there\n");
+    http_stop(&h);
+}
+
+/* One that sends a byte now and then seems busy for ever. */
+static void a_slow_client_is_hung_up_on(void **state)
+{
+    (void)state;
+    http *h = serve();
+    int fd = connect_to(h);
+    char answer[ANSWER_MAX];
+    bool over = false;
+    for (const uint64_t end = clock_monotonic_ms() + PATIENCE_MS; !over && clock_monotonic_ms() < end;) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        over = send(fd, "G", 1, MSG_NOSIGNAL) <= 0 ||
+               (poll(&wait, 1, 50) > 0 && recv(fd, answer, sizeof answer, 0) <= 0);
+    }
+    assert_true(over);
+    close(fd);
+    http_stop(&h);
+}
+
+/* Ten times as many as it takes hold connections and say nothing; then it is asked. */
+static void many_silent_clients_only_delay_others(void **state)
+{
+    (void)state;
+    enum { CROWD = 10 * HTTP_CONNECTIONS_MAX };
+    static int crowd[CROWD];
+    http *h = serve();
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        const struct sockaddr_in at = {.sin_family = AF_INET,
+                                       .sin_port = htons(http_port(h)),
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        assert_true(crowd[i] >= 0);
+        assert_true(connect(crowd[i], (const struct sockaddr *)&at, sizeof at) == 0 || errno == EINPROGRESS);
+    }
+    const uint64_t end = clock_monotonic_ms() + PATIENCE_MS;
+    const char *answer = "";
+    while (!begins(answer, "HTTP/1.1 200 ") && clock_monotonic_ms() < end)
+        answer = ask(h, "GET /hello HTTP/1.0\r\n\r\n");
+    assert_answer(answer, "200", "hello there\n");
+    for (int i = 0; i < CROWD; i++)
+        close(crowd[i]);
+    http_stop(&h);
+}
+
+static void what_cannot_be_listened_on_is_named(void **state)
+{
+    (void)state;
+    http *h = serve(), *second = NULL;
+    ps_error error;
+    http_config config = {.port = http_port(h), .pages = pages, .page_count = 2};
+    assert_int_equal(http_start(&config, &second, &error), PS_ECONFIG);
+    assert_null(second);
+    assert_non_null(strstr(error.text, "cannot listen for HTTP on 127.0.0.1:"));
+    assert_non_null(strstr(error.text, "in use"));
+    config = (http_config){.address = "localhost"};
+    assert_int_equal(http_start(&config, &second, &error), PS_ECONFIG);
+    assert_string_equal(error.text, "--http-address: 'localhost' is no IPv4 or IPv6 address");
+    config = (http_config){.address = "192.0.2.1"};
+    assert_int_equal(http_start(&config, &second, &error), PS_ECONFIG);
+    assert_non_null(strstr(error.text, "192.0.2.1:0"));
+    config = (http_config){.port_file = "/nowhere/at/all"};
+    assert_int_equal(http_start(&config, &second, &error), PS_EIO);
+    assert_null(second);
+    http_stop(&h);
+}
+
+static void the_port_is_written_where_it_is_wanted(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/penstock-http-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    char path[64], line[64], expected[64];
+    snprintf(path, sizeof path, "%s/port", folder);
+    const http_config config = {.port_file = path, .pages = pages, .page_count = 2};
+    http *h = NULL;
+    assert_int_equal(http_start(&config, &h, NULL), PS_OK);
+    FILE *in = fopen(path, "r");
+    assert_non_null(in);
+    assert_non_null(fgets(line, sizeof line, in));
+    fclose(in);
+    snprintf(expected, sizeof expected, "127.0.0.1:%u\n", http_port(h));
+    assert_string_equal(line, expected);
+    http_stop(&h);
+    unlink(path);
+    rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pages_are_answered),
+        cmocka_unit_test(what_is_not_there_is_refused_in_one_line),
+        cmocka_unit_test(bodies_are_not_read),
+        cmocka_unit_test(long_heads_are_refused_and_the_next_is_answered),
+        cmocka_unit_test(garbage_gets_no_page),
+        cmocka_unit_test(a_slow_client_is_hung_up_on),
+        cmocka_unit_test(many_silent_clients_only_delay_others),
+        cmocka_unit_test(what_cannot_be_listened_on_is_named),
+        cmocka_unit_test(the_port_is_written_where_it_is_wanted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
