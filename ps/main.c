@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/cluster.h"
 #include "common/cluster_options.h"
+#include "common/http_options.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/stop.h"
@@ -20,6 +21,7 @@ const char *argp_program_version = "penstock-ps " PENSTOCK_VERSION;
 
 typedef struct {
     cluster_options cluster;
+    http_options http;
     log_level level;
     log_format format;
     int listen_fd;
@@ -106,6 +108,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->cluster;
+        state->child_inputs[1] = &o->http;
         return 0;
     case KEY_BIND_GIVEN:
         o->bind_given = true;
@@ -189,7 +192,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
-static const struct argp_child children[] = {{&cluster_options_argp, 0, "Cluster", 1}, {0}};
+static const struct argp_child children[] = {
+    {&cluster_options_argp, 0, "Cluster", 1}, {&http_options_argp, 0, "Observation", 2}, {0}};
 
 static const struct argp parser = {
     .options = options,
@@ -222,6 +226,7 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
         .listen_fd = o->listen_fd,
         .stop = stop_on_signals(),
         .stop_ms = o->stop_ms,
+        .http = o->http,
         .io_threads = o->io_threads,
         .share_memory = o->share_memory,
         .threads = o->threads,

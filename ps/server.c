@@ -11,6 +11,7 @@
 #include "common/transport.h"
 #include "ps/archive_folder.h"
 #include "ps/journal_file.h"
+#include "ps/observer.h"
 
 enum {
     TICK_MS = 500,
@@ -41,6 +42,7 @@ typedef struct {
     archive *archive; /* or NULL */
     journal *journal; /* or NULL */
     shard *shard;
+    observer *observer; /* or NULL */
     waiting *unsent;
     uint64_t swept_ms;
     uint32_t lone_turns; /* in a row, as far as is known: without a second message */
@@ -186,10 +188,26 @@ static void receive_some(server *s, int timeout_ms)
     }
 }
 
+static void show(server *s)
+{
+    observation now = {
+        .has_job = shard_has_job(s->shard),
+        .version = shard_has_job(s->shard) ? shard_version(s->shard) : 0,
+        .shard = *shard_count(s->shard),
+    };
+    if (s->archive)
+        now.images = archive_folder_count(s->archive);
+    for (const waiting *w = s->unsent; w; w = w->next)
+        now.unsent++;
+    observer_show(s->observer, &now);
+}
+
 static void turn(server *s)
 {
     receive_some(s, s->unsent || shard_awaits_archive(s->shard) ? RETRY_MS : TICK_MS);
     send_all(s);
+    if (s->observer && observer_tick(s->observer, clock_monotonic_ms()))
+        show(s);
 }
 
 static void log_summary(const shard *s)
@@ -339,6 +357,9 @@ ps_status server_run(const server_config *config, ps_error *error)
         goto done;
     if (s.journal)
         transport_watch(s.socket, journal_file_descriptor(s.journal));
+    status = observer_start(&config->http, &s.observer, error);
+    if (status != PS_OK)
+        goto done;
     log_event(LOG_INFO, "listening", LOG_NO_STEP, "listening on %s:%u", config->host ? config->host : "*",
               config->port);
     status = serve(&s, config->stop, error);
@@ -349,6 +370,7 @@ ps_status server_run(const server_config *config, ps_error *error)
         journal_file_finish(s.journal);
 
 done:
+    observer_stop(&s.observer);
     drop_unsent(&s);
     if (s.socket)
         transport_close(&s.socket, status == PS_EINTERRUPTED || status == PS_ELOG ? 0 : DRAIN_MS);

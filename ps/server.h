@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/http_options.h"
 #include "common/status.h"
 #include "ps/shard.h"
 
@@ -29,13 +30,14 @@ typedef struct {
     const volatile sig_atomic_t
         *stop;        /* counts requests to end: after the first a checkpoint is kept, if there are any */
     uint32_t stop_ms; /* ... within this time */
+    http_options http;
 } server_config;
 
 /* Blocks until the job has finished (PS_OK), it cannot go on (why is in `error`), or the stop flag is set
  * (PS_EINTERRUPTED). PS_ELOG: updates cannot be logged any more; the workers, who are told nothing, wait for
  * this ps to be started again. PS_ECONFIG: there is a log, but none is wanted. While `host` does not resolve,
  * as when a pod is younger than its name, it tries again and says so. PS_EIO if it cannot listen; as
- * crew_create. */
+ * crew_create and http_start. */
 ps_status server_run(const server_config *config, ps_error *error);
 
 #endif

@@ -1,0 +1,71 @@
+#!/bin/bash
+# What a ps shows over HTTP while it is at work: that it lives and serves, and counts that agree with its own log.
+#
+# Usage: http.sh BUILD_FOLDER
+# shellcheck source=tests/integration/lib.sh
+source "$(dirname "$0")/lib.sh" "$@"
+
+make_data "$scratch/data" 300
+options=(--data-folder "$scratch/data" --batch-size 20 --hidden 16 --steps 100000000 --evaluate-every 0)
+
+# get INDEX PATH   the body goes to stdout, the status of HTTP to $case_dir/status.
+get() {
+    curl --silent --show-error --max-time 10 --output - --write-out '%{stderr}%{http_code}\n' \
+        "http://$(cat "$case_dir/http-$1")$2" 2>"$case_dir/status"
+}
+
+# value INDEX METRIC   of a series, by its whole name.
+value() {
+    get "$1" /metrics | awk -v name="$2" '$1 == name { print $2 }'
+}
+
+has_status() {
+    get "$1" "$2" >/dev/null
+    [ "$(tail -n 1 "$case_dir/status")" = "$3" ]
+}
+
+has_more_than() {
+    local now
+    now=$(value "$1" "$2")
+    [ -n "$now" ] && [ "${now%.*}" -gt "$3" ]
+}
+
+begin "a ps tells that it lives before it serves, and counts what it does"
+cluster=$(dense 1 1)
+start_task ps-0 "$(task "$cluster" ps 0)" "$ps" --http-port 0 --http-port-file "$case_dir/http-0" \
+    --checkpoint-dir "$case_dir/cuts" --checkpoint-steps 50
+await [ -s "$case_dir/http-0" ]
+expect has_status 0 /livez 200
+expect has_status 0 /readyz 503
+expect has_status 0 /nothing 404
+start_task worker-0 "$(task "$cluster" worker 0)" "$worker" --output-dir "$case_dir/outputs" "${options[@]}"
+await has_more_than 0 penstock_ps_updates_total 100
+await has_more_than 0 'penstock_ps_checkpoints_total{result="kept"}' 0
+expect has_status 0 /readyz 200
+kill -STOP "${pids[worker-0]}"
+before=-1
+updates=$(value 0 penstock_ps_updates_total)
+while [ "$before" != "$updates" ]; do # until what was under way is done, and shown
+    sleep 1
+    before=$updates
+    updates=$(value 0 penstock_ps_updates_total)
+done
+expect [ "$(value 0 penstock_ps_weights_version)" = "$updates" ]
+expect [ "$(value 0 penstock_ps_examples)" = $((20 * updates)) ]
+kill -TERM "${pids[ps-0]}"
+await_end ps-0 143
+expect_log ps-0 "$updates updates of $((20 * updates)) examples; 0 repeats, 0 late, 0 not finite, 0 refused"
+
+begin "a port that is taken and an address that is none of this host are refused"
+start_task ps-0 "$(task "$(dense 1 1)" ps 0)" "$ps" --http-port 0 --http-port-file "$case_dir/http-0"
+await [ -s "$case_dir/http-0" ]
+taken=$(sed 's/.*://' "$case_dir/http-0")
+other=$(task "$(dense 1 1)" ps 0)
+run_program again 2 env TF_CONFIG="$other" "$ps" --http-port "$taken"
+expect_log again "$taken"
+run_program nowhere 2 env TF_CONFIG="$other" "$ps" --http-port 0 --http-address 192.0.2.1
+expect_log nowhere "192.0.2.1"
+run_program alone 2 env TF_CONFIG="$other" "$ps" --http-address 127.0.0.1
+expect_log alone "--http-address needs --http-port"
+
+finish
