@@ -53,12 +53,12 @@ fi
 
 begin "every kind of fault of links, and the same model"
 cat >"$case_dir/plan.json" <<'PLAN'
-[{"at": {"fraction": 0.05}, "do": "loss", "target": "ps-0", "for": 0.8, "percent": 3},
+[{"at": {"fraction": 0.05}, "do": "loss", "target": "ps-0", "for": 2, "percent": 5},
  {"at": {"fraction": 0.1}, "do": "reset", "target": "worker-1"},
  {"at": {"fraction": 0.2}, "do": "delay", "target": "ps-1", "for": 0.5, "delay_ms": 5, "jitter_ms": 5},
  {"at": {"fraction": 0.3}, "do": "partition", "target": "worker-0/ps-1", "direction": "up", "for": 0.3},
  {"at": {"fraction": 0.4}, "do": "partition", "target": "worker-1", "direction": "down", "for": 0.3},
- {"at": {"fraction": 0.5}, "do": "reorder", "target": "worker-0", "for": 0.5, "percent": 20, "delay_ms": 3},
+ {"at": {"fraction": 0.5}, "do": "reorder", "target": "worker-0", "for": 2, "percent": 40, "delay_ms": 3},
  {"at": {"fraction": 0.6}, "do": "blackhole", "target": "ps-0", "for": 0.3},
  {"at": {"fraction": 0.7}, "do": "throttle", "target": "worker-1/ps-1", "for": 0.5, "bytes_per_s": 1000000},
  {"at": {"fraction": 0.75}, "do": "kill", "target": "ps-0"},
