@@ -399,6 +399,22 @@ ps_status job_difference(const job_config *a, const job_config *b, ps_error *err
     return status;
 }
 
+size_t job_describe(const job_config *job, char *text, size_t bytes)
+{
+    char value[64];
+    size_t used = 0;
+    int length = snprintf(text, bytes, "name %s\n", job->name);
+    for (size_t i = 0; i < FIELD_COUNT && (size_t)length < bytes - used; i++) {
+        used += (size_t)length;
+        print_value(&fields[i], job, value, sizeof value);
+        length = snprintf(text + used, bytes - used, "%s %s\n", fields[i].name, value);
+    }
+    if ((size_t)length < bytes - used)
+        used += (size_t)length;
+    text[used] = '\0';
+    return used;
+}
+
 codec_config job_push_codec(const job_config *job, uint32_t t)
 {
     codec_kind own = job->tensors.tensors[t].push_codec;

@@ -22,6 +22,7 @@ enum {
     JOB_NAME_MAX = 63,
     JOB_WORKERS_MAX = 1024,
     JOB_SERVERS_MAX = 1024,
+    JOB_DESCRIPTION_BYTES = 4096,
 };
 #define JOB_SLICE_BYTES_MIN     UINT32_C(4096)
 #define JOB_SLICE_BYTES_MAX     (UINT32_C(64) << 20)
@@ -154,6 +155,10 @@ ps_status job_copy(const job_config *from, job_config *to);
  * "<field> is <b's value> here, but <a's value> in the job". Fields that the optimizer, schedule or mode in
  * use does not read are compared too: equality is of descriptions, not of behaviour. */
 ps_status job_difference(const job_config *a, const job_config *b, ps_error *error);
+
+/* Every field but the tensors, for people: "name value" a line, cut at a line's end if `bytes`, 1 or more, do
+ * not suffice (JOB_DESCRIPTION_BYTES do). Returns the length. */
+size_t job_describe(const job_config *job, char *text, size_t bytes);
 
 /* How the gradients of tensor `t` travel. */
 codec_config job_push_codec(const job_config *job, uint32_t t);

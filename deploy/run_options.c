@@ -24,6 +24,7 @@ enum {
     KEY_CHECKPOINT_KEEP,
     KEY_LOG_LEVEL,
     KEY_LOG_FORMAT,
+    KEY_LOGDIR,
 };
 
 static const struct argp_option option_list[] = {
@@ -63,6 +64,7 @@ static const struct argp_option option_list[] = {
      3},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "Of all processes: debug, info, warning, error or off", 3},
     {"log-format", KEY_LOG_FORMAT, "FORMAT", 0, "Of the logs of all processes: text (default) or json", 3},
+    {"logdir", KEY_LOGDIR, "DIR", 0, "Where the run writes event files for TensorBoard (none)", 3},
     {"quiet", 'q', NULL, 0, "Show no progress, only the result and errors", 3},
     {0},
 };
@@ -182,6 +184,11 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         options->log_format = argument;
         return 0;
     }
+    case KEY_LOGDIR:
+        if (argument[0] == '\0')
+            argp_error(state, "--logdir has an empty name");
+        options->logdir = argument;
+        return 0;
     case 'q':
         options->quiet = true;
         return 0;

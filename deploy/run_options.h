@@ -34,6 +34,7 @@ typedef struct {
     const char *bin_dir;      /* NULL: look in the usual places */
     const char *log_level;    /* NULL: the daemons' own default */
     const char *log_format;   /* likewise */
+    const char *logdir;       /* NULL: nothing for TensorBoard */
     char **training;          /* what follows `--`, passed on untouched */
     size_t training_count;
     char *server_options[RUN_SERVER_OPTIONS_MAX]; /* likewise, for every ps */

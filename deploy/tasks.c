@@ -227,6 +227,10 @@ static char **make_arguments(const task *each, launch *l, int passed, argument_t
     }
     list[used++] = "--output-dir";
     list[used++] = l->outputs;
+    if (options->logdir) {
+        list[used++] = "--logdir";
+        list[used++] = (char *)(uintptr_t)options->logdir;
+    }
     for (size_t i = 0; i < options->training_count; i++)
         list[used++] = options->training[i];
     return list;

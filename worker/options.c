@@ -40,6 +40,7 @@ enum {
 #undef REAL_KEY
         KEY_DATA,
     KEY_OUTPUT,
+    KEY_LOGDIR,
     KEY_BATCH,
     KEY_EPOCHS,
     KEY_STEPS,
@@ -84,6 +85,7 @@ static const struct argp_option options[] = {
     {"data-folder", KEY_DATA, "DIR", 0, "IDX files of the data set, plain or .gz (deploy/fetch-mnist)", 0},
     {"data", KEY_DATA, 0, OPTION_ALIAS, 0, 0},
     {"output-dir", KEY_OUTPUT, "DIR", 0, "Where the chief puts model/ (outputs)", 0},
+    {"logdir", KEY_LOGDIR, "DIR", 0, "Where the chief writes event files for TensorBoard (none)", 0},
     {"hidden", KEY_HIDDEN, "N,N,...", 0, "Widths of the hidden layers (300,100); 0: none", 0},
     {"first-layer-neurons", KEY_FIRST_LAYER, "N", 0, "The same as the first of --hidden", 0},
     {"second-layer-neurons", KEY_SECOND_LAYER, "N", 0, "The same as the second of --hidden", 0},
@@ -226,6 +228,11 @@ static error_t parse_model_option(int key, const char *text, worker_options *o, 
         return 0;
     case KEY_OUTPUT:
         o->output_folder = text;
+        return 0;
+    case KEY_LOGDIR:
+        if (text[0] == '\0')
+            ps_fail(error, PS_EINVAL, "--logdir has an empty name");
+        o->logdir = text;
         return 0;
     case KEY_HIDDEN:
         parse_hidden(text, &o->model, error);

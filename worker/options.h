@@ -20,6 +20,7 @@ typedef struct {
     bool init_given;  /* --init: else it follows the activation */
     const char *data_folder;
     const char *output_folder;
+    const char *logdir; /* NULL: nothing for TensorBoard */
     uint32_t batch_size;
     uint64_t epochs;
     uint64_t steps;          /* 0: as many as the epochs have */

@@ -90,6 +90,12 @@ static ps_status init(trainer *t, const volatile sig_atomic_t *stop, ps_error *e
     status = sampler_check(&t->sampler, error);
     if (status != PS_OK)
         return status;
+    if (t->chief && o->logdir) {
+        const board_subject subject = {.options = o, .job = job, .model = &t->setup.config};
+        status = board_open(&subject, &t->board, error);
+        if (status != PS_OK)
+            return status;
+    }
     t->steps_per_epoch = sampler_steps_per_epoch(&t->sampler);
     t->steps = count_steps(t);
     t->evaluates = t->chief && job->evaluators == 0 && o->evaluate_every > 0;
@@ -108,7 +114,8 @@ static void fini(trainer *t)
 {
     stand_in_destroy(&t->stand_in);
     release_batches(t);
-    setup_fini(&t->setup); /* ends the client, and with it all lending */
+    board_close(&t->board); /* borrows the client's job */
+    setup_fini(&t->setup);  /* ends the client, and with it all lending */
     free(t->tensor_gradients);
 }
 
@@ -119,6 +126,20 @@ static double epochs_done(const trainer *t)
     return sampler_epochs_done(&t->sampler, t->step);
 }
 
+/* Of the rows since the last report. */
+static void show_training(trainer *t, double now)
+{
+    if (t->loss_rows == 0 || now <= t->report_at)
+        return;
+    const double rows = (double)t->loss_rows;
+    const board_training shown = {
+        .loss = t->loss_sum / rows,
+        .accuracy = (double)t->correct_rows / rows,
+        .examples_per_s = (double)(t->examples_total - t->report_examples) / (now - t->report_at),
+    };
+    board_show_training(t->board, t->step, &shown);
+}
+
 static void tell_progress(trainer *t)
 {
     double now = clock_monotonic_seconds();
@@ -127,6 +148,7 @@ static void tell_progress(trainer *t)
         return;
     t->loss = t->loss_sum / (double)t->loss_rows;
     double rate = (double)(t->examples_total - t->report_examples) / interval;
+    show_training(t, now);
     report_step(&t->report, epochs_done(t), t->step, t->steps, t->loss, t->examples_total, now - t->started,
                 rate);
     uint64_t now_ms = clock_monotonic_ms();
@@ -138,7 +160,7 @@ static void tell_progress(trainer *t)
     t->report_at = now;
     t->report_examples = t->examples_total;
     t->loss_sum = 0;
-    t->loss_rows = 0;
+    t->loss_rows = t->correct_rows = 0;
 }
 
 static ps_status evaluate_now(trainer *t, ps_error *error)
@@ -150,6 +172,7 @@ static ps_status evaluate_now(trainer *t, ps_error *error)
               t->evaluation.accuracy * 100, t->evaluation.loss);
     report_eval(&t->report, epochs_done(t), t->step, t->evaluation.accuracy, t->evaluation.loss,
                 dataset_rows(t->setup.test), clock_monotonic_seconds() - t->started);
+    board_show_evaluation(t->board, t->step, &t->evaluation, t->setup.weights, t->gradients);
     return PS_OK;
 }
 
@@ -236,6 +259,7 @@ static ps_status begin_where_joined(trainer *t, ps_error *error)
     t->step = begin;
     t->examples_total = t->report_examples = result.examples_total;
     t->report_at = clock_monotonic_seconds();
+    board_begin(t->board, t->step);
     if (t->started > 0)
         return PS_OK;
     t->started = t->report_at;

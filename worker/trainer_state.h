@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "worker/board.h"
 #include "worker/evaluation.h"
 #include "worker/report.h"
 #include "worker/sampler.h"
@@ -36,6 +37,7 @@ typedef struct {
     bool shrinks;          /* workers may leave and enter the job */
     stand_in *stand_in;    /* for workers that are lost; the chief's, else NULL */
     report report;
+    board *board; /* the chief's, with --logdir; else NULL */
     sampler sampler;
     uint64_t steps_per_epoch, steps; /* of the whole run */
     uint64_t step;                   /* the last one done */
@@ -50,7 +52,7 @@ typedef struct {
     float *gradients;    /* (parameters) flat */
     float **tensor_gradients;
     double loss_sum; /* of the rows since the last report */
-    uint64_t loss_rows;
+    uint64_t loss_rows, correct_rows;
     double loss;                   /* mean over the rows of the last report */
     double started, train_seconds; /* started: 0 until it has */
     double report_at;

@@ -106,6 +106,7 @@ static ps_status push_gradient(trainer *t, ps_error *error)
         return status;
     t->loss_sum += loss_sum;
     t->loss_rows += b->count;
+    t->correct_rows += correct;
     return PS_OK;
 }
 

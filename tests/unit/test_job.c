@@ -437,6 +437,27 @@ static void every_byte_of_a_description_is_compared(void **state)
     job_fini(&b);
 }
 
+static void a_description_has_a_line_for_each_field_and_is_cut_at_a_line(void **state)
+{
+    (void)state;
+    job_config job;
+    char whole[JOB_DESCRIPTION_BYTES], cut[40];
+    job_init(&job);
+    job.servers = 2;
+    const size_t length = job_describe(&job, whole, sizeof whole);
+    assert_int_equal(length, strlen(whole));
+    assert_true(length < sizeof whole - 1 && whole[length - 1] == '\n');
+    assert_int_equal(strncmp(whole, "name ", 5), 0);
+    assert_non_null(strstr(whole, "schedule.learning_rate "));
+    const size_t cut_length = job_describe(&job, cut, sizeof cut);
+    assert_int_equal(cut_length, strlen(cut));
+    assert_int_equal(strncmp(whole, cut, strlen(cut)), 0);
+    assert_true(strlen(cut) > 0 && cut[strlen(cut) - 1] == '\n');
+    assert_int_equal(job_describe(&job, cut, 1), 0);
+    assert_string_equal(cut, "");
+    job_fini(&job);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +479,7 @@ int main(void)
         cmocka_unit_test(difference_tells_the_value_here_and_the_value_in_the_job),
         cmocka_unit_test(difference_of_tensors_names_the_tensor),
         cmocka_unit_test(every_byte_of_a_description_is_compared),
+        cmocka_unit_test(a_description_has_a_line_for_each_field_and_is_cut_at_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
