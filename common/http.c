@@ -186,7 +186,8 @@ static void *loop(void *context)
 /* ---- start and end ---- */
 
 /* What libmicrohttpd complains of is what strangers do. */
-static void log_complaint(void *unused, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void log_complaint(void *unused, const char *format,
+                                                                va_list arguments)
 {
     char text[LINE_BYTES];
     (void)unused;
