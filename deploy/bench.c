@@ -5,5 +5,5 @@
 int bench_main(int argc, char **argv)
 {
     (void)argc;
-    return program_become("penstock-bench", "tests/bench", argv);
+    return program_become("penstock-bench", "tests/bench", PROGRAMS_OF_TESTS, argv);
 }

@@ -62,15 +62,12 @@ ps_status program_find(const char *name, const char *build_folder, const char *b
                    (int)folder, self);
 }
 
-int program_become(const char *name, const char *build_folder, char **argv)
+int program_become(const char *name, const char *build_folder, const char *built_with, char **argv)
 {
     char path[PATH_MAX];
     if (program_find(name, build_folder, NULL, path, sizeof path, NULL) != PS_OK) {
-        fprintf(
-            stderr,
-            "%s: there is no %s beside this program, in its build tree or in PATH; it is built and installed "
-            "with the tests (cmake -DPENSTOCK_TESTS=ON)\n",
-            argv[0], name);
+        fprintf(stderr, "%s: there is no %s beside this program, in its build tree or in PATH%s%s\n", argv[0],
+                name, built_with ? "; it is built and installed with " : "", built_with ? built_with : "");
         return PS_EXIT_USAGE;
     }
     execv(path, argv);

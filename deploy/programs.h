@@ -12,8 +12,11 @@
 ps_status program_find(const char *name, const char *build_folder, const char *bin_dir, char *path,
                        size_t bytes, ps_error *error);
 
-/* This process becomes program `name` of the tests, which is looked for as above, with the arguments `argv`.
- * Returns only if it cannot, having said so: an exit code. */
-int program_become(const char *name, const char *build_folder, char **argv);
+/* This process becomes program `name`, which is looked for as above, with the arguments `argv`. Returns only
+ * if it cannot, having said so: an exit code. `built_with`: what a build without it lacks; NULL: every build
+ * has it. */
+int program_become(const char *name, const char *build_folder, const char *built_with, char **argv);
+
+#define PROGRAMS_OF_TESTS "the tests (cmake -DPENSTOCK_TESTS=ON)"
 
 #endif

@@ -5,5 +5,5 @@
 int sim_main(int argc, char **argv)
 {
     (void)argc;
-    return program_become("penstock-sim", "tests/sim", argv);
+    return program_become("penstock-sim", "tests/sim", PROGRAMS_OF_TESTS, argv);
 }
