@@ -19,7 +19,7 @@ namespace
 
 const struct {
     int version;
-    const char *library;
+    const char *file;
 } places[] = {PLACES(13), PLACES(12)};
 
 pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -42,11 +42,11 @@ bool try_version(bool own)
     for (const auto &place : places) {
         if ((place.version == CUDART_VERSION / 1000) != own)
             continue;
-        void *library = dlopen(place.library, RTLD_NOW | RTLD_LOCAL);
+        void *library = dlopen(place.file, RTLD_NOW | RTLD_LOCAL);
         if (!library)
             continue;
         if (find(library)) {
-            loaded.library = place.library;
+            loaded.file = place.file;
             return true;
         }
         dlclose(library);

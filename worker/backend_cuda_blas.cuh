@@ -23,7 +23,7 @@
     X(status_name, cublasGetStatusName, const char *, (cublasStatus_t))
 
 typedef struct {
-    const char *library; /* its name; static */
+    const char *file; /* its name; static */
 #define CUBLAS_MEMBER(member, function, result, parameters) result(*member) parameters;
     CUBLAS_LIST(CUBLAS_MEMBER)
 #undef CUBLAS_MEMBER

@@ -81,6 +81,6 @@ ps_status backend_cuda_libraries(char *text, size_t bytes, ps_error *error)
     cudaDriverGetVersion(&driver);
     cudaRuntimeGetVersion(&runtime);
     snprintf(text, bytes, "runtime %d.%d, driver %d.%d, %s", major_of(runtime), minor_of(runtime),
-             major_of(driver), minor_of(driver), blas->library);
+             major_of(driver), minor_of(driver), blas->file);
     return PS_OK;
 }
