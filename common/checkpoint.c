@@ -152,6 +152,9 @@ ps_status checkpoint_newest(const char *folder, const job_config *job, uint64_t 
             status = check_same_training(folder, &first.job, job, error);
             *step = steps[i];
             manifest_fini(&first);
+        } else if (status == PS_EIO) { /* it may be whole for all that */
+            status = PS_OK;
+            *step = steps[i];
         } else if (status == PS_ENOENT) {
             status = PS_OK;
             if (passed)

@@ -69,11 +69,11 @@ ps_status checkpoint_write(const char *folder, const job_config *job, const part
 /* Is told of a cut that cannot be used. */
 typedef void checkpoint_passed(uint64_t step, const char *why);
 
-/* The step of the newest whole cut below step `below`; 0 if there is none. What cannot be read is not whole;
- * `passed` (may be NULL) is told of each above it that is not. PS_EMISMATCH: that cut is of another training,
- * with what differs: anything that determines the weights. What may be another: numbers of ps, workers and
- * evaluators, slice size, staleness, backup workers, guard, policy for lost workers, codecs. PS_EIO: the
- * folder cannot be read; PS_ENOMEM.
+/* The step of the newest whole cut below step `below`; 0 if there is none. One that the disk cannot read now
+ * counts: loading it says whether it can be used. `passed` (may be NULL) is told of each above it that is
+ * not. PS_EMISMATCH: that cut is of another training, with what differs: anything that determines the
+ * weights. What may be another: numbers of ps, workers and evaluators, slice size, staleness, backup workers,
+ * guard, policy for lost workers, codecs. PS_EIO: the folder cannot be read; PS_ENOMEM.
  */
 ps_status checkpoint_newest(const char *folder, const job_config *job, uint64_t below, uint64_t *step,
                             checkpoint_passed *passed, ps_error *error);

@@ -79,7 +79,15 @@ ps_status shard_file_check(shard_file *s, uint32_t index, ps_error *error)
 {
     const manifest *m = &s->manifest;
     const safetensors_entry *e = &s->file.entries[index];
-    if (!s->checked[index] && checksum(e->values, e->elements * sizeof(float)) != m->crc[index])
+    ps_error cause;
+    if (s->checked[index])
+        return PS_OK;
+    ps_status status = safetensors_fetch(e, &cause);
+    if (status != PS_OK)
+        return ps_fail(error, status,
+                       "the checkpoint of step %llu, ps-%u-of-%u" CHECKPOINT_DATA_SUFFIX ": %s",
+                       (unsigned long long)m->state.step, m->server, m->servers, cause.text);
+    if (checksum(e->values, e->elements * sizeof(float)) != m->crc[index])
         return ps_fail(error, PS_EFORMAT,
                        "the checkpoint of step %llu, ps-%u-of-%u" CHECKPOINT_DATA_SUFFIX
                        ": %s is damaged: its checksum does "
@@ -142,7 +150,7 @@ ps_status checkpoint_find_whole(const char *folder, uint64_t step, uint32_t pref
     if (!c)
         return ps_fail(error, PS_ENOMEM, "out of memory");
     ps_status status = checkpoint_visit_cut(folder, step, checkpoint_census_count, c, error);
-    bool found = false, said = status != PS_OK;
+    bool found = false, said = status != PS_OK, unread = false;
     for (uint32_t i = 0; !found && status != PS_ENOMEM && i <= JOB_SERVERS_MAX; i++) {
         uint32_t candidate = i == 0 ? preferred : i;
         if (candidate == 0 || c->records[candidate] == 0 || (i > 0 && i == preferred))
@@ -154,9 +162,12 @@ ps_status checkpoint_find_whole(const char *folder, uint64_t step, uint32_t pref
         if (status == PS_ENOMEM || (!found && !said))
             ps_fail(error, status, "%s", why.text);
         said |= !found;
+        unread |= status == PS_EIO;
     }
     free(c);
     if (found || status == PS_ENOMEM)
         return status;
+    if (unread)
+        return PS_EIO;
     return said ? PS_ENOENT : ps_fail(error, PS_ENOENT, "no manifest is there");
 }

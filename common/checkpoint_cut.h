@@ -42,8 +42,8 @@ void checkpoint_census_count(void *context, const char *path, const checkpoint_n
 uint32_t checkpoint_servers(const partition *p);
 
 /* By which number of ps is the cut whole? The one asked for first, if there are several. Its first manifest
- * is left in `first`, for manifest_fini. PS_ENOENT: by none that can be read, with what is wrong; PS_ENOMEM.
- */
+ * is left in `first`, for manifest_fini. PS_ENOENT: by none that can be read, with what is wrong; PS_EIO: one
+ * of them cannot be read now; PS_ENOMEM. */
 ps_status checkpoint_find_whole(const char *folder, uint64_t step, uint32_t preferred, uint32_t *servers,
                                 manifest *first, ps_error *error);
 

@@ -24,7 +24,9 @@ enum {
 
 static ps_status fail_errno(ps_error *error, const char *doing, const char *path, int cause)
 {
-    ps_status status = cause == ENOENT || cause == ENOTDIR ? PS_ENOENT : PS_EIO;
+    ps_status status = cause == ENOENT || cause == ENOTDIR ? PS_ENOENT
+                       : cause == EISDIR                   ? PS_EFORMAT
+                                                           : PS_EIO;
     return ps_fail(error, status, "cannot %s %s: %s", doing, path, strerror(cause));
 }
 
@@ -101,7 +103,7 @@ ps_status file_map(const char *path, const void **map, size_t *bytes, ps_error *
     if (fstat(fd, &info) != 0)
         status = fail_errno(error, "read", path, errno);
     else if (!S_ISREG(info.st_mode))
-        status = ps_fail(error, PS_EIO, "%s is not a regular file", path);
+        status = ps_fail(error, PS_EFORMAT, "%s is not a regular file", path);
     else if (info.st_size == 0)
         status = ps_fail(error, PS_EFORMAT, "%s is empty", path);
     else if ((mapped = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
@@ -112,6 +114,21 @@ ps_status file_map(const char *path, const void **map, size_t *bytes, ps_error *
     }
     close(fd);
     return status;
+}
+
+ps_status file_fetch(const void *from, size_t bytes, ps_error *error)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)from / page * page;
+    int result;
+    do
+        result = madvise((void *)begin, (uintptr_t)from + bytes - begin, MADV_POPULATE_READ);
+    while (result != 0 && (errno == EINTR || errno == EAGAIN));
+    if (result == 0 || errno == EINVAL) /* a kernel that does not know it */
+        return PS_OK;
+    if (errno == ENOMEM)
+        return ps_fail(error, PS_ENOMEM, "out of memory while reading a file");
+    return ps_fail(error, PS_EIO, "the file was cut, or its disk cannot read it");
 }
 
 void file_unmap(const void *map, size_t bytes)

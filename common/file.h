@@ -11,13 +11,19 @@
 #include "common/status.h"
 
 /* The whole of `path` in memory, with a terminating zero not counted in `bytes`; the caller frees. A pipe
- * may be read too. PS_ENOENT, PS_EIO, PS_ENOMEM, PS_ELIMIT if larger than `max_bytes`; the path is named. */
+ * may be read too. PS_ENOENT, PS_EIO, PS_ENOMEM, PS_ELIMIT if larger than `max_bytes`, PS_EFORMAT for a
+ * folder; the path is named. */
 ps_status file_read(const char *path, size_t max_bytes, char **text, size_t *bytes, ps_error *error);
 
 /* Maps the regular file `path` for reading; processes that map the same file share its pages. The file
- * must not be cut while it is mapped (replacing it by rename is safe). PS_ENOENT; PS_EFORMAT if it is empty;
- * PS_EIO if it is no regular file or cannot be mapped; the path is named. */
+ * must not be cut while it is mapped (replacing it by rename is safe). PS_ENOENT; PS_EFORMAT if it is empty
+ * or no regular file; PS_EIO if it cannot be mapped; the path is named. */
 ps_status file_map(const char *path, const void **map, size_t *bytes, ps_error *error);
+
+/* Reads the part [from, from + bytes) of a mapped file: touching it then does not end the process, as it does
+ * (SIGBUS) where a disk fails or the file was cut. Without effect on kernels before 5.14. PS_EIO with the
+ * cause, no path; PS_ENOMEM. */
+ps_status file_fetch(const void *from, size_t bytes, ps_error *error);
 
 /* Undoes file_map; does nothing on NULL. */
 void file_unmap(const void *map, size_t bytes);

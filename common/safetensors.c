@@ -251,6 +251,15 @@ ps_status safetensors_parse(const void *bytes, size_t size, safetensors_file *fi
     return status;
 }
 
+static ps_status fetch_header(const void *map, size_t bytes, ps_error *error)
+{
+    size_t header_bytes;
+    ps_status status = file_fetch(map, bytes < LENGTH_BYTES ? bytes : LENGTH_BYTES, error);
+    if (status == PS_OK)
+        status = check_length(map, bytes, &header_bytes, error);
+    return status == PS_OK ? file_fetch(map, LENGTH_BYTES + header_bytes, error) : status;
+}
+
 ps_status safetensors_open(const char *path, safetensors_file *file, ps_error *error)
 {
     *file = (safetensors_file){0};
@@ -260,7 +269,9 @@ ps_status safetensors_open(const char *path, safetensors_file *file, ps_error *e
     if (status != PS_OK)
         return status;
     ps_error cause;
-    status = safetensors_parse(map, bytes, file, &cause);
+    status = fetch_header(map, bytes, &cause);
+    if (status == PS_OK)
+        status = safetensors_parse(map, bytes, file, &cause);
     if (status != PS_OK) {
         file_unmap(map, bytes);
         return ps_fail(error, status, "%s: %s", path, cause.text);
@@ -268,6 +279,13 @@ ps_status safetensors_open(const char *path, safetensors_file *file, ps_error *e
     file->map = map;
     file->map_bytes = bytes;
     return PS_OK;
+}
+
+ps_status safetensors_fetch(const safetensors_entry *entry, ps_error *error)
+{
+    ps_error cause;
+    ps_status status = file_fetch(entry->values, entry->elements * sizeof(float), &cause);
+    return status == PS_OK ? PS_OK : ps_fail(error, status, "%s: %s", entry->name, cause.text);
 }
 
 const safetensors_entry *safetensors_find(const safetensors_file *file, const char *name)

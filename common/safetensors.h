@@ -48,6 +48,10 @@ ps_status safetensors_parse(const void *bytes, size_t size, safetensors_file *fi
  * safetensors_parse, the path named. On failure `file` is empty. */
 ps_status safetensors_open(const char *path, safetensors_file *file, ps_error *error);
 
+/* Reads the values of an entry of an open file, so that touching them cannot fail (file_fetch). PS_EIO or
+ * PS_ENOMEM with the tensor named. */
+ps_status safetensors_fetch(const safetensors_entry *entry, ps_error *error);
+
 /* The entry of that name or NULL. */
 const safetensors_entry *safetensors_find(const safetensors_file *file, const char *name);
 

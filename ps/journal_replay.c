@@ -36,7 +36,12 @@ ps_status journal_replay_segment(const journal_folder *f, uint32_t index, bool f
     if (status != PS_OK)
         return status;
     r.bytes = map;
-    status = read_records(&r, further, end->path, take, context, error);
+    ps_error cause;
+    status = file_fetch(map, r.count, &cause);
+    if (status == PS_OK)
+        status = read_records(&r, further, end->path, take, context, error);
+    else
+        ps_fail(error, status, "%s: %s", end->path, cause.text);
     file_unmap(map, r.count);
     end->sequence = r.sequence;
     end->good = r.at;

@@ -173,7 +173,9 @@ static ps_status read_weights(const char *path, saved_model *model, ps_error *er
     float *next = model->weights;
     for (uint32_t i = 0; status == PS_OK && i < model->tensors.count; i++) {
         const safetensors_entry *entry = safetensors_find(&file, model->tensors.tensors[i].name);
-        memcpy(next, entry->values, entry->elements * sizeof *next);
+        status = safetensors_fetch(entry, &cause);
+        if (status == PS_OK)
+            memcpy(next, entry->values, entry->elements * sizeof *next);
         next += entry->elements;
     }
     safetensors_close(&file);

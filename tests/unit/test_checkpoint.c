@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/checkpoint_cut.h"
 #include "common/file.h"
 #include "tests/unit/cut_sample.h"
 #include "tests/unit/folder.h"
@@ -181,6 +182,40 @@ static void open_with_two_cuts(cut_sample *c)
     cut_sample_open(c, 2, 2, 4096);
     cut_sample_write(c, 100);
     cut_sample_write(c, 200);
+}
+
+/* Reading fails, as a disk does now and then: it may be whole for all that. */
+static void cut_that_cannot_be_read_now_is_not_passed_over(void **state)
+{
+    (void)state;
+    ps_error error;
+    cut_sample c;
+    open_with_two_cuts(&c);
+    content kept = get(CUT_200 "/ps-1-of-2.json");
+    unlink(CUT_200 "/ps-1-of-2.json");
+    assert_int_equal(symlink("ps-1-of-2.json", CUT_200 "/ps-1-of-2.json"), 0);
+    assert_int_equal(cut_sample_newest(&c, UINT64_MAX), 200);
+    assert_int_equal(cut_sample_load(&c, 0, 200, NULL, &error), PS_EIO);
+    unlink(CUT_200 "/ps-1-of-2.json");
+    put_back(CUT_200 "/ps-1-of-2.json", &kept);
+    cut_sample_close(&c);
+}
+
+static void arrays_that_cannot_be_read_any_more_are_an_error(void **state)
+{
+    (void)state;
+    ps_error error;
+    cut_sample c;
+    open_with_two_cuts(&c);
+    shard_file s;
+    assert_int_equal(shard_file_open("cuts", 200, 1, 2, &s, &error), PS_OK);
+    assert_int_equal(shard_file_check(&s, 0, &error), PS_OK);
+    assert_int_equal(truncate(CUT_200 "/ps-1-of-2.safetensors", 1), 0);
+    assert_int_equal(shard_file_check(&s, s.file.count - 1, &error), PS_EIO);
+    assert_non_null(strstr(error.text, "the checkpoint of step 200, ps-1-of-2.safetensors: "));
+    assert_non_null(strstr(error.text, "its disk cannot read it"));
+    shard_file_close(&s);
+    cut_sample_close(&c);
 }
 
 static void cut_that_lacks_a_file_is_passed_over(void **state)
@@ -695,6 +730,8 @@ int main(void)
         FOLDER_TEST(state_of_other_ps_is_the_lowest_of_them),
         FOLDER_TEST(ps_without_slices_is_not_missed),
         FOLDER_TEST(writing_a_step_again_replaces_it),
+        FOLDER_TEST(cut_that_cannot_be_read_now_is_not_passed_over),
+        FOLDER_TEST(arrays_that_cannot_be_read_any_more_are_an_error),
         FOLDER_TEST(cut_that_lacks_a_file_is_passed_over),
         FOLDER_TEST(file_cut_anywhere_is_found),
         FOLDER_TEST(every_flipped_bit_of_arrays_is_found),

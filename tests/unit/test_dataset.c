@@ -393,7 +393,7 @@ static void damaged_files_are_refused_by_name(void **state)
     put("train-images-idx3-ubyte", (blob){.size = 0});
     train_fails(0, PS_EFORMAT, "./train-images-idx3-ubyte is empty");
     run("rm train-images-idx3-ubyte; mkdir train-images-idx3-ubyte");
-    train_fails(0, PS_EIO, "./train-images-idx3-ubyte is not a regular file");
+    train_fails(0, PS_EFORMAT, "./train-images-idx3-ubyte is not a regular file");
     run("rmdir train-images-idx3-ubyte; echo text > train-images-idx3-ubyte.gz");
     train_fails(0, PS_EFORMAT, "./train-images-idx3-ubyte.gz: damaged gzip data: incorrect header check");
 }

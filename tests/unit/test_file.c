@@ -104,7 +104,7 @@ static void a_missing_file_and_a_folder_are_named(void **state)
     ps_error error;
     assert_int_equal(file_read("absent", 10, &text, &bytes, &error), PS_ENOENT);
     assert_string_equal(error.text, "cannot open absent: No such file or directory");
-    assert_int_equal(file_read(".", 10000, &text, &bytes, &error), PS_EIO);
+    assert_int_equal(file_read(".", 10000, &text, &bytes, &error), PS_EFORMAT);
     assert_string_equal(error.text, "cannot read .: Is a directory");
     assert_int_equal(file_map("absent", &map, &bytes, &error), PS_ENOENT);
     assert_string_equal(error.text, "cannot open absent: No such file or directory");
@@ -123,6 +123,29 @@ static void a_mapped_file_shows_its_bytes(void **state)
     file_unmap(NULL, 0);
 }
 
+static void what_a_map_cannot_read_is_an_error_and_no_signal(void **state)
+{
+    (void)state;
+    enum { BYTES = 100000, LEFT = 50000 };
+    char letters[BYTES + 1];
+    memset(letters, 'x', BYTES);
+    letters[BYTES] = '\0';
+    put("text", letters);
+    const char *map;
+    const void *start = NULL;
+    size_t bytes = 0;
+    ps_error error;
+    assert_int_equal(file_map("text", &start, &bytes, NULL), PS_OK);
+    map = start;
+    assert_int_equal(file_fetch(map + 1, BYTES - 1, &error), PS_OK);
+    /* The kernel gives the same answer for a page behind the end as for one that the disk cannot read. */
+    assert_int_equal(truncate("text", LEFT), 0);
+    assert_int_equal(file_fetch(map, LEFT, &error), PS_OK);
+    assert_int_equal(file_fetch(map + LEFT, LEFT, &error), PS_EIO);
+    assert_string_equal(error.text, "the file was cut, or its disk cannot read it");
+    file_unmap(map, bytes);
+}
+
 static void only_regular_files_with_contents_are_mapped(void **state)
 {
     (void)state;
@@ -132,11 +155,11 @@ static void only_regular_files_with_contents_are_mapped(void **state)
     put("empty", "");
     assert_int_equal(file_map("empty", &map, &bytes, &error), PS_EFORMAT);
     assert_string_equal(error.text, "empty is empty");
-    assert_int_equal(file_map(".", &map, &bytes, &error), PS_EIO);
+    assert_int_equal(file_map(".", &map, &bytes, &error), PS_EFORMAT);
     assert_string_equal(error.text, ". is not a regular file");
     /* A pipe that nobody writes to must be refused, not waited for. */
     assert_int_equal(mkfifo("pipe", 0600), 0);
-    assert_int_equal(file_map("pipe", &map, &bytes, &error), PS_EIO);
+    assert_int_equal(file_map("pipe", &map, &bytes, &error), PS_EFORMAT);
     assert_string_equal(error.text, "pipe is not a regular file");
 }
 
@@ -341,6 +364,7 @@ int main(void)
         FOLDER_TEST(a_pipe_is_read_to_its_end_within_the_limit),
         FOLDER_TEST(a_missing_file_and_a_folder_are_named),
         FOLDER_TEST(a_mapped_file_shows_its_bytes),
+        FOLDER_TEST(what_a_map_cannot_read_is_an_error_and_no_signal),
         FOLDER_TEST(only_regular_files_with_contents_are_mapped),
         FOLDER_TEST(parts_are_written_one_after_the_other),
         FOLDER_TEST(parts_are_summed_up_as_they_are_written),

@@ -158,7 +158,7 @@ static void what_is_no_image_of_this_size_is_refused_by_name(void **state)
     put("", 0);
     refused("image", PS_EFORMAT, "image is empty");
     refused("absent", PS_ENOENT, "cannot open absent: No such file or directory");
-    refused(".", PS_EIO, ". is not a regular file");
+    refused(".", PS_EFORMAT, ". is not a regular file");
 }
 
 int main(void)
