@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ typedef struct connection {
 struct http {
     http_config config;
     uint16_t port;
+    bool checks_names;
     struct MHD_Daemon *daemon;
     int listener; /* -1: the daemon's by now */
     int ending;   /* an eventfd */
@@ -106,6 +108,30 @@ static bool brings_a_body(struct MHD_Connection *c)
            MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
+static enum MHD_Result count_host(void *context, enum MHD_ValueKind kind, const char *field,
+                                  const char *value)
+{
+    unsigned *count = context;
+    (void)kind;
+    (void)value;
+    *count += strcasecmp(field, MHD_HTTP_HEADER_HOST) == 0;
+    return MHD_YES;
+}
+
+/* What is wrong with the name that a server is asked by; NULL: nothing. Only who is no browser names none. */
+static const char *judge_host(const http *h, struct MHD_Connection *c)
+{
+    static const http_hosts none = {0};
+    unsigned count = 0;
+    MHD_get_connection_values(c, MHD_HEADER_KIND, count_host, &count);
+    const char *host = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+    if (count > 1)
+        return "a request names one host";
+    if (host && h->checks_names && !http_host_is_ours(h->config.hosts ? h->config.hosts : &none, host))
+        return "this host name is not answered to here: use an address, or see --http-host";
+    return NULL;
+}
+
 /* Is called with the head of a request; all is decided on that. */
 static enum MHD_Result answer(void *context, struct MHD_Connection *c, const char *path, const char *method,
                               const char *version, const char *body, size_t *body_bytes, void **request)
@@ -115,6 +141,9 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
     (void)body;
     (void)body_bytes;
     (void)request;
+    const char *wrong = judge_host(h, c);
+    if (wrong)
+        return refuse(c, MHD_HTTP_MISDIRECTED_REQUEST, wrong);
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
     if (brings_a_body(c))
@@ -224,7 +253,8 @@ static bool is_loopback(const struct sockaddr_storage *at)
 {
     if (at->ss_family == AF_INET)
         return ntohl(((const struct sockaddr_in *)at)->sin_addr.s_addr) >> 24 == 127;
-    return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)at)->sin6_addr);
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)at)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
 }
 
 static ps_status listen_at(http *h, struct sockaddr_storage *at, ps_error *error)
@@ -288,6 +318,7 @@ ps_status http_start(const http_config *config, http **out, ps_error *error)
     char where[ADDRESS_TEXT_MAX + 8];
     ps_status status = h->ending < 0 ? ps_fail(error, PS_EIO, "no descriptor for HTTP: %s", strerror(errno))
                                      : listen_at(h, &at, error);
+    h->checks_names = status == PS_OK && (is_loopback(&at) || (config->hosts && config->hosts->count > 0));
     if (status == PS_OK)
         status = start_daemon(h, error);
     address_format(h->config.address, h->port, where, sizeof where);

@@ -3,6 +3,8 @@
  * It answers GET and HEAD of the paths it was given, each connection once, and nothing else: no files, no
  * state to be changed. All of it happens on one thread of its own, which the daemon never waits for.
  *
+ * On loopback, and everywhere if names were given, a request by a foreign name is refused (http_host.h).
+ *
  * Strangers are bounded: HTTP_CONNECTIONS_MAX connections, HTTP_PER_ADDRESS_MAX of one address,
  * HTTP_MEMORY_BYTES for each, HTTP_CONNECTION_MS from its start to its end, however busy it seems. Who is
  * beyond waits in the kernel's queue, or is hung up on. */
@@ -12,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/http_host.h"
 #include "common/status.h"
 
 enum {
@@ -33,10 +36,11 @@ typedef struct {
 } http_page;
 
 typedef struct {
-    const char *address;    /* numeric, to listen on; NULL: 127.0.0.1 */
-    uint16_t port;          /* 0: any that is free */
-    const char *port_file;  /* where "address:port" is written to, once it listens; NULL: nowhere */
-    const http_page *pages; /* borrowed, until http_stop */
+    const char *address;     /* numeric, to listen on; NULL: 127.0.0.1 */
+    uint16_t port;           /* 0: any that is free */
+    const char *port_file;   /* where "address:port" is written to, once it listens; NULL: nowhere */
+    const http_hosts *hosts; /* names it is asked by; borrowed, until http_stop; NULL: none */
+    const http_page *pages;  /* borrowed, until http_stop */
     uint32_t page_count;
     void *context; /* of the pages */
 } http_config;

@@ -4,13 +4,17 @@
 #include "common/options.h"
 
 /* Above every character: these options have no short form. */
-enum { KEY_PORT = 256, KEY_ADDRESS, KEY_PORT_FILE };
+enum { KEY_PORT = 256, KEY_ADDRESS, KEY_PORT_FILE, KEY_HOST };
 
 static const struct argp_option option_table[] = {
     {"http-port", KEY_PORT, "N", 0,
      "Show over HTTP how it goes: /livez, /readyz, /metrics; 0: on any free port (off)", 0},
     {"http-address", KEY_ADDRESS, "ADDRESS", 0, "Where HTTP listens, a numeric address (127.0.0.1)", 0},
     {"http-port-file", KEY_PORT_FILE, "FILE", 0, "Write the address and port of HTTP to FILE", 0},
+    {"http-host", KEY_HOST, "NAME", 0,
+     "A name by which HTTP may be asked, beside localhost and addresses; may be repeated (on loopback none, "
+     "else any)",
+     0},
     {0},
 };
 
@@ -32,9 +36,16 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case KEY_PORT_FILE:
         options->port_file = value;
         return 0;
+    case KEY_HOST:
+        if (http_hosts_add(&options->hosts, value, &error) != PS_OK)
+            argp_error(state, "%s", error.text);
+        return 0;
     case ARGP_KEY_END:
-        if (!options->wanted && (options->address || options->port_file))
-            argp_error(state, "--http-%s needs --http-port", options->address ? "address" : "port-file");
+        if (!options->wanted && (options->address || options->port_file || options->hosts.count > 0))
+            argp_error(state, "--http-%s needs --http-port",
+                       options->address     ? "address"
+                       : options->port_file ? "port-file"
+                                            : "host");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

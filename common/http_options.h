@@ -6,12 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/http_host.h"
+
 /* Start from zeros. The strings are the command line's own. */
 typedef struct {
     bool wanted;           /* --http-port was given */
     uint16_t port;         /* 0: any that is free */
     const char *address;   /* NULL: 127.0.0.1 */
     const char *port_file; /* NULL: none */
+    http_hosts hosts;
 } http_options;
 
 /* For a parent's children; its input is an http_options *. */

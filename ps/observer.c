@@ -125,6 +125,7 @@ ps_status observer_start(const http_options *options, observer **out, ps_error *
         .address = options->address,
         .port = options->port,
         .port_file = options->port_file,
+        .hosts = &options->hosts,
         .pages = pages,
         .page_count = sizeof pages / sizeof pages[0],
         .context = o,

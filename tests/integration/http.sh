@@ -33,11 +33,15 @@ has_more_than() {
 begin "a ps tells that it lives before it serves, and counts what it does"
 cluster=$(dense 1 1)
 start_task ps-0 "$(task "$cluster" ps 0)" "$ps" --http-port 0 --http-port-file "$case_dir/http-0" \
-    --checkpoint-dir "$case_dir/cuts" --checkpoint-steps 50
+    --http-host ps-0.penstock --checkpoint-dir "$case_dir/cuts" --checkpoint-steps 50
 await [ -s "$case_dir/http-0" ]
 expect has_status 0 /livez 200
 expect has_status 0 /readyz 503
 expect has_status 0 /nothing 404
+expect [ "$(curl --silent --output /dev/null --write-out '%{http_code}' --header 'Host: evil.example' \
+    "http://$(cat "$case_dir/http-0")/livez")" = 421 ]
+expect [ "$(curl --silent --output /dev/null --write-out '%{http_code}' --header 'Host: ps-0.penstock:9090' \
+    "http://$(cat "$case_dir/http-0")/livez")" = 200 ]
 start_task worker-0 "$(task "$cluster" worker 0)" "$worker" --output-dir "$case_dir/outputs" "${options[@]}"
 await has_more_than 0 penstock_ps_updates_total 100
 await has_more_than 0 'penstock_ps_checkpoints_total{result="kept"}' 0
@@ -56,7 +60,7 @@ kill -TERM "${pids[ps-0]}"
 await_end ps-0 143
 expect_log ps-0 "$updates updates of $((20 * updates)) examples; 0 repeats, 0 late, 0 not finite, 0 refused"
 
-begin "a port that is taken and an address that is none of this host are refused"
+begin "a port that is taken, an address that is none of this host and a name that is none are refused"
 start_task ps-0 "$(task "$(dense 1 1)" ps 0)" "$ps" --http-port 0 --http-port-file "$case_dir/http-0"
 await [ -s "$case_dir/http-0" ]
 taken=$(sed 's/.*://' "$case_dir/http-0")
@@ -67,5 +71,7 @@ run_program nowhere 2 env TF_CONFIG="$other" "$ps" --http-port 0 --http-address 
 expect_log nowhere "192.0.2.1"
 run_program alone 2 env TF_CONFIG="$other" "$ps" --http-address 127.0.0.1
 expect_log alone "--http-address needs --http-port"
+run_program unnamed 2 env TF_CONFIG="$other" "$ps" --http-port 0 --http-host evil.example:80
+expect_log unnamed "--http-host: 'evil.example:80' is no host name"
 
 finish

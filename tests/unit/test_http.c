@@ -114,7 +114,7 @@ static void pages_are_answered(void **state)
 {
     (void)state;
     http *h = serve();
-    const char *answer = ask(h, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    const char *answer = ask(h, "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_answer(answer, "200", "\r\n\r\nhello there\n");
     assert_non_null(strstr(answer, "Content-Type: text/plain\r\n"));
     assert_non_null(strstr(answer, "X-Content-Type-Options: nosniff\r\n"));
@@ -122,8 +122,8 @@ static void pages_are_answered(void **state)
     assert_non_null(strstr(answer, "Content-Security-Policy: default-src 'none'"));
     assert_non_null(strstr(answer, "Connection: close\r\n"));
     assert_answer(ask(h, "GET /hello?a=b HTTP/1.0\r\n\r\n"), "200", "hello there\n");
-    assert_answer(ask(h, "HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\n"), "200", "\r\n\r\n");
-    assert_answer(ask(h, "GET /no HTTP/1.1\r\nHost: x\r\n\r\n"), "503", "not yet\n");
+    assert_answer(ask(h, "HEAD /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"), "200", "\r\n\r\n");
+    assert_answer(ask(h, "GET /no HTTP/1.1\r\nHost: localhost\r\n\r\n"), "503", "not yet\n");
     http_stop(&h);
     assert_null(h);
     http_stop(&h);
@@ -137,15 +137,16 @@ static void what_is_not_there_is_refused_in_one_line(void **state)
     http *h = serve();
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         char request[128];
-        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", paths[i]);
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", paths[i]);
         const char *answer = ask(h, request);
         if (!begins(answer, "HTTP/1.1 404 ") || !ends(answer, "\r\n\r\n404 there is no such page\n"))
             fail_msg("%s: %s", paths[i], answer);
     }
-    const char *answer = ask(h, "DELETE /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    const char *answer = ask(h, "DELETE /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_answer(answer, "405", "405 only GET and HEAD are answered here\n");
     assert_non_null(strstr(answer, "Allow: GET, HEAD\r\n"));
-    assert_answer(ask(h, "POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"), "405", "here\n");
+    assert_answer(ask(h, "POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"), "405",
+                  "here\n");
     http_stop(&h);
 }
 
@@ -153,10 +154,10 @@ static void bodies_are_not_read(void **state)
 {
     (void)state;
     http *h = serve();
-    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\n"), "413",
-                  "413 a request has no body here\n");
-    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"), "413",
-                  "413 a request has no body here\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999\r\n\r\n"),
+                  "413", "413 a request has no body here\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"),
+                  "413", "413 a request has no body here\n");
     http_stop(&h);
 }
 
@@ -166,7 +167,7 @@ static void long_heads_are_refused_and_the_next_is_answered(void **state)
     enum { LONG = 4 * HTTP_MEMORY_BYTES };
     static char request[LONG + 64];
     http *h = serve();
-    int used = snprintf(request, sizeof request, "GET /hello HTTP/1.1\r\nHost: x\r\nX: ");
+    int used = snprintf(request, sizeof request, "GET /hello HTTP/1.1\r\nHost: localhost\r\nX: ");
     memset(request + used, 'a', LONG);
     const char *answer = ask_bytes(h, request, (size_t)used + LONG);
     /* It is hung up on with bytes unread, so that the answer itself may be lost. */
@@ -197,6 +198,58 @@ static void garbage_gets_no_page(void **state)
     }
     assert_answer(ask(h, "GET /hello HTTP/1.0\r\n\r\n"), "200", "hello there\n");
     http_stop(&h);
+}
+
+/* As a page would ask whose name was made to point here. */
+static void names_of_others_are_refused(void **state)
+{
+    (void)state;
+    http *h = serve();
+    const char *answer = ask(h, "GET /hello HTTP/1.1\r\nHost: evil.example:80\r\n\r\n");
+    assert_answer(answer, "421",
+                  "421 this host name is not answered to here: use an address, or see --http-host\n");
+    assert_null(strstr(answer, "evil"));
+    assert_answer(ask(h, "GET /nothing HTTP/1.1\r\nHost: evil.example\r\n\r\n"), "421", "--http-host\n");
+    assert_answer(ask(h, "POST /hello HTTP/1.1\r\nHost: evil.example\r\n\r\n"), "421", "--http-host\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost:\r\n\r\n"), "421", "--http-host\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost: localhost\r\nhost: evil.example\r\n\r\n"), "421",
+                  "421 a request names one host\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost: 192.0.2.1:1\r\n\r\n"), "200", "hello there\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.0\r\n\r\n"), "200", "hello there\n");
+    http_stop(&h);
+}
+
+static void names_are_checked_where_some_were_given_or_on_loopback(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address;
+        http_hosts hosts;
+        const char *status;
+    } cases[] = {
+        {"0.0.0.0", {0}, "200"},
+        {"0.0.0.0", {1, {"other.example"}}, "421"},
+        {"0.0.0.0", {1, {"some.example"}}, "200"},
+        {"127.0.0.1", {0}, "421"},
+        {"127.0.0.1", {1, {"some.example"}}, "200"},
+        {"::ffff:127.0.0.1", {0}, "421"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static char name[] = "there";
+        const http_config config = {.address = cases[i].address,
+                                    .hosts = &cases[i].hosts,
+                                    .pages = pages,
+                                    .page_count = 2,
+                                    .context = name};
+        http *h = NULL;
+        ps_error error;
+        if (http_start(&config, &h, &error) != PS_OK)
+            fail_msg("%s", error.text);
+        const char *answer = ask(h, "GET /hello HTTP/1.1\r\nHost: some.example\r\n\r\n");
+        if (strncmp(answer + strlen("HTTP/1.1 "), cases[i].status, 3) != 0)
+            fail_msg("%zu: %s", i, answer);
+        http_stop(&h);
+    }
 }
 
 /* One that sends a byte now and then seems busy for ever. */
@@ -293,6 +346,8 @@ int main(void)
         cmocka_unit_test(bodies_are_not_read),
         cmocka_unit_test(long_heads_are_refused_and_the_next_is_answered),
         cmocka_unit_test(garbage_gets_no_page),
+        cmocka_unit_test(names_of_others_are_refused),
+        cmocka_unit_test(names_are_checked_where_some_were_given_or_on_loopback),
         cmocka_unit_test(a_slow_client_is_hung_up_on),
         cmocka_unit_test(many_silent_clients_only_delay_others),
         cmocka_unit_test(what_cannot_be_listened_on_is_named),
