@@ -1,7 +1,9 @@
 /* http.c - see http.h.
  *
- * libmicrohttpd is driven from a loop of ours, not by its own thread: its timeout is one of silence, and who
- * sends a byte now and then would keep a connection for ever. So the loop shuts down those that are too old.
+ * libmicrohttpd is driven from a loop of ours, which also accepts the connections. Its own timeout is one of
+ * silence, and who sends a byte now and then would keep a connection for ever; at its limits it leaves
+ * newcomers waiting, whoever they are; and while descriptors lack it turns without end. So the loop decides
+ * who gets in, and shuts down those that are too old or have to make room.
  *
  * Threads: `loop` owns all but `ending`, which http_stop tells it of through a descriptor. */
 #include "common/http.h"
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,28 +29,23 @@
 #include "common/thread.h"
 
 enum {
-    SWEEP_MS = 250,  /* between looks for connections that are too old */
-    BACKLOG = 128,   /* that wait to be accepted */
+    SWEEP_MS = 250, /* between looks for connections that are too old */
+    BACKLOG = 1024, /* that wait to be accepted */
+    ENTRIES_PER_TURN = 16,
     LINE_BYTES = 256 /* of a refusal */
 };
-
-typedef struct connection {
-    struct connection *next;
-    struct MHD_Connection *of;
-    uint64_t begun_ms;
-    bool cut;
-} connection;
 
 struct http {
     http_config config;
     uint16_t port;
     bool checks_names;
     struct MHD_Daemon *daemon;
-    int listener; /* -1: the daemon's by now */
-    int ending;   /* an eventfd */
+    int listener;
+    int ending; /* an eventfd */
     pthread_t thread;
     bool has_thread;
-    connection *connections;
+    http_guests guests;
+    uint64_t closed_until_ms; /* nobody is let in */
 };
 
 /* ---- answers ---- */
@@ -141,6 +139,10 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
     (void)body;
     (void)body_bytes;
     (void)request;
+    const union MHD_ConnectionInfo *about = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    http_guest *guest = about->socket_context;
+    if (guest)
+        guest->asked = true;
     const char *wrong = judge_host(h, c);
     if (wrong)
         return refuse(c, MHD_HTTP_MISDIRECTED_REQUEST, wrong);
@@ -161,33 +163,62 @@ static void note_connection(void *context, struct MHD_Connection *c, void **own,
 {
     http *h = context;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        connection *added = calloc(1, sizeof *added);
-        *own = added;
-        if (!added)
-            return;
-        *added = (connection){.next = h->connections, .of = c, .begun_ms = clock_monotonic_ms()};
-        h->connections = added;
-        return;
+        const union MHD_ConnectionInfo *from = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        const union MHD_ConnectionInfo *at = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *own = http_guests_enter(&h->guests, from->client_addr, at->connect_fd, clock_monotonic_ms());
+    } else if (*own) {
+        http_guests_exit(&h->guests, *own);
+        *own = NULL;
     }
-    connection **link = &h->connections;
-    while (*link && *link != *own)
-        link = &(*link)->next;
-    if (*link)
-        *link = (*link)->next;
-    free(*own);
-    *own = NULL;
 }
 
-static void cut_the_old(http *h, uint64_t now_ms)
+/* libmicrohttpd sees the end and closes it. What a client has not taken by then the kernel is not to keep. */
+static void hang_up(const http_guest *who)
 {
-    for (connection *c = h->connections; c; c = c->next) {
-        if (c->cut || now_ms - c->begun_ms < HTTP_CONNECTION_MS)
+    const struct linger not_at_all = {.l_onoff = 1};
+    if (!who)
+        return;
+    setsockopt(who->fd, SOL_SOCKET, SO_LINGER, &not_at_all, sizeof not_at_all);
+    shutdown(who->fd, SHUT_RDWR);
+}
+
+/* libmicrohttpd misses the end of what a client sends if it comes along with bytes before it. Those who have
+ * sent no whole request by then never will. */
+static void dismiss_the_half_closed(http *h)
+{
+    for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++) {
+        http_guest *guest = &h->guests.places[i];
+        struct pollfd end = {.fd = guest->fd, .events = POLLRDHUP};
+        int unread = 0;
+        if (!guest->here || guest->leaving || guest->asked || poll(&end, 1, 0) <= 0 ||
+            ioctl(guest->fd, FIONREAD, &unread) != 0 || unread > 0)
             continue;
-        const union MHD_ConnectionInfo *about =
-            MHD_get_connection_info(c->of, MHD_CONNECTION_INFO_CONNECTION_FD);
-        c->cut = true;
-        if (about)
-            shutdown(about->connect_fd, SHUT_RDWR); /* libmicrohttpd sees its end and closes it */
+        http_guests_dismiss(&h->guests, guest);
+        hang_up(guest);
+    }
+}
+
+static void sweep(http *h, uint64_t now_ms)
+{
+    for (http_guest *old; (old = http_guests_expire(&h->guests, now_ms, HTTP_CONNECTION_MS));)
+        hang_up(old);
+    dismiss_the_half_closed(h);
+}
+
+/* Lets in some of those who wait; the others have their turn when these have been looked at. */
+static void let_in(http *h, uint64_t now_ms)
+{
+    for (int i = 0; i < ENTRIES_PER_TURN && h->guests.here < HTTP_GUESTS_MAX; i++) {
+        struct sockaddr_storage from;
+        socklen_t bytes = sizeof from;
+        const int fd = accept4(h->listener, (struct sockaddr *)&from, &bytes, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) {
+            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+                h->closed_until_ms = now_ms + SWEEP_MS; /* descriptors lack, or memory */
+            return;
+        }
+        hang_up(http_guests_make_room(&h->guests));
+        MHD_add_connection(h->daemon, fd, (struct sockaddr *)&from, bytes); /* closes it if it cannot */
     }
 }
 
@@ -195,19 +226,28 @@ static void *loop(void *context)
 {
     http *h = context;
     const union MHD_DaemonInfo *about = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    struct pollfd waits[] = {{.fd = about->epoll_fd, .events = POLLIN}, {.fd = h->ending, .events = POLLIN}};
-    uint64_t swept_ms = 0;
-    while (!waits[1].revents) {
+    enum { GUESTS, ENDING, DOOR, WAITS };
+    struct pollfd waits[WAITS] = {
+        [GUESTS] = {.fd = about->epoll_fd, .events = POLLIN},
+        [ENDING] = {.fd = h->ending, .events = POLLIN},
+        [DOOR] = {.events = POLLIN},
+    };
+    uint64_t swept_ms = 0, now_ms = clock_monotonic_ms();
+    while (!waits[ENDING].revents) {
         MHD_UNSIGNED_LONG_LONG patience = SWEEP_MS;
         if (MHD_get_timeout(h->daemon, &patience) != MHD_YES || patience > SWEEP_MS)
             patience = SWEEP_MS;
-        poll(waits, 2, (int)patience);
-        MHD_run(h->daemon);
-        const uint64_t now_ms = clock_monotonic_ms();
+        const bool open = now_ms >= h->closed_until_ms && h->guests.here < HTTP_GUESTS_MAX;
+        waits[DOOR].fd = open ? h->listener : -1;
+        poll(waits, WAITS, (int)patience);
+        now_ms = clock_monotonic_ms();
+        if (waits[DOOR].revents)
+            let_in(h, now_ms);
         if (now_ms - swept_ms >= SWEEP_MS) {
-            cut_the_old(h, now_ms);
+            sweep(h, now_ms);
             swept_ms = now_ms;
         }
+        MHD_run(h->daemon);
     }
     return NULL;
 }
@@ -283,15 +323,13 @@ static ps_status listen_at(http *h, struct sockaddr_storage *at, ps_error *error
 static ps_status start_daemon(http *h, ps_error *error)
 {
     h->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, answer, h, MHD_OPTION_EXTERNAL_LOGGER,
-        log_complaint, NULL, MHD_OPTION_LISTEN_SOCKET, h->listener, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_PER_ADDRESS_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(HTTP_CONNECTION_MS / 1000), MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, note_connection, h, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL, answer, h,
+        MHD_OPTION_EXTERNAL_LOGGER, log_complaint, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)HTTP_GUESTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_CONNECTION_MS / 1000), MHD_OPTION_UNESCAPE_CALLBACK,
+        leave_escapes, NULL, MHD_OPTION_NOTIFY_CONNECTION, note_connection, h, MHD_OPTION_END);
     if (!h->daemon)
         return ps_fail(error, PS_EIO, "libmicrohttpd does not start");
-    h->listener = -1;
     int failed = thread_start(&h->thread, loop, h);
     h->has_thread = failed == 0;
     return failed ? ps_fail(error, PS_ENOMEM, "no thread for HTTP: %s", strerror(failed)) : PS_OK;

@@ -5,21 +5,20 @@
  *
  * On loopback, and everywhere if names were given, a request by a foreign name is refused (http_host.h).
  *
- * Strangers are bounded: HTTP_CONNECTIONS_MAX connections, HTTP_PER_ADDRESS_MAX of one address,
- * HTTP_MEMORY_BYTES for each, HTTP_CONNECTION_MS from its start to its end, however busy it seems. Who is
- * beyond waits in the kernel's queue, or is hung up on. */
+ * Strangers are bounded: HTTP_CONNECTIONS_MAX connections, HTTP_MEMORY_BYTES for each, HTTP_CONNECTION_MS
+ * from its start to its end, however busy it seems. Whoever comes beyond gets in all the same, and one of
+ * those who take the most places is hung up on (http_guests.h). */
 #ifndef PENSTOCK_COMMON_HTTP_H
 #define PENSTOCK_COMMON_HTTP_H
 
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/http_guests.h"
 #include "common/http_host.h"
 #include "common/status.h"
 
 enum {
-    HTTP_CONNECTIONS_MAX = 64,
-    HTTP_PER_ADDRESS_MAX = 48,
     HTTP_MEMORY_BYTES = 16 << 10, /* of one connection; longer requests are refused with 431 or 414 */
     HTTP_CONNECTION_MS = 5000,
     HTTP_BODY_MAX = 16 << 20, /* of an answer */
