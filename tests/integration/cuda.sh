@@ -32,6 +32,25 @@ done
 different_model fp32 tf32
 different_model fp32 bf16
 
+# mixed NAME   one worker on the processor and one on CUDA, which both take part in every update.
+mixed() {
+    local cluster
+    cluster=$(dense 2 2)
+    start_cluster "$cluster" 2 0
+    start_task worker-0 "$(task "$cluster" worker 0)" "$build/worker/penstock-worker" \
+        --output-dir "$case_dir/outputs" "${common[@]}" --device cpu
+    start_task worker-1 "$(task "$cluster" worker 1)" "$worker" "${common[@]}"
+    await_all
+    expect_log worker-0 "computing on cpu"
+    expect_log worker-1 "computing on cuda:0"
+    keep_model "$1"
+}
+
+begin "a worker on the processor and one on CUDA train one model, and the same one again"
+mixed mixed
+CUDA_HOST_SEED=5 mixed again
+same_model mixed again
+
 begin "devices are listed"
 run_program devices 0 "$worker" --list-devices
 expect_log devices "cuda:0"
