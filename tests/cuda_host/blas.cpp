@@ -179,7 +179,8 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transpose_a
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if (!p.a.valid() || !p.b.valid() || !target.valid())
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (cuda_host::enqueue(handle->stream, [p](const cuda_host::moment &) { multiply(p); }) != cudaSuccess)
+    if (cuda_host::enqueue_work(handle->stream, [p](const cuda_host::moment &) { multiply(p); }) !=
+        cudaSuccess)
         return CUBLAS_STATUS_EXECUTION_FAILED;
     return CUBLAS_STATUS_SUCCESS;
 }

@@ -92,9 +92,9 @@ void check_pinned(const void *host, size_t bytes)
         cuda_host::misuse("a copy of %zu bytes at %p, which is not pinned", bytes, host);
 }
 
-cudaError_t upload(void *to, const void *from, size_t bytes, cudaStream_t stream)
+/* Looks at the host's memory now, and again when the copy runs. */
+cuda_host::work prepare_upload(void *to, const void *from, size_t bytes)
 {
-    check_pinned(from, bytes);
     auto c = std::make_shared<copy>();
     c->host = static_cast<char *>(const_cast<void *>(from));
     c->bytes = bytes;
@@ -104,7 +104,7 @@ cudaError_t upload(void *to, const void *from, size_t bytes, cudaStream_t stream
         awaits_host = awaits_host && (other->upload || !overlap(*other, from, bytes));
     c->sum = sum_up(c->host, bytes);
     under_way.push_back(c);
-    return cuda_host::enqueue(stream, [c, to, awaits_host](const cuda_host::moment &now) {
+    return [c, to, awaits_host](const cuda_host::moment &now) {
         publish_by(now);
         if (awaits_host && sum_up(c->host, c->bytes) != c->sum)
             cuda_host::misuse(
@@ -113,12 +113,11 @@ cudaError_t upload(void *to, const void *from, size_t bytes, cudaStream_t stream
         memcpy(to, c->host, c->bytes);
         cuda_host::counts.uploaded_bytes += c->bytes;
         under_way.remove(c);
-    });
+    };
 }
 
-cudaError_t download(void *to, const void *from, size_t bytes, cudaStream_t stream)
+cuda_host::work prepare_download(void *to, const void *from, size_t bytes)
 {
-    check_pinned(to, bytes);
     auto c = std::make_shared<copy>();
     c->host = static_cast<char *>(to);
     c->bytes = bytes;
@@ -130,13 +129,25 @@ cudaError_t download(void *to, const void *from, size_t bytes, cudaStream_t stre
         c->sum = sum_up(c->host, bytes);
     }
     under_way.push_back(c);
-    return cuda_host::enqueue(stream, [c, from](const cuda_host::moment &now) {
+    return [c, from](const cuda_host::moment &now) {
         const char *source = static_cast<const char *>(from);
         c->result.assign(source, source + c->bytes);
         c->when = now;
         c->ran = true;
         cuda_host::counts.downloaded_bytes += c->bytes;
-    });
+    };
+}
+
+cudaError_t upload(void *to, const void *from, size_t bytes, cudaStream_t stream)
+{
+    check_pinned(from, bytes);
+    return cuda_host::enqueue(stream, [=] { return prepare_upload(to, from, bytes); });
+}
+
+cudaError_t download(void *to, const void *from, size_t bytes, cudaStream_t stream)
+{
+    check_pinned(to, bytes);
+    return cuda_host::enqueue(stream, [=] { return prepare_download(to, from, bytes); });
 }
 
 } // namespace
@@ -189,8 +200,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
         return upload(to, from, bytes, stream);
     if (!to_device)
         return download(to, from, bytes, stream);
-    return cuda_host::enqueue(stream,
-                              [to, from, bytes](const cuda_host::moment &) { memmove(to, from, bytes); });
+    return cuda_host::enqueue_work(
+        stream, [to, from, bytes](const cuda_host::moment &) { memmove(to, from, bytes); });
 }
 
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream)
@@ -198,6 +209,6 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
     CUDA_HOST_BEGIN;
     if (!cuda_host::is_device(memory, bytes))
         return report(cudaErrorInvalidValue);
-    return cuda_host::enqueue(
+    return cuda_host::enqueue_work(
         stream, [memory, value, bytes](const cuda_host::moment &) { memset(memory, value, bytes); });
 }

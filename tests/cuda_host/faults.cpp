@@ -116,6 +116,8 @@ int begin_call(const char *function)
     const bool blas = std::string(function).rfind("cublas", 0) == 0;
     if (!blas && !lost && loses_device(found))
         lost = found;
+    if (!lost && !found && capture_forbids(function))
+        return blas ? 15 /* CUBLAS_STATUS_NOT_SUPPORTED */ : cudaErrorStreamCaptureUnsupported;
     if (!lost)
         return found;
     end_copies();

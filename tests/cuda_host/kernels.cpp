@@ -267,9 +267,8 @@ cudaError_t launch(const cudaLaunchConfig_t *config, const std::function<void()>
         return cuda_host::report(static_cast<cudaError_t>(fault));
     if (!fits(*config))
         return cuda_host::report(cudaErrorInvalidConfiguration);
-    return cuda_host::enqueue(config->stream, [kept = *config, work = *thread](const cuda_host::moment &) {
-        run_grid(kept, work);
-    });
+    return cuda_host::enqueue_work(config->stream, [kept = *config, work = *thread](
+                                                       const cuda_host::moment &) { run_grid(kept, work); });
 }
 
 } // namespace

@@ -53,13 +53,24 @@ bool is_pinned(const void *memory, size_t bytes);
 /* How far each stream, by its number, has come. */
 typedef std::map<uint64_t, uint64_t> moment;
 
-/* Enqueues; `work` gets the moment at which it runs. */
-cudaError_t enqueue(cudaStream_t stream, std::function<void(const moment &)> work);
+/* What an operation does; it gets the moment at which it runs. */
+typedef std::function<void(const moment &)> work;
+/* What is to be done each time the host has it enqueued; gives what is to run then. */
+typedef std::function<work()> preparing;
+
+/* Enqueues, or writes down for a graph that is launched later. */
+cudaError_t enqueue(cudaStream_t stream, preparing prepare);
+cudaError_t enqueue_work(cudaStream_t stream, work what);
 void run_all();
 /* A random number below `limit`. */
 uint64_t draw(uint64_t limit);
 /* Whether all is to run in its natural order. */
 bool in_order();
+
+/* ---- graphs.cpp ---- */
+
+/* Whether this thread is capturing, and may not call that now; the capture is spoilt then. */
+bool capture_forbids(const char *function);
 
 /* ---- copies.cpp ---- */
 

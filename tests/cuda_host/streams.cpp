@@ -4,48 +4,18 @@
  * any order that streams and events leave open. CUDA_HOST_SEED names the dice; the same seed, and the same
  * calls, give the same order. With 0 all runs in the order in which it was enqueued. How much runs before
  * the host waits depends on the seed as well: at some nothing, at some nearly all. */
-#include "state.h"
+#include "queues.h"
 
-#include <chrono>
-#include <deque>
-#include <memory>
-#include <vector>
-
-struct CUevent_st;
+#include <algorithm>
 
 namespace
 {
 
-/* One recording of an event. */
-struct recording {
-    bool done;
-    cuda_host::moment when;
-    std::chrono::steady_clock::time_point time;
-};
+using cuda_host::operation;
+using cuda_host::recording;
 
-struct operation {
-    std::function<void(const cuda_host::moment &)> work;
-    std::shared_ptr<recording> records, awaits;
-    uint64_t turn; /* the how manyth of all that was enqueued */
-};
-
-} // namespace
-
-struct CUstream_st {
-    uint64_t number;
-    uint64_t done;
-    cuda_host::moment seen; /* what has certainly happened before its next operation */
-    std::deque<operation> queue;
-};
-
-struct CUevent_st {
-    std::shared_ptr<recording> latest; /* NULL before the first */
-};
-
-namespace
-{
-
-std::vector<CUstream_st *> streams;
+std::vector<cudaStream_t> streams;
+std::vector<cudaEvent_t> events;
 uint64_t stream_count, turns;
 uint64_t dice, seed;
 uint64_t eagerness; /* in percent: how likely something runs at each enqueuing */
@@ -67,7 +37,12 @@ void begin()
 
 bool runnable(const CUstream_st *stream)
 {
-    return !stream->queue.empty() && (!stream->queue.front().awaits || stream->queue.front().awaits->done);
+    if (stream->queue.empty())
+        return false;
+    for (const cuda_host::mark &awaited : stream->queue.front().awaits)
+        if (!awaited->done)
+            return false;
+    return true;
 }
 
 CUstream_st *choose()
@@ -101,8 +76,8 @@ bool run_one()
         return false;
     operation next = std::move(stream->queue.front());
     stream->queue.pop_front();
-    if (next.awaits)
-        merge(stream->seen, next.awaits->when);
+    for (const cuda_host::mark &awaited : next.awaits)
+        merge(stream->seen, awaited->when);
     stream->seen[stream->number] = ++stream->done;
     if (next.work)
         next.work(stream->seen);
@@ -120,34 +95,6 @@ template <typename condition> void run_until(condition reached)
     while (!reached())
         if (!run_one())
             cuda_host::misuse("the host waits for what will never happen");
-}
-
-void maybe_run()
-{
-    if (!eagerness)
-        return;
-    const cuda_host::open_memory open;
-    while (cuda_host::draw(100) < eagerness && run_one())
-        ;
-}
-
-bool known(cudaStream_t stream)
-{
-    for (const CUstream_st *s : streams)
-        if (s == stream)
-            return true;
-    return false;
-}
-
-cudaError_t append(cudaStream_t stream, operation next)
-{
-    begin();
-    if (!known(stream))
-        return cuda_host::report(cudaErrorInvalidResourceHandle);
-    next.turn = ++turns;
-    stream->queue.push_back(std::move(next));
-    maybe_run();
-    return cudaSuccess;
 }
 
 } // namespace
@@ -169,9 +116,64 @@ bool in_order()
     return seed == 0;
 }
 
-cudaError_t enqueue(cudaStream_t stream, std::function<void(const moment &)> work)
+cudaStream_t make_stream(bool of_graph)
 {
-    return append(stream, {std::move(work), nullptr, nullptr, 0});
+    begin();
+    streams.push_back(new CUstream_st{++stream_count, of_graph, 0, {}, {}, nullptr, {}});
+    return streams.back();
+}
+
+void end_stream(cudaStream_t stream)
+{
+    streams.erase(std::find(streams.begin(), streams.end(), stream));
+    delete stream;
+}
+
+bool known(cudaStream_t stream)
+{
+    return std::find(streams.begin(), streams.end(), stream) != streams.end() && !stream->of_graph;
+}
+
+bool known(cudaEvent_t event)
+{
+    return std::find(events.begin(), events.end(), event) != events.end();
+}
+
+void push(cudaStream_t stream, operation next)
+{
+    next.turn = ++turns;
+    stream->queue.push_back(std::move(next));
+}
+
+void maybe_run()
+{
+    if (!eagerness)
+        return;
+    const open_memory open;
+    while (draw(100) < eagerness && run_one())
+        ;
+}
+
+void run_until_empty(cudaStream_t stream)
+{
+    run_until([stream] { return stream->queue.empty(); });
+}
+
+cudaError_t enqueue(cudaStream_t stream, preparing prepare)
+{
+    begin();
+    if (!known(stream))
+        return report(cudaErrorInvalidResourceHandle);
+    if (stream->capture)
+        return write_down(stream, {std::move(prepare), nullptr, {}});
+    push(stream, {prepare(), nullptr, {}, 0});
+    maybe_run();
+    return cudaSuccess;
+}
+
+cudaError_t enqueue_work(cudaStream_t stream, work what)
+{
+    return enqueue(stream, [what = std::move(what)] { return what; });
 }
 
 void run_all()
@@ -187,6 +189,7 @@ void run_all()
 
 } // namespace cuda_host
 
+using cuda_host::known;
 using cuda_host::report;
 
 void cuda_host_seed(uint64_t value)
@@ -207,9 +210,7 @@ cudaError_t cudaDeviceSynchronize(void)
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned int)
 {
     CUDA_HOST_BEGIN;
-    begin();
-    *stream = new CUstream_st{++stream_count, 0, {}, {}};
-    streams.push_back(*stream);
+    *stream = cuda_host::make_stream(false);
     return cudaSuccess;
 }
 
@@ -219,11 +220,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
     CUDA_HOST_BEGIN;
     if (!known(stream))
         return report(cudaErrorInvalidResourceHandle);
-    run_until([stream] { return stream->queue.empty(); });
-    for (size_t i = 0; i < streams.size(); i++)
-        if (streams[i] == stream)
-            streams.erase(streams.begin() + static_cast<std::ptrdiff_t>(i--));
-    delete stream;
+    cuda_host::run_until_empty(stream);
+    cuda_host::end_stream(stream);
     return cudaSuccess;
 }
 
@@ -233,7 +231,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     if (!known(stream))
         return report(cudaErrorInvalidResourceHandle);
     cuda_host::counts.synchronizations++;
-    run_until([stream] { return stream->queue.empty(); });
+    cuda_host::run_until_empty(stream);
     cuda_host::publish_copies(stream->seen);
     return cudaSuccess;
 }
@@ -253,40 +251,76 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int)
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int flags)
 {
     CUDA_HOST_BEGIN;
-    if (!event)
+    if (!known(stream) || !known(event))
         return report(cudaErrorInvalidResourceHandle);
-    if (!event->latest)
+    if (flags)
+        return report(cudaErrorInvalidValue); /* not known here */
+    if (stream->capture || event->capture)
+        return cuda_host::wait_captured(stream, event);
+    if (!event->latest) {
         cuda_host::counts.unrecorded_waits++;
-    return append(stream, {nullptr, nullptr, event->latest, 0});
+        return cudaSuccess;
+    }
+    cuda_host::push(stream, {nullptr, nullptr, {event->latest}, 0});
+    cuda_host::maybe_run();
+    return cudaSuccess;
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int)
 {
     CUDA_HOST_BEGIN;
-    *event = new CUevent_st{nullptr};
+    *event = new CUevent_st{nullptr, nullptr, {}};
+    events.push_back(*event);
     return cudaSuccess;
 }
+
+namespace
+{
+
+/* `external`: into a graph, for whoever waits outside. */
+cudaError_t record(cudaEvent_t event, cudaStream_t stream, bool external)
+{
+    if (!known(stream) || !known(event))
+        return report(cudaErrorInvalidResourceHandle);
+    if (external && !stream->capture)
+        return report(cudaErrorIllegalState);
+    if (external)
+        return cuda_host::write_down(stream, {nullptr, event, {}});
+    if (stream->capture) {
+        cuda_host::record_captured(event, stream);
+        return cudaSuccess;
+    }
+    event->latest = std::make_shared<recording>();
+    event->capture = nullptr;
+    cuda_host::push(stream, {nullptr, event->latest, {}, 0});
+    cuda_host::maybe_run();
+    return cudaSuccess;
+}
+
+} // namespace
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     CUDA_HOST_BEGIN;
-    if (!event)
-        return report(cudaErrorInvalidResourceHandle);
-    auto next = std::make_shared<recording>();
-    const cudaError_t result = append(stream, {nullptr, next, nullptr, 0});
-    if (result == cudaSuccess)
-        event->latest = next;
-    return result;
+    return record(event, stream, false);
+}
+
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned int flags)
+{
+    CUDA_HOST_BEGIN;
+    return record(event, stream, flags == cudaEventRecordExternal);
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
     CUDA_HOST_BEGIN;
-    if (!event)
+    if (!known(event))
         return report(cudaErrorInvalidResourceHandle);
+    if (event->capture)
+        return report(cudaErrorCapturedEvent);
     if (!event->latest)
         return cudaSuccess;
     if (!event->latest->done) {
@@ -302,14 +336,16 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     CUDA_HOST_BEGIN;
-    if (!event)
+    if (!known(event))
         return report(cudaErrorInvalidResourceHandle);
+    if (event->capture)
+        return report(cudaErrorCapturedEvent);
     cuda_host::counts.synchronizations++;
     if (!event->latest) {
         cuda_host::counts.unrecorded_waits++;
         return cudaSuccess;
     }
-    const std::shared_ptr<recording> awaited = event->latest;
+    const cuda_host::mark awaited = event->latest;
     run_until([&awaited] { return awaited->done; });
     cuda_host::publish_copies(awaited->when);
     return cudaSuccess;
@@ -330,8 +366,9 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEve
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
     CUDA_HOST_BEGIN;
-    if (!event)
+    if (!known(event))
         return report(cudaErrorInvalidResourceHandle);
+    events.erase(std::find(events.begin(), events.end(), event));
     delete event;
     return cudaSuccess;
 }

@@ -291,6 +291,116 @@ void waits_and_allocations_are_counted(void **)
     close_place(p);
 }
 
+/* Up, a kernel, and down by the other stream, as one; `event` tells the host. */
+cudaGraphExec_t capture_round(place *p)
+{
+    cudaGraph_t graph;
+    cudaGraphExec_t ready;
+    cudaEvent_t turn;
+    assert_int_equal(cudaEventCreateWithFlags(&turn, cudaEventDisableTiming), cudaSuccess);
+    assert_int_equal(cudaStreamBeginCapture(p->one, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    assert_int_equal(upload(p, p->one), cudaSuccess);
+    assert_int_equal(launch(p->one, 1, COUNT, add_kernel, COUNT, 0.5f, p->device), cudaSuccess);
+    assert_int_equal(cudaEventRecord(turn, p->one), cudaSuccess);
+    assert_int_equal(cudaStreamWaitEvent(p->two, turn, 0), cudaSuccess);
+    assert_int_equal(download(p, p->two), cudaSuccess);
+    assert_int_equal(cudaEventRecordWithFlags(p->event, p->two, cudaEventRecordExternal), cudaSuccess);
+    assert_int_equal(cudaEventRecord(turn, p->two), cudaSuccess);
+    assert_int_equal(cudaStreamWaitEvent(p->one, turn, 0), cudaSuccess);
+    assert_int_equal(cudaStreamEndCapture(p->one, &graph), cudaSuccess);
+    assert_int_equal(cudaGraphInstantiateWithFlags(&ready, graph, 0), cudaSuccess);
+    assert_int_equal(cudaGraphDestroy(graph), cudaSuccess);
+    assert_int_equal(cudaEventDestroy(turn), cudaSuccess);
+    return ready;
+}
+
+void a_graph_does_at_each_launch_what_was_captured(void **)
+{
+    for (int seed = 0; seed < SEEDS; seed++) {
+        cuda_host_seed(static_cast<uint64_t>(seed));
+        place *p = open_place();
+        const cudaGraphExec_t ready = capture_round(p);
+        assert_true(p->host[1] == 1.0f); /* nothing has run */
+        for (int round = 0; round < 3; round++) {
+            p->host[1] = static_cast<float>(10 * round);
+            assert_int_equal(cudaGraphLaunch(ready, p->one), cudaSuccess);
+            assert_int_equal(cudaEventSynchronize(p->event), cudaSuccess);
+            assert_true(p->host[1] == static_cast<float>(10 * round) + 0.5f);
+        }
+        assert_int_equal(cudaGraphExecDestroy(ready), cudaSuccess);
+        close_place(p);
+    }
+}
+
+/* What comes behind a launch in its stream waits for all of it; another stream for nothing. */
+void a_graph_keeps_its_place_in_its_stream_alone(void **)
+{
+    int early = 0;
+    for (int seed = 1; seed <= SEEDS; seed++) {
+        cuda_host_seed(static_cast<uint64_t>(seed));
+        place *p = open_place();
+        assert_int_equal(upload(p, p->one), cudaSuccess);
+        assert_int_equal(cudaStreamSynchronize(p->one), cudaSuccess);
+        const cudaGraphExec_t ready = capture_round(p);
+        assert_int_equal(cudaGraphLaunch(ready, p->one), cudaSuccess);
+        assert_int_equal(cudaStreamSynchronize(p->two), cudaSuccess);
+        early += p->host[1] != 1.5f;
+        assert_int_equal(launch(p->one, 1, COUNT, add_kernel, COUNT, 1.0f, p->device), cudaSuccess);
+        assert_int_equal(cudaStreamSynchronize(p->one), cudaSuccess);
+        assert_true(p->host[1] == 1.5f);
+        assert_int_equal(cudaGraphExecDestroy(ready), cudaSuccess);
+        close_place(p);
+    }
+    assert_int_not_equal(early, 0);
+}
+
+/* Each spoils the capture, which then gives no graph; afterwards the stream is what it was. */
+void captures_are_spoilt_by_what_cuda_forbids(void **)
+{
+    cudaError_t (*const spoilers[])(place * p) = {
+        [](place *) {
+            void *memory;
+            return cudaMalloc(&memory, 8);
+        },
+        [](place *p) { return cudaFree(p->device); },
+        [](place *p) { return cudaStreamSynchronize(p->one); },
+        [](place *p) { return cudaEventSynchronize(p->event); },
+        [](place *) { return cudaDeviceSynchronize(); },
+    };
+    place *p = open_place();
+    cudaGraph_t graph;
+    for (auto spoil : spoilers) {
+        assert_int_equal(cudaStreamBeginCapture(p->one, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+        assert_int_equal(spoil(p), cudaErrorStreamCaptureUnsupported);
+        assert_int_equal(upload(p, p->one), cudaErrorStreamCaptureInvalidated);
+        assert_int_equal(cudaStreamEndCapture(p->one, &graph), cudaErrorStreamCaptureInvalidated);
+        assert_null(graph);
+    }
+    /* A stream that does not come back, */
+    assert_int_equal(cudaStreamBeginCapture(p->one, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    assert_int_equal(cudaEventRecord(p->event, p->one), cudaSuccess);
+    assert_int_equal(cudaEventSynchronize(p->event), cudaErrorStreamCaptureUnsupported);
+    assert_int_equal(cudaStreamEndCapture(p->one, &graph), cudaErrorStreamCaptureInvalidated);
+    assert_int_equal(cudaEventSynchronize(p->event), cudaErrorCapturedEvent);
+    assert_int_equal(cudaStreamBeginCapture(p->one, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    assert_int_equal(cudaEventRecord(p->event, p->one), cudaSuccess);
+    assert_int_equal(cudaStreamWaitEvent(p->two, p->event, 0), cudaSuccess);
+    assert_int_equal(upload(p, p->two), cudaSuccess);
+    assert_int_equal(cudaStreamEndCapture(p->one, &graph), cudaErrorStreamCaptureUnjoined);
+    /* what is captured and waits for what is not, and the other way round, */
+    assert_int_equal(cudaStreamWaitEvent(p->two, p->event, 0), cudaErrorStreamCaptureIsolation);
+    assert_int_equal(cudaEventRecord(p->event, p->two), cudaSuccess);
+    assert_int_equal(cudaStreamBeginCapture(p->one, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    assert_int_equal(cudaStreamWaitEvent(p->one, p->event, 0), cudaErrorStreamCaptureIsolation);
+    assert_int_equal(cudaStreamEndCapture(p->one, &graph), cudaErrorStreamCaptureInvalidated);
+    /* an event for the host without a capture, and an end without a beginning. */
+    assert_int_equal(cudaEventRecordWithFlags(p->event, p->one, cudaEventRecordExternal),
+                     cudaErrorIllegalState);
+    assert_int_equal(cudaStreamEndCapture(p->one, &graph), cudaErrorIllegalState);
+    cudaGetLastError();
+    close_place(p);
+}
+
 /* ---- what must be found ---- */
 
 void a_missing_event_shows_at_some_seed(void **)
@@ -342,6 +452,21 @@ void changing_the_source_of_a_copy_is_found(void **)
             place *p = open_place();
             upload(p, p->one);
             p->host[7] = -1.0f;
+            cudaStreamSynchronize(p->one);
+        },
+        "changed before the copy ran");
+}
+
+void changing_the_source_of_a_launched_graph_is_found(void **)
+{
+    assert_says(
+        [] {
+            cuda_host_seed(0);
+            place *p = open_place();
+            const cudaGraphExec_t ready = capture_round(p);
+            p->host[7] = -1.0f; /* before the launch it may */
+            cudaGraphLaunch(ready, p->one);
+            p->host[7] = -2.0f;
             cudaStreamSynchronize(p->one);
         },
         "changed before the copy ran");
@@ -454,10 +579,14 @@ int main()
         cmocka_unit_test(bfloat16_is_rounded_to_even),
         cmocka_unit_test(faults_come_when_asked_for),
         cmocka_unit_test(waits_and_allocations_are_counted),
+        cmocka_unit_test(a_graph_does_at_each_launch_what_was_captured),
+        cmocka_unit_test(a_graph_keeps_its_place_in_its_stream_alone),
+        cmocka_unit_test(captures_are_spoilt_by_what_cuda_forbids),
         cmocka_unit_test(a_missing_event_shows_at_some_seed),
         cmocka_unit_test(a_missing_barrier_shows),
         cmocka_unit_test(touching_device_memory_is_found),
         cmocka_unit_test(changing_the_source_of_a_copy_is_found),
+        cmocka_unit_test(changing_the_source_of_a_launched_graph_is_found),
         cmocka_unit_test(writing_into_the_target_of_a_copy_is_found),
         cmocka_unit_test(the_target_of_a_copy_is_nan_until_it_was_waited_for),
         cmocka_unit_test(pageable_memory_is_found),

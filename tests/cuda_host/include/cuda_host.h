@@ -22,7 +22,8 @@ typedef struct {
     uint64_t allocations;      /* of device memory or of pinned memory */
     uint64_t pageable_copies;
     uint64_t unrecorded_waits; /* for an event that was never recorded, which waits for nothing */
-    uint64_t kernels;          /* that ran, as did what follows */
+    uint64_t graph_launches;
+    uint64_t kernels; /* that ran, as did what follows */
     uint64_t products;
     uint64_t uploaded_bytes;
     uint64_t downloaded_bytes;

@@ -32,6 +32,7 @@
     X(cudaErrorNvlinkUncorrectable, 220, "uncorrectable NVLink error")                \
     X(cudaErrorContained, 226, "contained memory error")                              \
     X(cudaErrorInvalidResourceHandle, 400, "invalid stream or event")                 \
+    X(cudaErrorIllegalState, 401, "illegal state")                                    \
     X(cudaErrorNotReady, 600, "not ready")                                            \
     X(cudaErrorIllegalAddress, 700, "illegal memory access")                          \
     X(cudaErrorLaunchTimeout, 702, "launch timed out")                                \
@@ -46,6 +47,14 @@
     X(cudaErrorLaunchFailure, 719, "launch failure")                                  \
     X(cudaErrorSystemNotReady, 802, "system not ready")                               \
     X(cudaErrorMpsConnectionFailed, 805, "connection to MPS failed")                  \
+    X(cudaErrorStreamCaptureUnsupported, 900, "not permitted in a capture")           \
+    X(cudaErrorStreamCaptureInvalidated, 901, "the capture was spoilt before")        \
+    X(cudaErrorStreamCaptureMerge, 902, "two captures would become one")              \
+    X(cudaErrorStreamCaptureUnmatched, 903, "another stream began the capture")       \
+    X(cudaErrorStreamCaptureUnjoined, 904, "a stream has not come back to the first") \
+    X(cudaErrorStreamCaptureIsolation, 905, "captured and not captured depend")       \
+    X(cudaErrorCapturedEvent, 907, "the event was recorded in a capture")             \
+    X(cudaErrorStreamCaptureWrongThread, 908, "another thread began the capture")     \
     X(cudaErrorUnknown, 999, "unknown error")
 
 enum cudaError {
@@ -73,9 +82,19 @@ typedef enum cudaDataType_t cudaDataType;
 #define cudaStreamNonBlocking   0x01
 #define cudaEventDefault        0x00
 #define cudaEventDisableTiming  0x02
+#define cudaEventRecordDefault  0x00
+#define cudaEventRecordExternal 0x01
+
+enum cudaStreamCaptureMode {
+    cudaStreamCaptureModeGlobal = 0,
+    cudaStreamCaptureModeThreadLocal = 1,
+    cudaStreamCaptureModeRelaxed = 2,
+};
 
 typedef struct CUstream_st *cudaStream_t;
 typedef struct CUevent_st *cudaEvent_t;
+typedef struct CUgraph_st *cudaGraph_t;
+typedef struct CUgraphExec_st *cudaGraphExec_t;
 
 struct cudaDeviceProp {
     char name[256];
@@ -137,10 +156,19 @@ cudaError_t cudaStreamQuery(cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int flags);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned int flags);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *ready, cudaGraph_t graph,
+                                          unsigned long long flags);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t ready);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t ready, cudaStream_t stream);
 
 cudaError_t cudaGetLastError(void);
 cudaError_t cudaPeekAtLastError(void);
