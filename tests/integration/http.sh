@@ -46,6 +46,7 @@ start_task worker-0 "$(task "$cluster" worker 0)" "$worker" --output-dir "$case_
 await has_more_than 0 penstock_ps_updates_total 100
 await has_more_than 0 'penstock_ps_checkpoints_total{result="kept"}' 0
 expect has_status 0 /readyz 200
+expect "$(dirname "$0")/check-metrics" "http://$(cat "$case_dir/http-0")/metrics"
 kill -STOP "${pids[worker-0]}"
 before=-1
 updates=$(value 0 penstock_ps_updates_total)
