@@ -58,29 +58,31 @@ void http_guests_dismiss(http_guests *g, http_guest *who)
     g->staying--;
 }
 
-static uint32_t count_from(const http_guests *g, const http_origin *origin)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++)
-        count += stays(&g->places[i]) && is_same(&g->places[i].from, origin);
-    return count;
-}
-
 http_guest *http_guests_make_room(http_guests *g)
 {
+    bool counted[HTTP_GUESTS_MAX] = {false};
     http_guest *chosen = NULL;
     uint32_t most = 0;
     if (g->staying < HTTP_CONNECTIONS_MAX)
         return NULL;
     for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++) {
-        http_guest *guest = &g->places[i];
-        if (!stays(guest))
+        http_guest *oldest = &g->places[i];
+        uint32_t count = 0;
+        if (!stays(oldest) || counted[i])
             continue;
-        const uint32_t count = count_from(g, &guest->from);
-        if (count < most || (count == most && guest->arrival > chosen->arrival))
-            continue;
-        chosen = guest;
-        most = count;
+        for (uint32_t k = i; k < HTTP_GUESTS_MAX; k++) {
+            http_guest *guest = &g->places[k];
+            if (!stays(guest) || !is_same(&guest->from, &g->places[i].from))
+                continue;
+            counted[k] = true;
+            count++;
+            if (guest->arrival < oldest->arrival)
+                oldest = guest;
+        }
+        if (count > most || (count == most && oldest->arrival < chosen->arrival)) {
+            chosen = oldest;
+            most = count;
+        }
     }
     http_guests_dismiss(g, chosen);
     return chosen;
