@@ -261,6 +261,7 @@ __attribute__((format(printf, 2, 0))) static void log_complaint(void *unused, co
     char text[LINE_BYTES];
     (void)unused;
     vsnprintf(text, sizeof text, format, arguments);
+    text[strcspn(text, "\n")] = '\0';
     log_debug("HTTP: %s", text);
 }
 
@@ -327,7 +328,8 @@ static ps_status start_daemon(http *h, ps_error *error)
         MHD_OPTION_EXTERNAL_LOGGER, log_complaint, NULL, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)HTTP_GUESTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_CONNECTION_MS / 1000), MHD_OPTION_UNESCAPE_CALLBACK,
-        leave_escapes, NULL, MHD_OPTION_NOTIFY_CONNECTION, note_connection, h, MHD_OPTION_END);
+        leave_escapes, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, note_connection,
+        h, MHD_OPTION_END);
     if (!h->daemon)
         return ps_fail(error, PS_EIO, "libmicrohttpd does not start");
     int failed = thread_start(&h->thread, loop, h);

@@ -6,7 +6,7 @@
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
 
-CONNECTIONS=10000
+CONNECTIONS=$(scaled 10000)
 GROWTH_MAX_KIB=4096 # for 128 connections of 16 KiB and their answers
 PLACES=128          # HTTP_GUESTS_MAX
 STEPS=$(scaled 1000)
@@ -69,7 +69,7 @@ run_job() {
     quiet_descriptors=$(($(descriptors 0) + 2 * (WORKERS + 1))) # those who come still
     if [ "${2:-}" ]; then
         mapfile -t ports < <(sed 's/.*://' "$case_dir"/http-?)
-        start abuse "$tools/http_abuse" $CONNECTIONS "${ports[@]}"
+        start abuse "$tools/http_abuse" "$CONNECTIONS" "${ports[@]}"
         await_log abuse "under attack"
     fi
     begun=$(date +%s%N)

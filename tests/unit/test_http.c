@@ -194,8 +194,11 @@ static void long_heads_are_refused_and_the_next_is_answered(void **state)
 static void garbage_gets_no_page(void **state)
 {
     (void)state;
-    static const char *const garbage[] = {"\r\n\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02",
+    static const char *const garbage[] = {"\r\n\r\n\r\n",
+                                          "GET\r\n\r\n",
+                                          "\x16\x03\x01\x02",
                                           "GET /hello HTTP/9.9\r\n\r\n",
+                                          "GET /hello HTTP/1.1\r\n\r\n",
                                           "GET /hello HTTP/1.1\r\nHost x\r\n\r\n"};
     http *h = serve();
     for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++) {
