@@ -27,7 +27,8 @@ enum {
     ADDRESSES = 8,
     CONNECTIONS_MAX = 1 << 16,
     OTHER_DESCRIPTORS = 64, /* beside the crowd's */
-    SLOW_EACH = 50,         /* of the crowd, one in so many is not silent */
+    GROWTH = 1000,  /* of the crowd, a round: more at a time do not fit into the queues of the kernel */
+    SLOW_EACH = 50, /* of the crowd, one in so many is not silent */
     LARGE_BYTES = 1 << 20,
     ROUNDS_MAX = 100000, /* should nobody tell it to end */
     ANSWER_MS = 2000,
@@ -241,15 +242,18 @@ static void try_requests(void)
 /* ---- the crowd ---- */
 
 typedef struct {
-    unsigned count;
-    struct pollfd *members; /* (count) */
+    unsigned count, wanted;
+    struct pollfd *members; /* (wanted), of which `count` are there */
 } crowd;
 
-/* True if all of them are connected, or have been. */
+/* Lets it grow; once it is all there, those who are given up are replaced. True if all are connected, or have
+ * been. */
 static bool tend(crowd *c, bool replace)
 {
     static const char head[] = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Slow: ";
-    bool complete = true;
+    bool complete = c->count == c->wanted;
+    for (int i = 0; i < GROWTH && c->count < c->wanted; i++)
+        c->members[c->count++] = (struct pollfd){.fd = connect_anywhere(), .events = POLLOUT | POLLIN};
     if (poll(c->members, c->count, 0) < 0)
         die(strerror(errno));
     for (unsigned i = 0; i < c->count; i++) {
@@ -266,7 +270,8 @@ static bool tend(crowd *c, bool replace)
     return complete;
 }
 
-static void gather(crowd *c, unsigned count)
+/* Room for it, as far as this host allows so many descriptors. */
+static void prepare(crowd *c, unsigned count)
 {
     struct rlimit limit;
     const rlim_t wanted = count + OTHER_DESCRIPTORS;
@@ -278,16 +283,13 @@ static void gather(crowd *c, unsigned count)
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
             limit = raised;
         else
-            count = (unsigned)limit.rlim_max - OTHER_DESCRIPTORS; /* what this host allows */
+            count = (unsigned)limit.rlim_max - OTHER_DESCRIPTORS;
     }
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         die(strerror(errno));
-    c->count = count;
-    c->members = calloc(count, sizeof *c->members);
+    *c = (crowd){.wanted = count, .members = calloc(count, sizeof *c->members)};
     if (!c->members)
         die("out of memory");
-    for (unsigned i = 0; i < count; i++)
-        c->members[i] = (struct pollfd){.fd = connect_anywhere(), .events = POLLOUT | POLLIN};
 }
 
 int main(int argc, char **argv)
@@ -298,7 +300,7 @@ int main(int argc, char **argv)
     for (; abuse.port_count < (unsigned)argc - 2; abuse.port_count++)
         abuse.ports[abuse.port_count] = (uint16_t)atoi(argv[2 + abuse.port_count]);
     signal(SIGTERM, note_end);
-    gather(&c, (unsigned)atoi(argv[1]));
+    prepare(&c, (unsigned)atoi(argv[1]));
     for (unsigned round = 0, complete = 0; !told_to_end && round < ROUNDS_MAX; round++) {
         /* The crowd stays as it is until all of it has been let in. */
         const bool all = tend(&c, complete > 0);

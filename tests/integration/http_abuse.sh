@@ -9,7 +9,7 @@ source "$(dirname "$0")/lib.sh" "$@"
 CONNECTIONS=$(scaled 10000)
 GROWTH_MAX_KIB=4096 # for 128 connections of 16 KiB and their answers
 PLACES=128          # HTTP_GUESTS_MAX
-STEPS=$(scaled 1000)
+STEPS=$(scaled 600)
 SERVERS=2
 WORKERS=3
 SCRAPER=127.0.0.9 # not among the abusers
