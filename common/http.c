@@ -45,7 +45,7 @@ struct http {
     pthread_t thread;
     bool has_thread;
     http_guests guests;
-    uint64_t closed_until_ms; /* nobody is let in */
+    uint64_t closed_until_ms; /* nobody is let in; 0: whoever comes */
 };
 
 /* ---- answers ---- */
@@ -205,6 +205,14 @@ static void sweep(http *h, uint64_t now_ms)
     dismiss_the_half_closed(h);
 }
 
+/* Descriptors lack, or memory. */
+static void close_door(http *h, uint64_t now_ms)
+{
+    if (h->closed_until_ms == 0)
+        log_warning("HTTP lets nobody in for now: %s", strerror(errno));
+    h->closed_until_ms = now_ms + SWEEP_MS;
+}
+
 /* Lets in some of those who wait; the others have their turn when these have been looked at. */
 static void let_in(http *h, uint64_t now_ms)
 {
@@ -214,9 +222,10 @@ static void let_in(http *h, uint64_t now_ms)
         const int fd = accept4(h->listener, (struct sockaddr *)&from, &bytes, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                h->closed_until_ms = now_ms + SWEEP_MS; /* descriptors lack, or memory */
+                close_door(h, now_ms);
             return;
         }
+        h->closed_until_ms = 0;
         hang_up(http_guests_make_room(&h->guests));
         MHD_add_connection(h->daemon, fd, (struct sockaddr *)&from, bytes); /* closes it if it cannot */
     }
