@@ -58,6 +58,11 @@ ps_status backend_follow(backend *b, backend_queue queue, backend_mark *mark)
     return mark ? b->ops->follow(b, queue, mark) : PS_OK;
 }
 
+ps_status backend_announce(backend *b, backend_queue queue, backend_mark *mark)
+{
+    return mark ? b->ops->announce(b, queue, mark) : PS_OK;
+}
+
 ps_status backend_await(backend *b, backend_mark *mark)
 {
     return mark ? b->ops->await(b, mark) : PS_OK;

@@ -49,6 +49,9 @@ typedef enum { QUEUE_UPLOAD, QUEUE_COMPUTE, QUEUE_DOWNLOAD, QUEUE_COUNT } backen
 /* A place in a queue, of which others can say that they come after it. */
 typedef struct backend_mark backend_mark;
 
+/* What was given to queues once, to be given again as one. */
+typedef struct backend_graph backend_graph;
+
 /* What a batch has come to. */
 typedef struct {
     double loss_sum;
@@ -91,8 +94,22 @@ typedef struct {
     /* What `queue` is given from now on waits for the mark, as it stands now. Nothing if it was never
      * recorded. */
     ps_status (*follow)(backend *self, backend_queue queue, backend_mark *mark);
+    /* As record, and the host may await it, but no queue may follow it. */
+    ps_status (*announce)(backend *self, backend_queue queue, backend_mark *mark);
     /* The host waits for it. */
     ps_status (*await)(backend *self, backend_mark *mark);
+
+    /* Graphs; optional, all or none. What the compute and download queues are given from begin_capture to
+     * end_capture is not done, but becomes a graph, with its arrays and sizes as they were; what marks say
+     * between the two queues becomes part of it. Meanwhile nothing else may be called. After end_capture,
+     * also if it fails, which gives no graph, all is as before begin_capture. */
+    ps_status (*begin_capture)(backend *self);
+    ps_status (*end_capture)(backend *self, backend_graph **graph);
+    /* Gives it to the compute queue, after what that was given before; marks of it are announced then.
+     * PS_ESTATE: memory of the backend's own has moved since it was captured; nothing is done. */
+    ps_status (*launch)(backend *self, backend_graph *graph);
+    /* Not while it may be at work. */
+    void (*destroy_graph)(backend *self, backend_graph *graph);
 
     /* c (m x n) = op(a) op(b), where op transposes if asked: a is (m x k), or (k x m) if transposed; b is
      * (k x n), or (n x k). PS_EINVAL if m, n or k is 0 or above INT_MAX. */
@@ -134,6 +151,7 @@ ps_status backend_mark_create(backend *b, backend_mark **mark); /* *mark: NULL w
 void backend_mark_destroy(backend *b, backend_mark **mark);
 ps_status backend_record(backend *b, backend_queue queue, backend_mark *mark);
 ps_status backend_follow(backend *b, backend_queue queue, backend_mark *mark);
+ps_status backend_announce(backend *b, backend_queue queue, backend_mark *mark);
 ps_status backend_await(backend *b, backend_mark *mark);
 /* What to say of a call that failed with `status`. */
 const char *backend_failure(const backend *b, ps_status status);

@@ -1,20 +1,14 @@
 /* backend_cuda.cu - the operations of backend.h on a CUDA device: products by cuBLAS, the rest by our
  * kernels.
  *
- * Queues are streams, marks are events. Nothing here waits for the device but `synchronize`, `await`, and
- * scratch memory that grows: it does so in the first steps, and then no more.
- *
  * The same bits each time: one stream computes, cuBLAS has a workspace of its own of fixed size and may not
  * use atomics, and our kernels sum in an order that the shape gives. So the bits depend on the kind of
  * device, on cuBLAS and on the precision, and on nothing else. */
-#include "worker/backend_cuda.h"
-
 #include <climits>
 #include <new>
 
-#include "worker/backend_cuda_blas.cuh"
-#include "worker/backend_cuda_check.cuh"
 #include "worker/backend_cuda_kernels.cuh"
+#include "worker/backend_cuda_state.cuh"
 
 namespace
 {
@@ -24,159 +18,12 @@ enum {
     REDUCED_PRECISION_MAJOR = 8, /* the first compute capability with tf32 and bfloat16 */
 };
 
-/* Memory between two kernels of one call. Grows to the largest that is asked for. */
-typedef struct {
-    void *memory;
-    size_t bytes;
-} scratch;
-
-struct cuda_backend {
-    backend base;
-    cuda_place place;
-    precision_kind precision;
-    cudaStream_t streams[QUEUE_COUNT];
-    const cuda_blas *blas;
-    cublasHandle_t handle;
-    void *workspace;
-    scratch sums;       /* partial sums of columns, or scores of rows */
-    scratch factors[2]; /* of a product, as bfloat16 */
-};
-
-cuda_backend *of(backend *self)
-{
-    return reinterpret_cast<cuda_backend *>(self);
-}
-
 #define BLAS_CHECK(b, call) check_blas((b), (call), #call, __FILE__, __LINE__)
 
 ps_status check_blas(cuda_backend *b, cublasStatus_t result, const char *call, const char *file, int line)
 {
     const char *name = result == CUBLAS_STATUS_SUCCESS ? "" : b->blas->status_name(result);
     return cublas_check(&b->place, result, name, call, file, line);
-}
-
-/* ---- memory ---- */
-
-/* NULL with the reason in `place`. */
-void *allocate(cuda_place *place, size_t bytes, const char *what)
-{
-    void *memory = nullptr;
-    const cudaError_t result = cudaMalloc(&memory, bytes ? bytes : 1);
-    if (result == cudaSuccess)
-        return memory;
-    if (cuda_check(place, result, "cudaMalloc", __FILE__, __LINE__) == PS_ENOMEM)
-        cuda_out_of_memory(place, bytes, what);
-    return nullptr;
-}
-
-void *cuda_allocate(backend *self, size_t bytes)
-{
-    return allocate(&of(self)->place, bytes, "a model and its batch");
-}
-
-void cuda_release(backend *self, void *memory)
-{
-    (void)CUDA_CHECK(&of(self)->place, cudaFree(memory));
-}
-
-ps_status cuda_free_bytes(backend *self, size_t *bytes)
-{
-    size_t total;
-    return CUDA_CHECK(&of(self)->place, cudaMemGetInfo(bytes, &total));
-}
-
-void *cuda_allocate_host(backend *self, size_t bytes)
-{
-    void *memory = nullptr;
-    const ps_status status =
-        CUDA_CHECK(&of(self)->place, cudaHostAlloc(&memory, bytes ? bytes : 1, cudaHostAllocDefault));
-    return status == PS_OK ? memory : nullptr;
-}
-
-void cuda_release_host(backend *self, void *memory)
-{
-    (void)CUDA_CHECK(&of(self)->place, cudaFreeHost(memory));
-}
-
-ps_status cuda_register_host(backend *self, void *memory, size_t bytes)
-{
-    return CUDA_CHECK(&of(self)->place, cudaHostRegister(memory, bytes, cudaHostRegisterDefault));
-}
-
-void cuda_unregister_host(backend *self, void *memory)
-{
-    (void)CUDA_CHECK(&of(self)->place, cudaHostUnregister(memory));
-}
-
-/* cudaFree waits for all that the device does, so what uses the smaller memory has done so. */
-ps_status grow(cuda_backend *b, scratch *s, size_t bytes)
-{
-    if (s->bytes >= bytes)
-        return PS_OK;
-    CUDA_TRY(&b->place, cudaFree(s->memory));
-    s->bytes = 0;
-    s->memory = allocate(&b->place, bytes, "what a kernel sets down");
-    if (!s->memory)
-        return b->place.failure.status;
-    s->bytes = bytes;
-    return PS_OK;
-}
-
-/* ---- queues ---- */
-
-ps_status cuda_upload(backend *self, void *device, const void *host, size_t bytes)
-{
-    cuda_backend *b = of(self);
-    return CUDA_CHECK(&b->place,
-                      cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, b->streams[QUEUE_UPLOAD]));
-}
-
-ps_status cuda_download(backend *self, void *host, const void *device, size_t bytes)
-{
-    cuda_backend *b = of(self);
-    return CUDA_CHECK(
-        &b->place, cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, b->streams[QUEUE_DOWNLOAD]));
-}
-
-ps_status cuda_synchronize(backend *self)
-{
-    cuda_backend *b = of(self);
-    for (cudaStream_t stream : b->streams)
-        CUDA_TRY(&b->place, cudaStreamSynchronize(stream));
-    return PS_OK;
-}
-
-cudaEvent_t event_of(backend_mark *mark)
-{
-    return reinterpret_cast<cudaEvent_t>(mark);
-}
-
-backend_mark *cuda_create_mark(backend *self)
-{
-    cudaEvent_t event = nullptr;
-    const ps_status status =
-        CUDA_CHECK(&of(self)->place, cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-    return status == PS_OK ? reinterpret_cast<backend_mark *>(event) : nullptr;
-}
-
-void cuda_destroy_mark(backend *self, backend_mark *mark)
-{
-    (void)CUDA_CHECK(&of(self)->place, cudaEventDestroy(event_of(mark)));
-}
-
-ps_status cuda_record(backend *self, backend_queue queue, backend_mark *mark)
-{
-    return CUDA_CHECK(&of(self)->place, cudaEventRecord(event_of(mark), of(self)->streams[queue]));
-}
-
-ps_status cuda_follow(backend *self, backend_queue queue, backend_mark *mark)
-{
-    return CUDA_CHECK(&of(self)->place, cudaStreamWaitEvent(of(self)->streams[queue], event_of(mark), 0));
-}
-
-ps_status cuda_await(backend *self, backend_mark *mark)
-{
-    return CUDA_CHECK(&of(self)->place, cudaEventSynchronize(event_of(mark)));
 }
 
 /* ---- operations ---- */
@@ -187,7 +34,7 @@ ps_status factor(cuda_backend *b, scratch *rounded, const float *from, size_t co
     *ready = from;
     if (b->precision != PRECISION_BF16)
         return PS_OK;
-    const ps_status status = grow(b, rounded, count * sizeof(__nv_bfloat16));
+    const ps_status status = cuda_grow(b, rounded, count * sizeof(__nv_bfloat16));
     if (status != PS_OK)
         return status;
     *ready = rounded->memory;
@@ -198,7 +45,7 @@ ps_status factor(cuda_backend *b, scratch *rounded, const float *from, size_t co
 ps_status cuda_gemm(backend *self, int transpose_a, int transpose_b, uint32_t m, uint32_t n, uint32_t k,
                     const float *a, const float *b, float *c)
 {
-    cuda_backend *on = of(self);
+    cuda_backend *on = cuda_of(self);
     /* cuBLAS takes ints, and leading dimensions of at least 1. */
     if (m - 1u >= INT_MAX || n - 1u >= INT_MAX || k - 1u >= INT_MAX)
         return PS_EINVAL;
@@ -234,7 +81,7 @@ bool known(activation_kind kind)
 ps_status cuda_bias_activate(backend *self, activation_kind kind, uint32_t rows, uint32_t columns,
                              const float *bias, float *y)
 {
-    cuda_backend *b = of(self);
+    cuda_backend *b = cuda_of(self);
     if (!known(kind))
         return PS_EINVAL;
     return CUDA_CHECK(&b->place,
@@ -244,10 +91,10 @@ ps_status cuda_bias_activate(backend *self, activation_kind kind, uint32_t rows,
 ps_status cuda_activate_backward(backend *self, activation_kind kind, uint32_t rows, uint32_t columns,
                                  const float *y, float *dy, float *dbias)
 {
-    cuda_backend *b = of(self);
+    cuda_backend *b = cuda_of(self);
     if (!known(kind))
         return PS_EINVAL;
-    const ps_status status = grow(b, &b->sums, kernel_partial_bytes(rows, columns));
+    const ps_status status = cuda_grow(b, &b->sums, kernel_partial_bytes(rows, columns));
     if (status != PS_OK)
         return status;
     return CUDA_CHECK(&b->place, kernel_activate_backward(b->streams[QUEUE_COMPUTE], kind, rows, columns, y,
@@ -257,8 +104,8 @@ ps_status cuda_activate_backward(backend *self, activation_kind kind, uint32_t r
 ps_status cuda_softmax_cross_entropy(backend *self, uint32_t rows, uint32_t classes, const uint32_t *labels,
                                      float *logits, backend_score *score)
 {
-    cuda_backend *b = of(self);
-    const ps_status status = grow(b, &b->sums, kernel_row_score_bytes(rows));
+    cuda_backend *b = cuda_of(self);
+    const ps_status status = cuda_grow(b, &b->sums, kernel_row_score_bytes(rows));
     if (status != PS_OK)
         return status;
     return CUDA_CHECK(&b->place, kernel_softmax(b->streams[QUEUE_COMPUTE], rows, classes, labels, logits,
@@ -274,7 +121,7 @@ const char *cuda_failure(const backend *self)
  * is not touched, for that would open the device. */
 void cuda_destroy(backend *self)
 {
-    cuda_backend *b = of(self);
+    cuda_backend *b = cuda_of(self);
     if (b->streams[QUEUE_COUNT - 1])
         (void)cuda_synchronize(self);
     if (b->handle)
@@ -282,6 +129,8 @@ void cuda_destroy(backend *self)
     for (void *memory : {b->workspace, b->sums.memory, b->factors[0].memory, b->factors[1].memory})
         if (memory)
             (void)CUDA_CHECK(&b->place, cudaFree(memory));
+    if (b->turn)
+        (void)CUDA_CHECK(&b->place, cudaEventDestroy(b->turn));
     for (cudaStream_t stream : b->streams)
         if (stream)
             (void)CUDA_CHECK(&b->place, cudaStreamDestroy(stream));
@@ -305,7 +154,12 @@ const backend_ops cuda_ops = {
     .destroy_mark = cuda_destroy_mark,
     .record = cuda_record,
     .follow = cuda_follow,
+    .announce = cuda_announce,
     .await = cuda_await,
+    .begin_capture = cuda_begin_capture,
+    .end_capture = cuda_end_capture,
+    .launch = cuda_launch,
+    .destroy_graph = cuda_destroy_graph,
     .gemm = cuda_gemm,
     .bias_activate = cuda_bias_activate,
     .activate_backward = cuda_activate_backward,
@@ -334,7 +188,7 @@ ps_status open_blas(cuda_backend *b)
     ps_status status = cuda_blas_open(&b->blas, &place->failure);
     if (status != PS_OK)
         return status;
-    b->workspace = allocate(place, WORKSPACE_BYTES, "workspace of cuBLAS");
+    b->workspace = cuda_allocate_for(place, WORKSPACE_BYTES, "workspace of cuBLAS");
     if (!b->workspace)
         return place->failure.status;
     status = BLAS_CHECK(b, b->blas->create(&b->handle));
@@ -350,7 +204,7 @@ ps_status open_blas(cuda_backend *b)
 /* A sum over nothing: tells whether this program has kernels for the device, and the device obeys. */
 ps_status try_kernel(cuda_backend *b)
 {
-    const ps_status status = grow(b, &b->sums, sizeof(backend_score));
+    const ps_status status = cuda_grow(b, &b->sums, sizeof(backend_score));
     if (status != PS_OK)
         return status;
     auto *score = static_cast<backend_score *>(b->sums.memory);
@@ -366,6 +220,7 @@ ps_status open_device(cuda_backend *b)
     CUDA_TRY(&b->place, cudaSetDevice(b->place.device));
     for (cudaStream_t &stream : b->streams)
         CUDA_TRY(&b->place, cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CUDA_TRY(&b->place, cudaEventCreateWithFlags(&b->turn, cudaEventDisableTiming));
     const ps_status opened = open_blas(b);
     return opened == PS_OK ? try_kernel(b) : opened;
 }

@@ -28,6 +28,8 @@
     X(cudaErrorContextIsDestroyed, PS_EDEVICE, "the device was reset")                                      \
     X(cudaErrorSystemNotReady, PS_EDEVICE, "the fabric manager is not ready yet")                           \
     X(cudaErrorMpsConnectionFailed, PS_EDEVICE, "the MPS server has ended")                                 \
+    X(cudaErrorStreamCaptureUnsupported, PS_EINTERNAL, "CUDA has no place in a graph for that call")        \
+    X(cudaErrorStreamCaptureInvalidated, PS_EINTERNAL, "a call before it has no place in a graph")          \
     X(cudaErrorUnknown, PS_EDEVICE, "the driver does not say (dmesg, Xid)")
 
 namespace

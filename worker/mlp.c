@@ -7,223 +7,15 @@
  * Where device memory is the host's, the caller's arrays are used in place. Else they have mirrors on the
  * device, and a batch is enqueued whole, without waiting for the device: layer by layer, as weights come in,
  * they go up and what needs them follows; each layer's gradient comes down while the next one is computed.
- * Then it is waited for layer by layer; the first layer's gradient is the last thing to be computed. So
- * between two calls the device is at rest, but for a batch on its way to it: batches have two places there,
- * and one goes up while the other is computed on. */
+ * Then it is waited for layer by layer; the first layer's gradient is the last thing to be computed. What
+ * follows the last layer's weights is the larger part, and is given to the device as one (worker/replay.h).
+ * So between two calls the device is at rest, but for a batch on its way to it: batches have two places
+ * there, and one goes up while the other is computed on. */
 #include "worker/mlp.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 
-#include "worker/mlp_layers.h"
-
-enum { BATCH_PLACES = 2 };
-
-/* A batch on the device. */
-typedef struct {
-    float *features;
-    uint32_t *labels;
-} place;
-
-/* The arrays of a call, as the caller named them. */
-typedef struct {
-    const float *features;
-    const uint32_t *labels;
-    uint32_t rows;
-} batch;
-
-/* Mirrors of the host arrays of a call; all NULL on a backend whose memory is the host's. */
-typedef struct {
-    float *weights;
-    float *gradients;
-    place places[BATCH_PLACES];
-    backend_score *score;
-    backend_mark *turn;                    /* hands on from queue to queue */
-    backend_mark *arrived[MLP_LAYERS_MAX]; /* the layer's gradient, on the host */
-} mirrors;
-
-struct mlp {
-    backend *backend;
-    uint32_t max_rows;
-    uint32_t depth;      /* layers, the output layer included */
-    uint64_t parameters; /* elements of a flat array */
-    mlp_layer layers[MLP_LAYERS_MAX];
-    float *outputs[MLP_LAYERS_MAX]; /* (max_rows x layers[l].outputs); the last: logits, then their delta */
-    float *deltas[2];               /* (max_rows x widest hidden layer); NULL without hidden layers */
-    backend_score *score;           /* on the host */
-    mirrors device;
-    uint32_t current; /* place of the batch that is computed on */
-    batch ahead;      /* what has been brought to the other place; no rows: nothing */
-};
-
-/* ---- memory ---- */
-
-/* Device memory for `elements` of 4 bytes, or NULL. */
-static void *allocate(backend *b, uint64_t elements)
-{
-    if (elements > SIZE_MAX / sizeof(float))
-        return NULL;
-    return b->ops->allocate(b, (size_t)elements * sizeof(float));
-}
-
-static void release(backend *b, void *memory)
-{
-    if (memory)
-        b->ops->release(b, memory);
-}
-
-static uint32_t widest_hidden(const mlp *m)
-{
-    uint32_t widest = 0;
-    for (uint32_t l = 0; l + 1 < m->depth; l++)
-        if (m->layers[l].outputs > widest)
-            widest = m->layers[l].outputs;
-    return widest;
-}
-
-static bool allocate_activations(mlp *m)
-{
-    const uint32_t widest = widest_hidden(m);
-    for (uint32_t l = 0; l < m->depth; l++) {
-        m->outputs[l] = allocate(m->backend, (uint64_t)m->max_rows * m->layers[l].outputs);
-        if (!m->outputs[l])
-            return false;
-    }
-    for (int i = 0; widest && i < 2; i++) {
-        m->deltas[i] = allocate(m->backend, (uint64_t)m->max_rows * widest);
-        if (!m->deltas[i])
-            return false;
-    }
-    m->score = backend_allocate_host(m->backend, sizeof *m->score);
-    return m->score != NULL;
-}
-
-static bool allocate_place(mlp *m, place *p)
-{
-    p->features = allocate(m->backend, (uint64_t)m->max_rows * m->layers[0].inputs);
-    p->labels = allocate(m->backend, m->max_rows);
-    return p->features && p->labels;
-}
-
-static bool allocate_mirrors(mlp *m)
-{
-    backend *b = m->backend;
-    mirrors *d = &m->device;
-    if (b->ops->host_memory)
-        return true;
-    d->weights = allocate(b, m->parameters);
-    d->gradients = allocate(b, m->parameters);
-    d->score = b->ops->allocate(b, sizeof *d->score);
-    if (!d->weights || !d->gradients || !d->score || backend_mark_create(b, &d->turn) != PS_OK)
-        return false;
-    for (int i = 0; i < BATCH_PLACES; i++)
-        if (!allocate_place(m, &d->places[i]))
-            return false;
-    for (uint32_t l = 0; l < m->depth; l++)
-        if (backend_mark_create(b, &d->arrived[l]) != PS_OK)
-            return false;
-    return true;
-}
-
-/* Device memory of a row of a batch, and what is needed besides, in bytes; as allocated above. */
-static uint64_t bytes_per_row(const mlp *m)
-{
-    uint64_t elements = 2 * (uint64_t)widest_hidden(m);
-    for (uint32_t l = 0; l < m->depth; l++)
-        elements += m->layers[l].outputs;
-    if (!m->backend->ops->host_memory)
-        elements += BATCH_PLACES * ((uint64_t)m->layers[0].inputs + 1);
-    return elements * sizeof(float);
-}
-
-/* `available`: bytes before anything was allocated; 0: not known. */
-static ps_status refuse_rows(const mlp *m, size_t available, ps_error *error)
-{
-    const backend_ops *ops = m->backend->ops;
-    const uint64_t row = bytes_per_row(m);
-    const uint64_t fixed = ops->host_memory ? 0 : 2 * m->parameters * sizeof(float);
-    const double mib = 1 << 20;
-    const double asked = ((double)row * m->max_rows + (double)fixed) / mib;
-    if (!available)
-        return ps_fail(
-            error, PS_ENOMEM,
-            "no memory on '%s' for the model's activations at %u rows (%.1f MiB); choose a smaller batch",
-            ops->name, m->max_rows, asked);
-    /* An eighth stays for what the backend sets down beside it. */
-    const uint64_t usable = available - available / 8;
-    const uint64_t rows = usable > fixed ? (usable - fixed) / row : 0;
-    if (rows == 0)
-        return ps_fail(
-            error, PS_ENOMEM,
-            "no memory on '%s' for the model: %.1f MiB are needed at %u rows, %.1f MiB are free, and "
-            "no batch fits",
-            ops->name, asked, m->max_rows, (double)available / mib);
-    return ps_fail(error, PS_ENOMEM,
-                   "no memory on '%s' for a batch of %u rows: %.1f MiB are needed, %.1f MiB are free; "
-                   "%llu rows would fit",
-                   ops->name, m->max_rows, asked, (double)available / mib, (unsigned long long)rows);
-}
-
-ps_status mlp_create(const mlp_config *config, backend *on, uint32_t max_rows, mlp **out, ps_error *error)
-{
-    *out = NULL;
-    ps_status status = mlp_check(config, error);
-    if (status != PS_OK)
-        return status;
-    if (max_rows == 0 || max_rows > MLP_ROWS_MAX)
-        return ps_fail(error, PS_EINVAL, "a batch of %u rows is out of range; choose 1 to %d", max_rows,
-                       MLP_ROWS_MAX);
-    mlp *m = calloc(1, sizeof *m);
-    if (!m)
-        return ps_fail(error, PS_ENOMEM, "no memory for the model");
-    m->backend = on;
-    m->max_rows = max_rows;
-    m->depth = mlp_depth(config);
-    for (uint32_t l = 0; l < m->depth; l++)
-        m->layers[l] = mlp_layer_of(config, l, &m->parameters);
-    size_t available = 0;
-    if (on->ops->free_bytes)
-        status = on->ops->free_bytes(on, &available);
-    if (status != PS_OK) {
-        ps_fail(error, status, "%s", backend_failure(on, status));
-        mlp_destroy(&m);
-        return status;
-    }
-    if (!allocate_activations(m) || !allocate_mirrors(m)) {
-        status = refuse_rows(m, available, error);
-        mlp_destroy(&m);
-        return status;
-    }
-    *out = m;
-    return PS_OK;
-}
-
-void mlp_destroy(mlp **m)
-{
-    mlp *held = *m;
-    *m = NULL;
-    if (!held)
-        return;
-    backend *b = held->backend;
-    mirrors *d = &held->device;
-    b->ops->synchronize(b); /* of what failed, nothing else may still be under way */
-    for (uint32_t l = 0; l < held->depth; l++) {
-        release(b, held->outputs[l]);
-        backend_mark_destroy(b, &d->arrived[l]);
-    }
-    for (int i = 0; i < BATCH_PLACES; i++) {
-        release(b, d->places[i].features);
-        release(b, d->places[i].labels);
-    }
-    release(b, held->deltas[0]);
-    release(b, held->deltas[1]);
-    release(b, d->weights);
-    release(b, d->gradients);
-    release(b, d->score);
-    backend_mark_destroy(b, &d->turn);
-    backend_release_host(b, held->score);
-    free(held);
-}
+#include "worker/mlp_state.h"
 
 backend *mlp_backend(const mlp *m)
 {
@@ -341,32 +133,45 @@ static ps_status fetch_gradient(mlp *m, uint32_t l, float *gradients)
     if (status == PS_OK)
         status = b->ops->download(b, gradients + at->kernel, m->device.gradients + at->kernel,
                                   mlp_layer_parameters(at) * sizeof *gradients);
-    return status == PS_OK ? backend_record(b, QUEUE_DOWNLOAD, m->device.arrived[l]) : status;
+    return status == PS_OK ? backend_announce(b, QUEUE_DOWNLOAD, m->device.arrived[l]) : status;
 }
 
 /* ---- the batch ---- */
 
-/* From features to the score at `weights`, which are the caller's; leaves d loss / d logits in the last
- * output. */
-static ps_status forward(mlp *m, const batch *in, const float *weights, const mlp_hooks *hooks)
+/* The output of layer `l`, whose weights are readable. */
+static ps_status compute_layer(mlp *m, const batch *in, uint32_t l, const float *weights)
 {
     backend *b = m->backend;
-    for (uint32_t l = 0; l < m->depth; l++) {
-        const mlp_layer *at = &m->layers[l];
-        const float *from = weights_at(m, weights);
-        ps_status status = stage_weights(m, l, weights, hooks);
+    const mlp_layer *at = &m->layers[l];
+    const float *from = weights_at(m, weights);
+    ps_status status = b->ops->gemm(b, 0, 0, in->rows, at->outputs, at->inputs, layer_input(m, in, l),
+                                    from + at->kernel, m->outputs[l]);
+    if (status != PS_OK)
+        return status;
+    return b->ops->bias_activate(b, at->activation, in->rows, at->outputs, from + at->bias, m->outputs[l]);
+}
+
+/* From features to the output of layer `layers` - 1, at `weights`, which are the caller's. */
+static ps_status forward(mlp *m, const batch *in, uint32_t layers, const float *weights,
+                         const mlp_hooks *hooks)
+{
+    ps_status status = PS_OK;
+    for (uint32_t l = 0; l < layers && status == PS_OK; l++) {
+        status = stage_weights(m, l, weights, hooks);
         if (status == PS_OK)
-            status = b->ops->gemm(b, 0, 0, in->rows, at->outputs, at->inputs, layer_input(m, in, l),
-                                  from + at->kernel, m->outputs[l]);
-        if (status == PS_OK)
-            status = b->ops->bias_activate(b, at->activation, in->rows, at->outputs, from + at->bias,
-                                           m->outputs[l]);
-        if (status != PS_OK)
-            return status;
+            status = compute_layer(m, in, l, weights);
     }
-    backend_score *score = b->ops->host_memory ? m->score : m->device.score;
-    ps_status status = b->ops->softmax_cross_entropy(b, in->rows, m->layers[m->depth - 1].outputs, in->labels,
-                                                     m->outputs[m->depth - 1], score);
+    return status;
+}
+
+/* The score from the logits; leaves d loss / d logits in their place. */
+static ps_status score(mlp *m, const batch *in)
+{
+    backend *b = m->backend;
+    const uint32_t last = m->depth - 1;
+    backend_score *into = b->ops->host_memory ? m->score : m->device.score;
+    ps_status status = b->ops->softmax_cross_entropy(b, in->rows, m->layers[last].outputs, in->labels,
+                                                     m->outputs[last], into);
     return status == PS_OK ? fetch_score(m) : status;
 }
 
@@ -416,6 +221,25 @@ static ps_status backward(mlp *m, const batch *in, const float *weights, float *
     return PS_OK;
 }
 
+typedef struct {
+    mlp *m;
+    const batch *in;
+    const float *weights;
+    float *gradients;
+    const mlp_hooks *hooks;
+} rest;
+
+/* What of a step is left when all weights are there: the last layer's output, the score, all gradients. The
+ * host waits for nothing in it. */
+static ps_status compute_rest(void *context)
+{
+    const rest *r = context;
+    ps_status status = compute_layer(r->m, r->in, r->m->depth - 1, r->weights);
+    if (status == PS_OK)
+        status = score(r->m, r->in);
+    return status == PS_OK ? backward(r->m, r->in, r->weights, r->gradients, r->hooks) : status;
+}
+
 /* All is enqueued: hands out the gradients as they arrive, last layer first. */
 static ps_status await_gradients(mlp *m, const mlp_hooks *hooks)
 {
@@ -449,11 +273,17 @@ ps_status mlp_gradient(mlp *m, const float *weights, const float *features, cons
 {
     const batch given = {.features = features, .labels = labels, .rows = rows};
     batch in;
+    const uint32_t last = m->depth - 1;
     ps_status status = stage(m, &given, true, &in);
     if (status == PS_OK)
-        status = forward(m, &in, weights, hooks);
+        status = forward(m, &in, last, weights, hooks);
     if (status == PS_OK)
-        status = backward(m, &in, weights, gradients, hooks);
+        status = stage_weights(m, last, weights, hooks);
+    if (status == PS_OK) {
+        rest r = {.m = m, .in = &in, .weights = weights, .gradients = gradients, .hooks = hooks};
+        const replay_shape shape = {.rows = rows, .array = gradients};
+        status = replay_run(&m->rest, m->current, &shape, compute_rest, &r);
+    }
     if (status == PS_OK)
         status = await_gradients(m, hooks);
     return settle(m, status, loss_sum, correct);
@@ -466,7 +296,9 @@ ps_status mlp_evaluate(mlp *m, const float *weights, const float *features, cons
     batch in;
     ps_status status = stage(m, &given, false, &in);
     if (status == PS_OK)
-        status = forward(m, &in, weights, NULL);
+        status = forward(m, &in, m->depth, weights, NULL);
+    if (status == PS_OK)
+        status = score(m, &in);
     if (status == PS_OK)
         status = m->backend->ops->synchronize(m->backend);
     return settle(m, status, loss_sum, correct);

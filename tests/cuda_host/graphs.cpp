@@ -206,13 +206,15 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *ready, cudaGraph_t gr
     return cudaSuccess;
 }
 
+/* Tells of errors before it, and destroys all the same. */
 cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 {
-    CUDA_HOST_BEGIN;
+    const std::lock_guard<std::mutex> guard(cuda_host::lock);
+    const int fault = cuda_host::begin_call(__func__);
     if (!graph)
         return report(cudaErrorInvalidValue);
     delete graph;
-    return cudaSuccess;
+    return report(static_cast<cudaError_t>(fault));
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t ready)

@@ -17,6 +17,7 @@ common=(--data-folder "$scratch/data" --evaluate-every 0 --steps "$steps" --hidd
 begin "the same bits on any number of ps, whatever runs first on the device, and in a worker alone"
 train one 1 3 "${common[@]}"
 expect_log worker-0 "computing on cuda:0 of "
+expect_log worker-0 "steps of 50 rows are launched as a graph"
 CUDA_HOST_SEED=7 train two 2 3 "${common[@]}" --slice-kib 4
 same_model one two
 train cluster 1 1 "${common[@]}"
@@ -87,7 +88,7 @@ export CUDA_HOST_FAIL=cudaEventSynchronize:12:719
 run_program worker 138 "$worker" --output-dir "$case_dir/outputs" "${common[@]}"
 expect_log worker "cuda:0: cudaErrorLaunchFailure: "
 expect_log worker "likely cause: the device was lost or reset (dmesg, Xid) [cudaEventSynchronize("
-expect_log worker "backend_cuda.cu:"
+expect_log worker "backend_cuda_queues.cu:"
 unset CUDA_HOST_FAIL
 
 # Each life of a worker loses its device after some steps; the next goes on from there.

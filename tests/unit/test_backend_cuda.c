@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "common/log.h"
 #include "cuda_host.h"
 #include "tests/unit/numbers.h"
 #include "tests/unit/unit.h"
@@ -12,6 +13,7 @@
 enum { ROWS = 6, INPUTS = 5, CLASSES = 3, PARAMETERS = INPUTS * 4 + 4 + 4 * CLASSES + CLASSES, DEPTH = 2 };
 
 enum {
+    NOT_SUPPORTED = 1, /* to cuBLAS: not initialised */
     NO_MEMORY = 2,
     NO_DRIVER = 35,
     NO_DEVICE = 100,
@@ -22,6 +24,11 @@ enum {
 static const mlp_config config = {
     .inputs = INPUTS, .hidden = {4}, .hidden_count = 1, .classes = CLASSES, .activation = ACTIVATION_TANH};
 
+typedef struct {
+    const char *function;
+    uint64_t nth;
+} call;
+
 /* Host arrays as a trainer has them: page-locked. */
 typedef struct {
     backend *on;
@@ -29,6 +36,7 @@ typedef struct {
     float *weights, *gradients, *features;
     uint32_t *labels;
     cuda_host_counts enqueued; /* when all was */
+    const call *failing;       /* after the last layer's weights have been asked for; NULL: none */
 } fixture;
 
 static void *locked(fixture *f, size_t elements)
@@ -40,6 +48,7 @@ static void *locked(fixture *f, size_t elements)
 
 static void begin(fixture *f)
 {
+    *f = (fixture){0};
     numbers n = {3};
     assert_int_equal(backend_cuda_create(0, PRECISION_FP32, &f->on, NULL), PS_OK);
     assert_int_equal(mlp_create(&config, f->on, ROWS, &f->model, NULL), PS_OK);
@@ -70,6 +79,16 @@ static ps_status nothing(void *context, uint32_t layer)
     return PS_OK;
 }
 
+static ps_status needed(void *context, uint32_t layer)
+{
+    fixture *f = context;
+    if (layer == DEPTH - 1 && f->failing) {
+        cuda_host_fail(f->failing->function, f->failing->nth, NOT_SUPPORTED);
+        f->failing = NULL;
+    }
+    return PS_OK;
+}
+
 static ps_status look(void *context)
 {
     fixture *f = context;
@@ -79,12 +98,15 @@ static ps_status look(void *context)
 
 static ps_status step(fixture *f)
 {
-    const mlp_hooks hooks = {.needed = nothing, .done = nothing, .meanwhile = look, .context = f};
+    const mlp_hooks hooks = {.needed = needed, .done = nothing, .meanwhile = look, .context = f};
     double loss;
     uint32_t correct;
     return mlp_gradient(f->model, f->weights, f->features, f->labels, ROWS, f->gradients, &hooks, &loss,
                         &correct);
 }
+
+/* The first step finds what memory it takes, the next two are captured, one for each place of a batch. */
+enum { STEPS_BEFORE_ALL_IS_THERE = 3 };
 
 static void a_step_is_enqueued_whole_and_waits_for_each_gradient_alone(void **state)
 {
@@ -92,7 +114,14 @@ static void a_step_is_enqueued_whole_and_waits_for_each_gradient_alone(void **st
     fixture f;
     cuda_host_counts before, after;
     begin(&f);
-    assert_int_equal(step(&f), PS_OK); /* scratch memory is there from now on */
+    for (int i = 0; i < STEPS_BEFORE_ALL_IS_THERE; i++) {
+        cuda_host_read_counts(&before);
+        assert_int_equal(step(&f), PS_OK);
+        cuda_host_read_counts(&after);
+        assert_int_equal(f.enqueued.synchronizations - before.synchronizations, i == 0);
+        assert_int_equal(after.graph_launches - before.graph_launches, i > 0);
+        assert_true(i == 0 || after.allocations == before.allocations);
+    }
     cuda_host_read_counts(&before);
     assert_int_equal(step(&f), PS_OK);
     cuda_host_read_counts(&after);
@@ -101,38 +130,177 @@ static void a_step_is_enqueued_whole_and_waits_for_each_gradient_alone(void **st
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.pageable_copies, before.pageable_copies);
     assert_int_equal(after.unrecorded_waits, before.unrecorded_waits);
+    assert_int_equal(after.graph_launches, before.graph_launches + 1);
     end(&f);
 }
 
-/* From creation to a step, the n-th call of all fails, whichever that is, and all that was had before is
- * given back. Calls of cuBLAS know no such error. */
+static void assert_step(fixture *f, const float *want, bool launched)
+{
+    cuda_host_counts before, after;
+    cuda_host_read_counts(&before);
+    memset(f->gradients, 0, PARAMETERS * sizeof(float));
+    assert_int_equal(step(f), PS_OK);
+    cuda_host_read_counts(&after);
+    assert_int_equal(after.graph_launches - before.graph_launches, launched);
+    assert_memory_equal(f->gradients, want, PARAMETERS * sizeof(float));
+}
+
+/* Weights and batch change from step to step; orders of execution differ. */
+static void a_graph_gives_the_bits_of_its_calls(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        fixture calls, graph;
+        numbers n = {seed};
+        cuda_host_seed(seed);
+        begin(&calls);
+        begin(&graph);
+        for (int i = 0; i < 6; i++) {
+            numbers_fill(&n, 0.5f, calls.weights, PARAMETERS);
+            numbers_fill(&n, 0.5f, calls.features, ROWS * INPUTS);
+            memcpy(graph.weights, calls.weights, PARAMETERS * sizeof(float));
+            memcpy(graph.features, calls.features, ROWS * INPUTS * sizeof(float));
+            cuda_host_fail("cudaStreamBeginCapture", 1, NOT_SUPPORTED);
+            assert_int_equal(step(&calls), PS_OK);
+            cuda_host_heal();
+            assert_step(&graph, calls.gradients, i > 0);
+            /* What was brought ahead is not what comes: as after going back. */
+            assert_int_equal(calls.on->ops->synchronize(calls.on), PS_OK);
+            assert_int_equal(graph.on->ops->synchronize(graph.on), PS_OK);
+        }
+        end(&calls);
+        end(&graph);
+    }
+}
+
+static ps_status step_of(fixture *f, uint32_t rows)
+{
+    double loss;
+    uint32_t correct;
+    return mlp_gradient(f->model, f->weights, f->features, f->labels, rows, f->gradients, NULL, &loss,
+                        &correct);
+}
+
+static uint64_t launches(fixture *f, uint32_t rows)
+{
+    cuda_host_counts before, after;
+    cuda_host_read_counts(&before);
+    assert_int_equal(step_of(f, rows), PS_OK);
+    cuda_host_read_counts(&after);
+    return after.graph_launches - before.graph_launches;
+}
+
+static void a_short_batch_goes_call_by_call_and_costs_no_graph(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f);
+    assert_int_equal(launches(&f, ROWS), 0);
+    assert_int_equal(launches(&f, ROWS), 1);
+    cuda_host_fail("cudaStreamBeginCapture", 1, NOT_SUPPORTED); /* is not called until it is told to */
+    assert_int_equal(launches(&f, 2), 0);
+    assert_int_equal(launches(&f, ROWS), 1);
+    assert_int_equal(launches(&f, ROWS), 1);
+    cuda_host_heal();
+    assert_int_equal(launches(&f, 2), 0);
+    assert_int_equal(launches(&f, 2), 1); /* it has come to stay */
+    end(&f);
+}
+
+/* Of a graph the places in scratch memory are part: it is not launched any more when that has moved. */
+static void a_graph_whose_scratch_memory_has_moved_is_captured_anew(void **state)
+{
+    (void)state;
+    fixture f, want;
+    begin(&f);
+    begin(&want);
+    assert_int_equal(step(&want), PS_OK);
+    assert_step(&f, want.gradients, false);
+    assert_step(&f, want.gradients, true);
+    assert_step(&f, want.gradients, true);
+    enum { MORE = 1 << 12 };
+    float *more = f.on->ops->allocate(f.on, MORE * sizeof(float));
+    assert_int_equal(f.on->ops->activate_backward(f.on, ACTIVATION_NONE, MORE / 4, 4, more, more, more),
+                     PS_OK);
+    for (int i = 0; i < 2; i++) /* for each place of a batch */
+        assert_step(&f, want.gradients, false);
+    assert_step(&f, want.gradients, true);
+    assert_int_equal(f.on->ops->synchronize(f.on), PS_OK);
+    f.on->ops->release(f.on, more);
+    end(&want);
+    end(&f);
+}
+
+/* Where it may fail, and where a call has no place in a graph. */
+static void what_cannot_be_captured_goes_call_by_call(void **state)
+{
+    (void)state;
+    /* Before it begins, the last layer's weights go up, in a copy and with a mark. */
+    static const call calls[] = {
+        {"cudaStreamBeginCapture", 1},   {"cudaLaunchKernelEx", 1},   {"cublasGemmEx", 1},
+        {"cudaMemcpyAsync", 2},          {"cudaEventRecord", 2},      {"cudaStreamWaitEvent", 2},
+        {"cudaEventRecordWithFlags", 1}, {"cudaStreamEndCapture", 1}, {"cudaGraphInstantiateWithFlags", 1},
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        fixture f, want;
+        begin(&f);
+        begin(&want);
+        assert_int_equal(step(&want), PS_OK);
+        assert_int_equal(step_of(&f, ROWS), PS_OK);
+        f.failing = &calls[i];
+        for (int again = 0; again < 3; again++)
+            assert_step(&f, want.gradients, false);
+        cuda_host_heal();
+        end(&want);
+        end(&f);
+    }
+}
+
+/* From creation to the third step, which is launched as a graph, the n-th call of all fails, whichever that
+ * is, and all that was had before is given back. In the first step that ends it; later it may be that it is
+ * not captured. Calls of cuBLAS know no such error. */
 static void each_call_in_turn_may_fail(void **state)
 {
     (void)state;
+    static float weights[PARAMETERS], features[ROWS * INPUTS], want[PARAMETERS], gradients[PARAMETERS];
+    static const uint32_t labels[ROWS] = {0, 1, 2, 0, 1, 2};
+    numbers n = {4};
+    numbers_fill(&n, 0.5f, weights, PARAMETERS);
+    numbers_fill(&n, 0.5f, features, ROWS * INPUTS);
+    uint64_t without_graph = 0; /* calls until the end of the first step, when none fails */
     bool reached = true;
-    for (uint64_t nth = 1; reached; nth++) {
+    for (uint64_t nth = 0; nth == 0 || reached; nth++) {
         fixture f = {0};
         ps_error why = {PS_OK, ""};
         cuda_host_counts before, after;
         cuda_host_heal();
         cuda_host_read_counts(&before);
-        cuda_host_fail("*", nth, NO_MEMORY);
+        if (nth > 0)
+            cuda_host_fail("*", nth, NO_MEMORY);
         ps_status status = backend_cuda_create(0, PRECISION_FP32, &f.on, &why);
         if (status == PS_OK)
             status = mlp_create(&config, f.on, ROWS, &f.model, &why);
-        if (status == PS_OK) {
-            static float weights[PARAMETERS], gradients[PARAMETERS], features[ROWS * INPUTS];
-            static const uint32_t labels[ROWS];
+        for (int i = 0; i < STEPS_BEFORE_ALL_IS_THERE && status == PS_OK; i++) {
             double loss;
             uint32_t correct;
             status = mlp_gradient(f.model, weights, features, labels, ROWS, gradients, NULL, &loss, &correct);
             if (status != PS_OK)
                 ps_fail(&why, status, "%s", backend_failure(f.on, status));
+            cuda_host_read_counts(&after);
+            if (nth == 0 && i == 0) {
+                without_graph = after.calls - before.calls;
+                memcpy(want, gradients, sizeof want);
+            }
         }
         cuda_host_read_counts(&after);
         reached = after.calls - before.calls >= nth;
-        assert_true(reached == (status != PS_OK));
-        if (reached) {
+        if (nth == 0 || !reached)
+            assert_int_equal(status, PS_OK);
+        else if (nth <= without_graph)
+            assert_int_not_equal(status, PS_OK);
+        if (status == PS_OK) {
+            assert_memory_equal(gradients, want, sizeof want);
+        } else {
             assert_true(why.text[0] != '\0');
             assert_true(status == PS_ENOENT || status == PS_ENOMEM || status == PS_EINTERNAL);
         }
@@ -155,7 +323,7 @@ static void a_lost_device_is_told_by_its_first_error(void **state)
     assert_non_null(strstr(text, "cuda:0: cudaErrorLaunchFailure: "));
     assert_non_null(
         strstr(text, "likely cause: the device was lost or reset (dmesg, Xid) [cudaEventSynchronize("));
-    assert_non_null(strstr(text, "backend_cuda.cu:"));
+    assert_non_null(strstr(text, "backend_cuda_queues.cu:"));
     cuda_host_heal();
     end(&f);
 }
@@ -205,8 +373,13 @@ static void memory_that_is_lacking_is_told_with_what_is_free(void **state)
 
 int main(void)
 {
+    log_setup("test", LOG_ERROR);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_is_enqueued_whole_and_waits_for_each_gradient_alone),
+        cmocka_unit_test(a_graph_gives_the_bits_of_its_calls),
+        cmocka_unit_test(a_short_batch_goes_call_by_call_and_costs_no_graph),
+        cmocka_unit_test(a_graph_whose_scratch_memory_has_moved_is_captured_anew),
+        cmocka_unit_test(what_cannot_be_captured_goes_call_by_call),
         cmocka_unit_test(a_lost_device_is_told_by_its_first_error),
         cmocka_unit_test(reasons_for_having_no_device_are_told_apart),
         cmocka_unit_test(a_device_without_kernels_for_it_is_refused),
