@@ -9,7 +9,6 @@
 enum {
     FINITE_BLOCK = 4096, /* values between two chances to stop */
     FINITE_LANES = 32,
-    NORM_LANES = 16,
 };
 
 /* The exponent of NaN and Inf is all ones: without the sign, one more in the exponent's place carries into
@@ -46,17 +45,33 @@ bool gradient_is_finite(const float *values, uint64_t count)
     return true;
 }
 
-VECTORISED double gradient_norm_squared(const float *values, uint64_t count)
+static double add_halves(double *sums)
 {
-    double sums[NORM_LANES] = {0};
-    uint64_t whole = count - count % NORM_LANES;
-    for (uint64_t first = 0; first < whole; first += NORM_LANES)
-        for (uint64_t lane = 0; lane < NORM_LANES; lane++)
-            sums[lane] += (double)values[first + lane] * (double)values[first + lane];
-    for (uint64_t i = whole; i < count; i++)
-        sums[i - whole] += (double)values[i] * (double)values[i];
-    for (uint64_t width = NORM_LANES / 2; width > 0; width /= 2)
-        for (uint64_t lane = 0; lane < width; lane++)
+    for (size_t width = GRADIENT_LANES / 2; width > 0; width /= 2)
+        for (size_t lane = 0; lane < width; lane++)
             sums[lane] += sums[lane + width];
     return sums[0];
+}
+
+VECTORISED static double block_norm_squared(const float *values, size_t count)
+{
+    double sums[GRADIENT_LANES] = {0};
+    size_t whole = count - count % GRADIENT_LANES;
+    for (size_t first = 0; first < whole; first += GRADIENT_LANES)
+        for (size_t lane = 0; lane < GRADIENT_LANES; lane++)
+            sums[lane] += (double)values[first + lane] * (double)values[first + lane];
+    for (size_t i = whole; i < count; i++)
+        sums[i - whole] += (double)values[i] * (double)values[i];
+    return add_halves(sums);
+}
+
+double gradient_norm_squared(const float *values, uint64_t count)
+{
+    double sums[GRADIENT_LANES] = {0};
+    for (uint64_t first = 0, lane = 0; first < count; first += GRADIENT_BLOCK, lane++) {
+        const uint64_t left = count - first;
+        sums[lane % GRADIENT_LANES] +=
+            block_norm_squared(values + first, left < GRADIENT_BLOCK ? (size_t)left : GRADIENT_BLOCK);
+    }
+    return add_halves(sums);
 }

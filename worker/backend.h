@@ -52,6 +52,8 @@ typedef struct backend_mark backend_mark;
 /* What was given to queues once, to be given again as one. */
 typedef struct backend_graph backend_graph;
 
+enum { BACKEND_MEASURED_MAX = 4 };
+
 /* What a batch has come to. */
 typedef struct {
     double loss_sum;
@@ -131,6 +133,13 @@ typedef struct {
      * is PS_EINVAL with host memory; else its row's gradient and the loss are NaN. */
     ps_status (*softmax_cross_entropy)(backend *self, uint32_t rows, uint32_t classes, const uint32_t *labels,
                                        float *logits, backend_score *score);
+
+    /* Sums of squares of `tensors` arrays (at most BACKEND_MEASURED_MAX) that lie one after the other, of
+     * counts[i] elements each, in the order of common/gradient.h: squares (tensors) f64. Not finite where an
+     * array holds NaN or Inf; denormals count as zero. Optional; NULL: whoever has the array on the host may
+     * look at it there. */
+    ps_status (*measure)(backend *self, uint32_t tensors, const uint64_t *counts, const float *values,
+                         double *squares);
 
     /* Why the last call failed that did, for people; "" if none has. Optional; NULL: its status says all. */
     const char *(*failure)(const backend *self);

@@ -112,6 +112,22 @@ ps_status cuda_softmax_cross_entropy(backend *self, uint32_t rows, uint32_t clas
                                                 static_cast<backend_score *>(b->sums.memory), score));
 }
 
+ps_status cuda_measure(backend *self, uint32_t tensors, const uint64_t *counts, const float *values,
+                       double *squares)
+{
+    cuda_backend *b = cuda_of(self);
+    kernel_arrays arrays = {};
+    if (tensors == 0 || tensors > BACKEND_MEASURED_MAX)
+        return PS_EINVAL;
+    for (uint32_t i = 0; i < tensors; i++)
+        arrays.counts[i] = counts[i];
+    const ps_status status = cuda_grow(b, &b->sums, kernel_measure_bytes(&arrays));
+    if (status != PS_OK)
+        return status;
+    return CUDA_CHECK(&b->place, kernel_measure(b->streams[QUEUE_COMPUTE], tensors, &arrays, values,
+                                                static_cast<double *>(b->sums.memory), squares));
+}
+
 const char *cuda_failure(const backend *self)
 {
     return reinterpret_cast<const cuda_backend *>(self)->place.failure.text;
@@ -164,6 +180,7 @@ const backend_ops cuda_ops = {
     .bias_activate = cuda_bias_activate,
     .activate_backward = cuda_activate_backward,
     .softmax_cross_entropy = cuda_softmax_cross_entropy,
+    .measure = cuda_measure,
     .failure = cuda_failure,
     .destroy = cuda_destroy,
 };

@@ -4,6 +4,10 @@
  * an ordinary function, so that any C++ compiler can read this file. */
 #include "worker/backend_cuda_kernels.cuh"
 
+#include <cfloat>
+
+#include "common/gradient.h"
+
 namespace
 {
 
@@ -14,6 +18,7 @@ constexpr uint32_t CHUNK_ROWS_MIN = 64;   /* of which a block makes one partial 
 constexpr uint32_t CHUNKS_MAX = 256;      /* so that summing those up stays short */
 constexpr uint32_t SOFTMAX_ROWS = 4;      /* of a block */
 constexpr uint32_t SCORE_THREADS = 256;   /* of the one block that sums up scores */
+constexpr uint32_t MEASURE_WARPS = 4;     /* of a block */
 constexpr uint32_t CONVERT_THREADS = 256;
 constexpr uint32_t CONVERT_BLOCKS_MAX = 4096;
 
@@ -237,6 +242,75 @@ __global__ void __launch_bounds__(SCORE_THREADS)
     }
 }
 
+/* ---- sums of squares ---- */
+
+static_assert(GRADIENT_LANES == ACROSS, "a lane of a warp for each partial sum");
+
+__host__ __device__ __forceinline__ uint64_t blocks_of(uint64_t count)
+{
+    return (count + GRADIENT_BLOCK - 1) / GRADIENT_BLOCK;
+}
+
+/* Upper halves to lower halves; the sum is lane 0's. */
+__device__ __forceinline__ double add_halves(double sum)
+{
+    for (uint32_t half = ACROSS / 2; half > 0; half /= 2)
+        sum += __shfl_down_sync(0xffffffffu, sum, half);
+    return sum;
+}
+
+/* A warp for each block of an array: partial (blocks of all arrays). */
+__global__ void __launch_bounds__(ACROSS *MEASURE_WARPS)
+    measure_kernel(kernel_arrays arrays, const float *__restrict__ values, double *__restrict__ partial)
+{
+    const uint32_t lane = threadIdx.x;
+    const uint64_t warp = (uint64_t)blockIdx.x * MEASURE_WARPS + threadIdx.y;
+    uint64_t block = warp;
+    const float *at = values;
+    uint32_t a = 0;
+    for (; a < BACKEND_MEASURED_MAX && block >= blocks_of(arrays.counts[a]); a++) {
+        block -= blocks_of(arrays.counts[a]);
+        at += arrays.counts[a];
+    }
+    if (a == BACKEND_MEASURED_MAX) /* for all lanes of the warp alike */
+        return;
+    const uint64_t first = block * GRADIENT_BLOCK, left = arrays.counts[a] - first;
+    const uint32_t count = left < GRADIENT_BLOCK ? (uint32_t)left : (uint32_t)GRADIENT_BLOCK;
+    double sum = 0.0;
+    for (uint32_t i = lane; i < count; i += ACROSS) {
+        const float value = at[first + i];
+        const double wide = fabsf(value) < FLT_MIN ? 0.0 : (double)value;
+        sum += wide * wide;
+    }
+    sum = add_halves(sum);
+    if (lane == 0)
+        partial[warp] = sum;
+}
+
+/* One block, a warp for each array. */
+__global__ void __launch_bounds__(ACROSS *BACKEND_MEASURED_MAX)
+    sum_blocks_kernel(kernel_arrays arrays, const double *__restrict__ partial, double *__restrict__ squares)
+{
+    const uint32_t lane = threadIdx.x;
+    const double *at = partial;
+    for (uint32_t a = 0; a < threadIdx.y; a++)
+        at += blocks_of(arrays.counts[a]);
+    double sum = 0.0;
+    for (uint64_t block = lane; block < blocks_of(arrays.counts[threadIdx.y]); block += ACROSS)
+        sum += at[block];
+    sum = add_halves(sum);
+    if (lane == 0)
+        squares[threadIdx.y] = sum;
+}
+
+uint64_t all_blocks(const kernel_arrays *arrays)
+{
+    uint64_t blocks = 0;
+    for (uint64_t count : arrays->counts)
+        blocks += blocks_of(count);
+    return blocks;
+}
+
 /* ---- conversion ---- */
 
 __global__ void __launch_bounds__(CONVERT_THREADS)
@@ -309,6 +383,25 @@ cudaError_t kernel_sum_scores(cudaStream_t stream, uint32_t rows, const backend_
                               backend_score *score)
 {
     return launch(stream, dim3(1), dim3(SCORE_THREADS), sum_scores_kernel, rows, row_scores, score);
+}
+
+size_t kernel_measure_bytes(const kernel_arrays *arrays)
+{
+    return (size_t)all_blocks(arrays) * sizeof(double);
+}
+
+cudaError_t kernel_measure(cudaStream_t stream, uint32_t count, const kernel_arrays *arrays,
+                           const float *values, double *partial, double *squares)
+{
+    const uint64_t blocks = (all_blocks(arrays) + MEASURE_WARPS - 1) / MEASURE_WARPS;
+    if (blocks == 0 || blocks > INT32_MAX)
+        return cudaErrorInvalidValue;
+    const cudaError_t result = launch(stream, dim3((uint32_t)blocks), dim3(ACROSS, MEASURE_WARPS),
+                                      measure_kernel, *arrays, values, partial);
+    if (result != cudaSuccess)
+        return result;
+    return launch(stream, dim3(1), dim3(ACROSS, count), sum_blocks_kernel, *arrays, (const double *)partial,
+                  squares);
 }
 
 cudaError_t kernel_to_bf16(cudaStream_t stream, size_t count, const float *from, __nv_bfloat16 *to)

@@ -38,6 +38,19 @@ cudaError_t kernel_softmax(cudaStream_t stream, uint32_t rows, uint32_t classes,
 cudaError_t kernel_sum_scores(cudaStream_t stream, uint32_t rows, const backend_score *row_scores,
                               backend_score *score);
 
+/* Arrays that lie one after the other. */
+typedef struct {
+    uint64_t counts[BACKEND_MEASURED_MAX]; /* elements; 0: no such array */
+} kernel_arrays;
+
+/* Bytes that kernel_measure takes for `partial`. */
+size_t kernel_measure_bytes(const kernel_arrays *arrays);
+
+/* squares: a sum of squares for each of the first `count` arrays, by blocks and lanes of common/gradient.h.
+ */
+cudaError_t kernel_measure(cudaStream_t stream, uint32_t count, const kernel_arrays *arrays,
+                           const float *values, double *partial, double *squares);
+
 /* Rounded to nearest, ties to even. */
 cudaError_t kernel_to_bf16(cudaStream_t stream, size_t count, const float *from, __nv_bfloat16 *to);
 

@@ -188,6 +188,12 @@ ps_status ps_begin(ps_client *client, const ps_update *update, float *const *wei
 ps_status ps_ready(ps_client *client, ps_ticket ticket, uint32_t first_tensor, uint32_t count,
                    ps_error *error);
 
+/* As ps_ready, of tensors that need not be looked at, since the caller knows the sum of squares of each:
+ * `squares`: (count), not finite where the tensor holds NaN or Inf, and with clip_norm in the order of sums
+ * that common/gradient.h states. NULL: as ps_ready. */
+ps_status ps_ready_measured(ps_client *client, ps_ticket ticket, uint32_t first_tensor, uint32_t count,
+                            const double *squares, ps_error *error);
+
 /* Blocks until the weights of those tensors are in place. Fails as ps_wait does; a refusal by a ps does not
  * end the request, which ps_wait has still to collect. PS_EINVAL if it brings no such weights; PS_ESTATE
  * while its own gradient is incomplete, without which none can come. */

@@ -123,13 +123,23 @@ ps_status ps_begin(ps_client *c, const ps_update *update, float *const *weights,
 
 ps_status ps_ready(ps_client *c, ps_ticket ticket, uint32_t first, uint32_t count, ps_error *error)
 {
+    return ps_ready_measured(c, ticket, first, count, NULL, error);
+}
+
+ps_status ps_ready_measured(ps_client *c, ps_ticket ticket, uint32_t first, uint32_t count,
+                            const double *squares, ps_error *error)
+{
     if (!c->is_coming || ticket != c->coming_ticket)
         return ps_fail(error, PS_EINVAL, "ticket %u names no push whose gradient is still coming", ticket);
     ps_status status = session_ready(c->session, ticket, first, count);
     if (status != PS_OK)
         return ps_fail(error, status, "of %u tensors from number %u on not all are awaited", count, first);
-    for (uint32_t t = first; t < first + count; t++)
-        judge_tensor(&c->judge, t, c->coming[t]);
+    for (uint32_t t = first; t < first + count; t++) {
+        if (squares)
+            judge_squares(&c->judge, t, squares[t - first]);
+        else
+            judge_tensor(&c->judge, t, c->coming[t]);
+    }
     if (c->judge.left == 0) {
         judgement whole = judge_end(&c->judge);
         session_judge(c->session, ticket, whole.nonfinite, whole.clip_factor);

@@ -26,17 +26,23 @@ void judge_begin(judge *j)
     j->nonfinite = false;
 }
 
-void judge_tensor(judge *j, uint32_t t, const float *values)
+void judge_squares(judge *j, uint32_t t, double squares)
 {
     assert(j->left > 0);
     j->left--;
-    uint64_t count = tensor_elements(&j->table->tensors[t]);
-    if (j->nonfinite)
-        return; /* nothing changes the judgement any more */
-    if (!gradient_is_finite(values, count))
-        j->nonfinite = true;
+    j->squares[t] = squares;
+    j->nonfinite = j->nonfinite || !isfinite(squares);
+}
+
+void judge_tensor(judge *j, uint32_t t, const float *values)
+{
+    const uint64_t count = tensor_elements(&j->table->tensors[t]);
+    if (j->nonfinite) /* nothing changes the judgement any more */
+        judge_squares(j, t, 0);
     else if (j->clip_norm > 0)
-        j->squares[t] = gradient_norm_squared(values, count);
+        judge_squares(j, t, gradient_norm_squared(values, count));
+    else
+        judge_squares(j, t, gradient_is_finite(values, count) ? 0 : NAN);
 }
 
 /* The squares are added in the order of the table, whatever that was in which they came. */

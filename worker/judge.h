@@ -2,7 +2,7 @@
  *
  * The worker judges, since it alone sees all of its gradient, so that all shards treat it alike. Each tensor
  * is looked at when it is complete, while it is still in the cache; in which order does not matter to the
- * bits of the judgement. */
+ * bits of the judgement, nor whether the sum of squares was made here or on a device. */
 #ifndef PENSTOCK_WORKER_JUDGE_H
 #define PENSTOCK_WORKER_JUDGE_H
 
@@ -34,6 +34,9 @@ void judge_begin(judge *j);
 
 /* Looks at tensor `t` of the table; each once. values: (its elements) f32. */
 void judge_tensor(judge *j, uint32_t t, const float *values);
+
+/* The same of a tensor that someone else has looked at: its sum of squares, as common/gradient.h has it. */
+void judge_squares(judge *j, uint32_t t, double squares);
 
 /* Of a gradient of which every tensor has been looked at. */
 judgement judge_end(const judge *j);

@@ -124,16 +124,26 @@ static ps_status fetch_score(mlp *m)
     return status == PS_OK ? b->ops->download(b, m->score, m->device.score, sizeof *m->score) : status;
 }
 
-/* The layer's gradient begins its way into the caller's array. */
+/* The layer's gradient begins its way into the caller's array, with what it measures. */
 static ps_status fetch_gradient(mlp *m, uint32_t l, float *gradients)
 {
     backend *b = m->backend;
+    const mirrors *d = &m->device;
     const mlp_layer *at = &m->layers[l];
-    ps_status status = hand_on(m, QUEUE_COMPUTE, QUEUE_DOWNLOAD);
+    const uint64_t counts[MLP_LAYER_TENSORS] = {at->bias - at->kernel, at->outputs};
+    const uint32_t first = l * MLP_LAYER_TENSORS;
+    ps_status status = PS_OK;
+    if (d->squares)
+        status = b->ops->measure(b, MLP_LAYER_TENSORS, counts, d->gradients + at->kernel, d->squares + first);
     if (status == PS_OK)
-        status = b->ops->download(b, gradients + at->kernel, m->device.gradients + at->kernel,
+        status = hand_on(m, QUEUE_COMPUTE, QUEUE_DOWNLOAD);
+    if (status == PS_OK)
+        status = b->ops->download(b, gradients + at->kernel, d->gradients + at->kernel,
                                   mlp_layer_parameters(at) * sizeof *gradients);
-    return status == PS_OK ? backend_announce(b, QUEUE_DOWNLOAD, m->device.arrived[l]) : status;
+    if (status == PS_OK && d->squares)
+        status = b->ops->download(b, m->squares + first, d->squares + first,
+                                  MLP_LAYER_TENSORS * sizeof *m->squares);
+    return status == PS_OK ? backend_announce(b, QUEUE_DOWNLOAD, d->arrived[l]) : status;
 }
 
 /* ---- the batch ---- */
@@ -195,7 +205,7 @@ static ps_status give(mlp *m, uint32_t l, float *gradients, const mlp_hooks *hoo
     if (!m->backend->ops->host_memory)
         return fetch_gradient(m, l, gradients);
     /* Before the layer below is worked on: sending this one hides behind that. */
-    return hooks ? hooks->done(hooks->context, l) : PS_OK;
+    return hooks ? hooks->done(hooks->context, l, NULL) : PS_OK;
 }
 
 static ps_status backward(mlp *m, const batch *in, const float *weights, float *gradients,
@@ -249,7 +259,7 @@ static ps_status await_gradients(mlp *m, const mlp_hooks *hooks)
     for (uint32_t l = m->depth; l-- > 0 && status == PS_OK;) {
         status = backend_await(m->backend, m->device.arrived[l]);
         if (status == PS_OK && hooks)
-            status = hooks->done(hooks->context, l);
+            status = hooks->done(hooks->context, l, m->squares ? m->squares + l * MLP_LAYER_TENSORS : NULL);
     }
     return status;
 }

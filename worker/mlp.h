@@ -52,8 +52,9 @@ enum { MLP_LAYER_TENSORS = 2 }; /* layer l has the tensors from number 2 l on: k
 typedef struct {
     /* Before weights of this layer are first read; first layer first. Waits for them. */
     ps_status (*needed)(void *context, uint32_t layer);
-    /* The layer's gradient is complete in the host array; last layer first. */
-    ps_status (*done)(void *context, uint32_t layer);
+    /* The layer's gradient is complete in the host array; last layer first. `squares`: (MLP_LAYER_TENSORS)
+     * the sum of squares of each of its tensors, as common/gradient.h has it; NULL: look yourself. */
+    ps_status (*done)(void *context, uint32_t layer, const double *squares);
     /* All is enqueued, and the device is at work: time for something else, such as mlp_bring of the next
      * batch. May be NULL; is not called where the host computes. */
     ps_status (*meanwhile)(void *context);

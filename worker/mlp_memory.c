@@ -63,6 +63,13 @@ static bool allocate_mirrors(mlp *m)
     d->score = b->ops->allocate(b, sizeof *d->score);
     if (!d->weights || !d->gradients || !d->score || backend_mark_create(b, &d->turn) != PS_OK)
         return false;
+    if (b->ops->measure) {
+        const size_t bytes = m->depth * MLP_LAYER_TENSORS * sizeof *d->squares;
+        d->squares = b->ops->allocate(b, bytes);
+        m->squares = backend_allocate_host(b, bytes);
+        if (!d->squares || !m->squares)
+            return false;
+    }
     for (int i = 0; i < BATCH_PLACES; i++)
         if (!allocate_place(m, &d->places[i]))
             return false;
@@ -169,6 +176,8 @@ void mlp_destroy(mlp **m)
     release(b, d->weights);
     release(b, d->gradients);
     release(b, d->score);
+    release(b, d->squares);
+    backend_release_host(b, held->squares);
     backend_mark_destroy(b, &d->turn);
     backend_release_host(b, held->score);
     free(held);

@@ -28,6 +28,7 @@ typedef struct {
     float *weights;
     float *gradients;
     place places[BATCH_PLACES];
+    double *squares; /* (depth x MLP_LAYER_TENSORS) of gradients; NULL where the backend does not measure */
     backend_score *score;
     backend_mark *turn;                    /* hands on from queue to queue */
     backend_mark *arrived[MLP_LAYERS_MAX]; /* the layer's gradient, on the host */
@@ -42,6 +43,7 @@ struct mlp {
     float *outputs[MLP_LAYERS_MAX]; /* (max_rows x layers[l].outputs); the last: logits, then their delta */
     float *deltas[2];               /* (max_rows x widest hidden layer); NULL without hidden layers */
     backend_score *score;           /* on the host */
+    double *squares;                /* likewise, as the device's */
     mirrors device;
     uint32_t current; /* place of the batch that is computed on */
     batch ahead;      /* what has been brought to the other place; no rows: nothing */

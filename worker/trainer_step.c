@@ -62,7 +62,7 @@ static ps_status layer_needed(void *context, uint32_t layer)
 }
 
 /* Begins to push with the last layer's gradient: only then is the step before over. */
-static ps_status layer_done(void *context, uint32_t layer)
+static ps_status layer_done(void *context, uint32_t layer, const double *squares)
 {
     trainer *t = context;
     ps_status status = PS_OK;
@@ -76,8 +76,8 @@ static ps_status layer_done(void *context, uint32_t layer)
         t->pending = status == PS_OK;
     }
     if (status == PS_OK)
-        status = ps_ready(t->setup.client, t->ticket, layer * MLP_LAYER_TENSORS, MLP_LAYER_TENSORS,
-                          &t->hook_error);
+        status = ps_ready_measured(t->setup.client, t->ticket, layer * MLP_LAYER_TENSORS, MLP_LAYER_TENSORS,
+                                   squares, &t->hook_error);
     return status;
 }
 

@@ -15,15 +15,18 @@ steps=$(scaled 20)
 common=(--data-folder "$scratch/data" --evaluate-every 0 --steps "$steps" --hidden "20,10" --device cuda)
 
 begin "the same bits on any number of ps, whatever runs first on the device, and in a worker alone"
-train one 1 3 "${common[@]}"
+train one 1 3 "${common[@]}" --clip-norm 0.5
 expect_log worker-0 "computing on cuda:0 of "
 expect_log worker-0 "steps of 50 rows are launched as a graph"
-CUDA_HOST_SEED=7 train two 2 3 "${common[@]}" --slice-kib 4
+CUDA_HOST_SEED=7 train two 2 3 "${common[@]}" --slice-kib 4 --clip-norm 0.5
 same_model one two
 train cluster 1 1 "${common[@]}"
 run_program worker 0 "$worker" --output-dir "$case_dir/outputs" "${common[@]}"
 keep_model embedded
 same_model cluster embedded
+train unclipped 1 3 "${common[@]}"
+different_model one unclipped
+cp "$case_dir/unclipped.safetensors" "$scratch/"
 
 begin "each precision has bits of its own"
 for precision in fp32 tf32 bf16; do
@@ -102,7 +105,7 @@ expect_log launcher "138"
 mkdir "$case_dir/outputs"
 mv "$case_dir/run/outputs/model" "$case_dir/outputs/"
 keep_model restarted
-train whole 1 3 "${common[@]}"
-same_model restarted whole
+cp "$scratch/unclipped.safetensors" "$case_dir/"
+same_model restarted unclipped
 
 finish

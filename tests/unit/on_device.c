@@ -106,3 +106,17 @@ ps_status on_device_softmax(backend *b, uint32_t rows, uint32_t classes, const u
     take_back(b, score_there, score, sizeof *score);
     return status;
 }
+
+ps_status on_device_measure(backend *b, uint32_t tensors, const uint64_t *counts, const float *values,
+                            double *squares)
+{
+    uint64_t elements = 0;
+    for (uint32_t t = 0; t < tensors; t++)
+        elements += counts[t];
+    float *values_there = bring(b, values, elements * sizeof *values);
+    double *squares_there = bring(b, squares, tensors * sizeof *squares);
+    ps_status status = b->ops->measure(b, tensors, counts, values_there, squares_there);
+    take_back(b, values_there, NULL, 0);
+    take_back(b, squares_there, squares, tensors * sizeof *squares);
+    return status;
+}

@@ -19,5 +19,7 @@ ps_status on_device_activate_backward(backend *b, activation_kind kind, uint32_t
                                       const float *y, float *dy, float *dbias);
 ps_status on_device_softmax(backend *b, uint32_t rows, uint32_t classes, const uint32_t *labels,
                             float *logits, backend_score *score);
+ps_status on_device_measure(backend *b, uint32_t tensors, const uint64_t *counts, const float *values,
+                            double *squares);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/gradient.h"
 #include "tests/unit/numbers.h"
 #include "tests/unit/on_device.h"
 #include "tests/unit/unit.h"
@@ -332,6 +333,54 @@ static void label_out_of_range_makes_nan_of_its_row_where_the_host_cannot_look(v
     assert_int_equal(score.correct, 0);
 }
 
+/* The bits of common/gradient.h, around the edges of blocks, lanes and partial sums of blocks. */
+static void sums_of_squares_have_the_bits_of_the_hosts(void **state)
+{
+    backend *b = *state;
+    static const uint64_t sizes[] = {1, 2, 31, 32, 33, 4095, 4096, 4097, 9000, 33 * GRADIENT_BLOCK + 77};
+    enum { SIZES = sizeof sizes / sizeof *sizes, LARGEST = 2 * (33 * GRADIENT_BLOCK + 77) };
+    if (!b->ops->measure)
+        skip();
+    numbers n = {21};
+    float *values = malloc(LARGEST * sizeof *values);
+    assert_non_null(values);
+    numbers_fill(&n, 3.0f, values, LARGEST);
+    for (size_t i = 0; i < SIZES; i++) {
+        const uint64_t counts[] = {sizes[i], sizes[SIZES - 1 - i], 1, 40};
+        for (uint32_t tensors = 1; tensors <= BACKEND_MEASURED_MAX; tensors++) {
+            double squares[BACKEND_MEASURED_MAX];
+            assert_int_equal(on_device_measure(b, tensors, counts, values, squares), PS_OK);
+            const float *at = values;
+            for (uint32_t t = 0; t < tensors; at += counts[t], t++)
+                assert_true(squares[t] == gradient_norm_squared(at, counts[t]));
+        }
+    }
+    free(values);
+}
+
+static void sums_of_squares_show_what_is_not_finite(void **state)
+{
+    backend *b = *state;
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    enum { COUNT = 5000, OTHER = 7 };
+    static const uint64_t counts[] = {COUNT, OTHER};
+    if (!b->ops->measure)
+        skip();
+    static float values[COUNT + OTHER];
+    for (uint64_t at = 0; at < COUNT; at += 331)
+        for (size_t i = 0; i < 3; i++) {
+            double squares[2];
+            values[at] = bad[i];
+            assert_int_equal(on_device_measure(b, 2, counts, values, squares), PS_OK);
+            assert_true(!isfinite(squares[0]));
+            assert_true(squares[1] == 0);
+            values[at] = FLT_MAX;
+            assert_int_equal(on_device_measure(b, 2, counts, values, squares), PS_OK);
+            assert_true(isfinite(squares[0]));
+        }
+    assert_int_equal(b->ops->measure(b, BACKEND_MEASURED_MAX + 1, counts, values, NULL), PS_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +400,8 @@ int main(void)
         cmocka_unit_test(logits_that_are_not_numbers_give_nan_and_no_hit),
         cmocka_unit_test(label_out_of_range_is_refused_and_changes_nothing),
         cmocka_unit_test(label_out_of_range_makes_nan_of_its_row_where_the_host_cannot_look),
+        cmocka_unit_test(sums_of_squares_have_the_bits_of_the_hosts),
+        cmocka_unit_test(sums_of_squares_show_what_is_not_finite),
     };
     return cmocka_run_group_tests(tests, on_device_create, on_device_destroy);
 }

@@ -72,10 +72,11 @@ static void end(fixture *f)
     f->on->ops->destroy(f->on);
 }
 
-static ps_status nothing(void *context, uint32_t layer)
+static ps_status nothing(void *context, uint32_t layer, const double *squares)
 {
     (void)context;
     (void)layer;
+    assert_non_null(squares);
     return PS_OK;
 }
 

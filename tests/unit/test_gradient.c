@@ -87,17 +87,23 @@ static void value_behind_the_end_is_not_judged(void **state)
 }
 
 /* The order that gradient.h promises, one element at a time. */
+static double halves(const double *s, int lane, int width)
+{
+    return width == 32 ? s[lane] : halves(s, lane, 2 * width) + halves(s, lane + width, 2 * width);
+}
+
 static double reference_norm(const float *values, uint64_t count)
 {
-    double s[16] = {0};
-    for (uint64_t i = 0; i < count; i++) {
-        double square = (double)values[i] * (double)values[i];
-        s[i % 16] = s[i % 16] + square;
+    double blocks[32] = {0};
+    for (uint64_t first = 0; first < count; first += 4096) {
+        double s[32] = {0};
+        for (uint64_t i = first; i < count && i < first + 4096; i++) {
+            double square = (double)values[i] * (double)values[i];
+            s[i % 32] = s[i % 32] + square;
+        }
+        blocks[first / 4096 % 32] += halves(s, 0, 1);
     }
-    double quarters[4];
-    for (int i = 0; i < 4; i++)
-        quarters[i] = (s[i] + s[i + 8]) + (s[i + 4] + s[i + 12]);
-    return (quarters[0] + quarters[2]) + (quarters[1] + quarters[3]);
+    return halves(blocks, 0, 1);
 }
 
 static void norm_is_summed_in_the_documented_order(void **state)
@@ -110,6 +116,27 @@ static void norm_is_summed_in_the_documented_order(void **state)
         /* Nor does the address matter. */
         assert_true(gradient_norm_squared(values + 1, counts[c]) == reference_norm(values + 1, counts[c]));
     }
+    /* More blocks than partial sums of blocks. */
+    enum { MANY = 40 * GRADIENT_BLOCK + 5 };
+    float *many = malloc(MANY * sizeof *many);
+    assert_non_null(many);
+    fill_random(many, MANY, 8);
+    assert_true(gradient_norm_squared(many, MANY) == reference_norm(many, MANY));
+    free(many);
+}
+
+static void norm_is_finite_for_finite_values_alone(void **state)
+{
+    (void)state;
+    float values[40] = {0};
+    const float bad[] = {INFINITY, -INFINITY, NAN, -NAN};
+    for (size_t at = 0; at < 40; at++)
+        for (size_t i = 0; i < 4; i++) {
+            values[at] = bad[i];
+            assert_true(!isfinite(gradient_norm_squared(values, 40)));
+            values[at] = FLT_MAX;
+            assert_true(isfinite(gradient_norm_squared(values, 40)));
+        }
 }
 
 static void norm_of_small_integers_is_exact(void **state)
@@ -150,6 +177,7 @@ int main(void)
         cmocka_unit_test(one_bad_value_anywhere_is_found),
         cmocka_unit_test(value_behind_the_end_is_not_judged),
         cmocka_unit_test(norm_is_summed_in_the_documented_order),
+        cmocka_unit_test(norm_is_finite_for_finite_values_alone),
         cmocka_unit_test(norm_of_small_integers_is_exact),
         cmocka_unit_test(norm_of_the_largest_floats_does_not_overflow),
         cmocka_unit_test(norm_of_denormals_is_not_lost),

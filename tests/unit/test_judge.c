@@ -59,6 +59,27 @@ static void bits_do_not_depend_on_the_order_of_the_tensors(void **state)
     tensor_table_fini(&table);
 }
 
+static void sums_that_a_device_has_made_are_judged_alike(void **state)
+{
+    (void)state;
+    tensor_table table = make_table();
+    fill_values();
+    judge j;
+    assert_int_equal(judge_init(&j, &table, 0.25), PS_OK);
+    const judgement want = judge_in_order(&j, (const uint32_t[]){0, 1, 2});
+    judge_begin(&j);
+    judge_tensor(&j, 1, values[1]);
+    judge_squares(&j, 2, gradient_norm_squared(values[2], ELEMENTS));
+    judge_squares(&j, 0, gradient_norm_squared(values[0], ELEMENTS));
+    assert_true(judge_end(&j).clip_factor == want.clip_factor);
+    judge_begin(&j);
+    for (uint32_t t = 0; t < TENSORS; t++)
+        judge_squares(&j, t, t == 1 ? (double)INFINITY : 1.0);
+    assert_true(judge_end(&j).nonfinite);
+    judge_fini(&j);
+    tensor_table_fini(&table);
+}
+
 static void short_gradients_and_those_not_to_be_clipped_are_left_as_they_are(void **state)
 {
     (void)state;
@@ -111,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_do_not_depend_on_the_order_of_the_tensors),
+        cmocka_unit_test(sums_that_a_device_has_made_are_judged_alike),
         cmocka_unit_test(short_gradients_and_those_not_to_be_clipped_are_left_as_they_are),
         cmocka_unit_test(one_value_that_is_not_finite_spoils_that_gradient_alone),
         cmocka_unit_test(judge_without_memory_is_not_made),

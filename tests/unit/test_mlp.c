@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/gradient.h"
 #include "tests/unit/numbers.h"
 #include "tests/unit/on_device.h"
 #include "tests/unit/unit.h"
@@ -339,6 +340,7 @@ static const backend_ops remote_ops = {
 typedef struct {
     const problem *problem;
     uint64_t first[HIDDEN_MAX + 2]; /* elements of layer l: [first[l], first[l + 1]) */
+    uint64_t elements[HIDDEN_MAX + 1][MLP_LAYER_TENSORS];
     uint32_t depth;
     float weights[PARAMETERS_MAX];
     const float *want; /* gradients, whole */
@@ -358,7 +360,7 @@ static ps_status bring_weights(void *context, uint32_t l)
 }
 
 /* The host's array must hold the layer's gradient by the time it is announced. */
-static ps_status take_gradient(void *context, uint32_t l)
+static ps_status take_gradient(void *context, uint32_t l, const double *squares)
 {
     layered *a = context;
     assert_int_equal(a->needed, a->depth);
@@ -366,6 +368,10 @@ static ps_status take_gradient(void *context, uint32_t l)
     a->left--;
     uint64_t first = a->first[l], count = a->first[l + 1] - first;
     assert_memory_equal(a->want + first, a->got + first, count * sizeof *a->got);
+    for (uint32_t t = 0; squares && t < MLP_LAYER_TENSORS; t++) {
+        assert_true(squares[t] == gradient_norm_squared(a->got + first, a->elements[l][t]));
+        first += a->elements[l][t];
+    }
     return l + 2 == a->depth ? a->failure : PS_OK;
 }
 
@@ -383,8 +389,10 @@ static void begin_layered(layered *a, const problem *p, const float *want)
     a->first[0] = 0;
     for (uint32_t l = 0; l < a->depth; l++) {
         a->first[l + 1] = a->first[l];
-        for (uint32_t t = 0; t < MLP_LAYER_TENSORS; t++)
-            a->first[l + 1] += tensor_elements(&table.tensors[l * MLP_LAYER_TENSORS + t]);
+        for (uint32_t t = 0; t < MLP_LAYER_TENSORS; t++) {
+            a->elements[l][t] = tensor_elements(&table.tensors[l * MLP_LAYER_TENSORS + t]);
+            a->first[l + 1] += a->elements[l][t];
+        }
     }
     tensor_table_fini(&table);
 }
