@@ -9,6 +9,9 @@ uint64_t clock_monotonic_ms(void);
 uint64_t clock_monotonic_ns(void);
 double clock_monotonic_seconds(void);
 
+/* Of the calendar: since 1970. */
+uint64_t clock_unix_ms(void);
+
 /* A number that rises with every start of a process under the same name, as far as the calendar does:
  * nanoseconds since 1970. */
 uint64_t clock_incarnation(void);

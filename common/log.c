@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/events.h"
 #include "common/json.h"
 
 enum {
@@ -174,11 +175,24 @@ LOG_FUNCTION(log_info, LOG_INFO)
 LOG_FUNCTION(log_warning, LOG_WARNING)
 LOG_FUNCTION(log_error, LOG_ERROR)
 
+/* Those below the threshold too. */
+__attribute__((format(printf, 2, 0))) static void keep(const entry *e, const char *format, va_list arguments)
+{
+    char text[EVENTS_TEXT_MAX + 1] = "";
+    vsnprintf(text, sizeof text, format, arguments);
+    events_note(level_names[e->level], e->event, e->step, text);
+}
+
 void log_event(log_level level, const char *event, uint64_t step, const char *format, ...)
 {
     const entry e = {.level = level, .event = event, .step = step};
     va_list arguments;
     va_start(arguments, format);
     emit(&e, format, arguments);
+    va_end(arguments);
+    if (!events_wanted())
+        return;
+    va_start(arguments, format);
+    keep(&e, format, arguments);
     va_end(arguments);
 }

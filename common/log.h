@@ -44,7 +44,8 @@ void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A line of an event of a known kind, by which programs find it, and of the step that it is about, or
- * LOG_NO_STEP. `event`: lower-case letters and '_'. Text shows neither. */
+ * LOG_NO_STEP. `event`: lower-case letters and '_'. Text shows neither. Is kept for a while if somebody wants
+ * that (common/events.h). */
 void log_event(log_level level, const char *event, uint64_t step, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

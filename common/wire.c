@@ -73,6 +73,7 @@ void wire_destroy(wire_message **message)
         free(m->members);
     }
     free(m->text);
+    free(m->figures);
     recycler_give(m);
 }
 
@@ -80,6 +81,22 @@ void wire_set_text(wire_message *m, const char *text)
 {
     free(m->text);
     m->text = strndup(text, WIRE_TEXT_MAX);
+}
+
+/* Bytes with nothing behind them are none. */
+static void set_figures(wire_message *m, const uint8_t *bytes, size_t count)
+{
+    m->figures = count > 0 ? malloc(count) : NULL;
+    m->figures_bytes = m->figures ? (uint32_t)count : 0;
+    if (m->figures)
+        memcpy(m->figures, bytes, count);
+}
+
+void wire_set_figures(wire_message *m, const worker_figures *figures)
+{
+    uint8_t packed[FIGURES_BYTES_MAX];
+    free(m->figures);
+    set_figures(m, packed, figures_pack(figures, packed));
 }
 
 ps_status wire_set_members(wire_message *m, const members_list *list)
@@ -205,6 +222,7 @@ static ps_status message_from_header(const wire_header *h, wire_message **out, p
         m->places[i] = (wire_place){.segment = h->places[i], .offset = h->offsets[i]};
     if (h->text_bytes > 0)
         m->text = strndup((const char *)h->text, h->text_bytes);
+    set_figures(m, h->figures, h->figures_bytes);
     ps_status status = take_inlined(h, m);
     if (status != PS_OK)
         ps_fail(error, status, "out of memory for the payloads of a message of %u slices", h->slice_count);

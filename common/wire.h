@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/buffer.h"
+#include "common/figures.h"
 #include "common/job.h"
 #include "common/members.h"
 #include "common/segment.h"
@@ -99,6 +100,8 @@ typedef struct {
     char *text;            /* owned, or NULL */
     job_config *hello;     /* owned; HELLO only */
     members_list *members; /* owned, or NULL: none is told; its version is members_version */
+    uint8_t *figures;      /* owned, or NULL: (figures_bytes), packed (common/figures.h); HEARTBEAT only */
+    uint32_t figures_bytes;
 
     uint32_t slice_count;
     bool has_payload;
@@ -128,6 +131,9 @@ void wire_set_text(wire_message *m, const char *text);
 
 /* Has the message tell of this list. PS_ENOMEM: the message is to be given up. */
 ps_status wire_set_members(wire_message *m, const members_list *list);
+
+/* Has the message tell them. Out of memory leaves it without. */
+void wire_set_figures(wire_message *m, const worker_figures *figures);
 
 /* Has the payloads that lie in no segment travel within the header if they are small: a frame costs more than
  * its bytes then. To be called once their places are known. */

@@ -56,7 +56,8 @@ typedef enum {
     HEADER_CHANGE_STEP = 34,
     HEADER_CHANGE_WORKER = 35,
     HEADER_LOST_WORKER = 36,
-    HEADER_FIELDS = HEADER_LOST_WORKER,
+    HEADER_FIGURES = 37,
+    HEADER_FIELDS = HEADER_FIGURES,
 } wire_header_field;
 
 typedef enum {
@@ -82,6 +83,8 @@ typedef struct {
     size_t hello_bytes;
     const uint8_t *inlined;
     size_t inlined_bytes;
+    const uint8_t *figures;
+    size_t figures_bytes;
     uint32_t slice_count, length_count, place_count, offset_count;
     uint32_t change_step_count, change_worker_count;
     wire_message message; /* scalars and segments; it has no lists, text or job */

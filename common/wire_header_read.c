@@ -225,6 +225,16 @@ static bool read_inlined(reader *r, wire_header *h)
     return true;
 }
 
+static bool read_figures(reader *r, wire_header *h)
+{
+    reader part;
+    if (!read_part(r, &part))
+        return false;
+    h->figures = part.at;
+    h->figures_bytes = (size_t)(part.end - part.at);
+    return true;
+}
+
 static bool read_type(reader *r, wire_message *m)
 {
     uint32_t bits;
@@ -343,6 +353,8 @@ static inline bool read_field(reader *r, wire_header *h)
         return read_entry32(r, h->change_workers, &h->change_worker_count);
     case WIRE_TAG(HEADER_LOST_WORKER, WIRE_VARINT):
         return read_uint32(r, &m->lost_worker);
+    case WIRE_TAG(HEADER_FIGURES, WIRE_LENGTH):
+        return read_figures(r, h);
     default: /* also a known field whose value is laid out otherwise than the schema says */
         return tag >> WIRE_KIND_BITS > HEADER_FIELDS && skip_field(r, tag);
     }

@@ -239,6 +239,10 @@ INLINED void put_header(sink *s, wire_header_size *size, const wire_message *m, 
         put_list(s, HEADER_CHANGE_WORKER, &size->change_workers, m, m->members->count, worker_of_change);
     }
     put_number(s, HEADER_LOST_WORKER, m->lost_worker);
+    if (m->figures_bytes > 0) {
+        put_length(s, HEADER_FIGURES, m->figures_bytes);
+        put_bytes(s, m->figures, m->figures_bytes);
+    }
 }
 
 wire_header_size wire_header_measure(const wire_message *m, const Penstock__Job *hello)

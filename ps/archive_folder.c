@@ -181,11 +181,17 @@ static void *write_images(void *context)
         a->writing = true;
         pthread_cond_signal(&a->changed);
         pthread_mutex_unlock(&a->lock);
+        const uint64_t begun_ms = clock_monotonic_ms();
         bool kept = keep_image(a, i);
         uint64_t step = i->state.step;
         image_destroy(&i);
         pthread_mutex_lock(&a->lock);
         a->newest_kept = kept ? step : a->newest_kept;
+        if (kept) {
+            a->counters.step = step;
+            a->counters.kept_ms = clock_monotonic_ms();
+            a->counters.took_ms = a->counters.kept_ms - begun_ms;
+        }
         *(kept ? &a->counters.kept : &a->counters.failed) += 1;
         a->writing = false;
         pthread_cond_signal(&a->changed);

@@ -17,6 +17,9 @@ typedef struct {
     uint64_t kept;    /* images */
     uint64_t failed;  /* ... that could not be written */
     uint64_t dropped; /* ... because the disk was too slow */
+    uint64_t step;    /* of the newest that was kept; 0: none was */
+    uint64_t kept_ms; /* ... when, by the monotonic clock, */
+    uint64_t took_ms; /* ... and how long it took */
 } archive_counters;
 
 /* Makes the folder if need be. `keep`: 1 or more. PS_EIO if that is impossible or the folder cannot be

@@ -34,6 +34,7 @@ typedef struct {
     uint32_t examples; /* 0: contributes nothing */
     float clip_factor;
     bool nonfinite;
+    uint64_t whole_ms; /* when the last part came */
 } member_push;
 
 typedef struct {
@@ -55,6 +56,15 @@ typedef struct {
     unsettled_answer *unsettled, *unsettled_last; /* by number */
     uint32_t unsettled_count;
     uint64_t unsettled_bytes;
+
+    /* For those who look. */
+    uint64_t restarts; /* processes after the first */
+    bool has_weights;  /* it has been sent some: of version `weights` last */
+    uint64_t weights;
+    bool has_staleness; /* and has pushed a gradient since, so many updates later */
+    uint64_t staleness;
+    uint64_t figures_count; /* heartbeats that told figures */
+    worker_figures figures;
 } member;
 
 /* Room for gradients of `slices` slices (0 for an evaluator). PS_ENOMEM. */

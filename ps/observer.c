@@ -1,85 +1,47 @@
 /* observer.c - see observer.h. */
 #include "ps/observer.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/address.h"
 #include "common/clock.h"
+#include "common/events.h"
 #include "common/http.h"
-#include "common/metrics.h"
-
-/* ---- what is counted ---- */
-
-enum {
-    SHOWN_BUILD,
-    SHOWN_TICK,
-    SHOWN_HAS_JOB,
-    SHOWN_VERSION,
-    SHOWN_UPDATES,
-    SHOWN_EXAMPLES,
-    SHOWN_REPEATS,
-    SHOWN_LATE,
-    SHOWN_NONFINITE,
-    SHOWN_REFUSED,
-    SHOWN_RESTORES,
-    SHOWN_IMAGES,
-    SHOWN_UNSENT,
-    SHOWN_COUNT,
-};
-
-enum { IMAGE_KEPT, IMAGE_FAILED, IMAGE_DROPPED };
-
-static const char *const build_labels[] = {"version=\"" PENSTOCK_VERSION "\"", NULL};
-static const char *const image_labels[] = {
-    [IMAGE_KEPT] = "result=\"kept\"",
-    [IMAGE_FAILED] = "result=\"failed\"",
-    [IMAGE_DROPPED] = "result=\"left_out\"",
-    NULL,
-};
-
-static const metric table[SHOWN_COUNT] = {
-    [SHOWN_BUILD] = {METRIC_GAUGE, METRIC_ONE, "penstock_ps_build_info", "1; which build it is.",
-                     build_labels, NULL},
-    [SHOWN_TICK] = {METRIC_GAUGE, METRIC_MS, "penstock_ps_loop_turned_seconds",
-                    "When the event loop last turned, by a clock that began when the host did.", NULL, NULL},
-    [SHOWN_HAS_JOB] = {METRIC_GAUGE, METRIC_ONE, "penstock_ps_serving",
-                       "1 once a worker has brought the job, else 0.", NULL, NULL},
-    [SHOWN_VERSION] = {METRIC_GAUGE, METRIC_ONE, "penstock_ps_weights_version",
-                       "Synchronous mode: the last step applied; else the number of updates, ever.", NULL,
-                       NULL},
-    [SHOWN_UPDATES] = {METRIC_COUNTER, METRIC_ONE, "penstock_ps_updates_total",
-                       "Updates applied by this process, those by its log of updates included.", NULL, NULL},
-    [SHOWN_EXAMPLES] = {METRIC_GAUGE, METRIC_ONE, "penstock_ps_examples",
-                        "Rows in the weights; falls when the shard goes back.", NULL, NULL},
-    [SHOWN_REPEATS] = {METRIC_COUNTER, METRIC_ONE, "penstock_ps_repeated_pushes_total",
-                       "Pushes that had come before, answered without being applied again.", NULL, NULL},
-    [SHOWN_LATE] = {METRIC_COUNTER, METRIC_ONE, "penstock_ps_late_gradients_total",
-                    "Gradients dropped because their step was over (backup workers).", NULL, NULL},
-    [SHOWN_NONFINITE] = {METRIC_COUNTER, METRIC_ONE, "penstock_ps_nonfinite_gradients_total",
-                         "Contributions that held NaN or Inf and were left out.", NULL, NULL},
-    [SHOWN_REFUSED] = {METRIC_COUNTER, METRIC_ONE, "penstock_ps_refused_messages_total",
-                       "Messages answered by an error.", NULL, NULL},
-    [SHOWN_RESTORES] = {METRIC_COUNTER, METRIC_ONE, "penstock_ps_restores_total",
-                        "Times that the shard went to another step with all the others.", NULL, NULL},
-    [SHOWN_IMAGES] = {METRIC_COUNTER, METRIC_ONE, "penstock_ps_checkpoints_total",
-                      "Checkpoints, by what came of them.", image_labels, NULL},
-    [SHOWN_UNSENT] = {METRIC_GAUGE, METRIC_ONE, "penstock_ps_unsent_answers",
-                      "Answers that wait for room in the queue of their peer.", NULL, NULL},
-};
+#include "ps/chronicle.h"
+#include "ps/ps_metrics.h"
+#include "ps/status_page.h"
 
 struct observer {
-    metrics *shown;
+    metrics *counted;
+    const server_identity *self;
     http *server;
-    uint64_t shown_ms; /* the loop's */
+    char where[ADDRESS_TEXT_MAX + 8];
+    uint64_t started_unix_ms;
+
+    /* The loop's. */
+    uint64_t shown_ms, viewed_ms; /* when last */
+    uint64_t updates, update_ns;  /* that have been noted, and when the last was */
+
+    /* The loop tries, and leaves it if somebody reads; readers wait. */
+    pthread_mutex_t lock;
+    shard_view view;
+    chronicle *past;
+    observation last; /* what was shown with that view; without its shard */
 };
 
 /* ---- the HTTP server's thread ---- */
 
+static uint64_t loop_age_ms(const observer *o)
+{
+    const uint64_t turned_ms = metrics_value(o->counted, PS_METRIC_TICK, 0), now_ms = clock_monotonic_ms();
+    return now_ms > turned_ms ? now_ms - turned_ms : 0;
+}
+
 static unsigned answer_live(void *context, FILE *body)
 {
-    const observer *o = context;
-    const uint64_t turned_ms = metrics_value(o->shown, SHOWN_TICK, 0), now_ms = clock_monotonic_ms();
-    const uint64_t age_ms = now_ms > turned_ms ? now_ms - turned_ms : 0;
+    const uint64_t age_ms = loop_age_ms(context);
     fprintf(body, "the loop turned %llu ms ago\n", (unsigned long long)age_ms);
     return age_ms <= OBSERVER_LIVE_MS ? 200 : 503;
 }
@@ -87,7 +49,7 @@ static unsigned answer_live(void *context, FILE *body)
 static unsigned answer_ready(void *context, FILE *body)
 {
     const observer *o = context;
-    const bool ready = metrics_value(o->shown, SHOWN_HAS_JOB, 0) > 0;
+    const bool ready = metrics_value(o->counted, PS_METRIC_HAS_JOB, 0) > 0;
     fputs(ready ? "serving\n" : "no worker has brought the job yet\n", body);
     return ready ? 200 : 503;
 }
@@ -95,7 +57,31 @@ static unsigned answer_ready(void *context, FILE *body)
 static unsigned answer_metrics(void *context, FILE *body)
 {
     const observer *o = context;
-    metrics_print(o->shown, body);
+    metrics_print(o->counted, body);
+    return 200;
+}
+
+static unsigned answer_status(void *context, FILE *body)
+{
+    observer *o = context;
+    pthread_mutex_lock(&o->lock);
+    const status_page page = {
+        .index = o->self->index,
+        .incarnation = o->self->incarnation,
+        .started_unix_ms = o->started_unix_ms,
+        .now_unix_ms = clock_unix_ms(),
+        .now_ms = clock_monotonic_ms(),
+        .loop_age_ms = loop_age_ms(o),
+        .http = o->where,
+        .counted = o->counted,
+        .view = &o->view,
+        .past = o->past,
+        .has_archive = o->last.has_archive,
+        .images = o->last.images,
+        .unsent = o->last.unsent,
+    };
+    status_page_print(&page, body);
+    pthread_mutex_unlock(&o->lock);
     return 200;
 }
 
@@ -103,24 +89,43 @@ static const http_page pages[] = {
     {"/livez", "text/plain; charset=utf-8", answer_live},
     {"/readyz", "text/plain; charset=utf-8", answer_ready},
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", answer_metrics},
+    {"/status", "application/json", answer_status},
 };
 
-/* ---- the loop's thread ---- */
+/* ---- start and end ---- */
 
-ps_status observer_start(const http_options *options, observer **out, ps_error *error)
+ps_status observer_create(const http_options *options, const server_identity *self, observer **out,
+                          ps_error *error)
 {
     *out = NULL;
     if (!options->wanted)
         return PS_OK;
     observer *o = calloc(1, sizeof *o);
-    if (o)
-        o->shown = metrics_create(table, SHOWN_COUNT);
-    if (!o || !o->shown) {
-        observer_stop(&o);
+    if (!o)
+        return ps_fail(error, PS_ENOMEM, "out of memory for metrics");
+    *out = o;
+    pthread_mutex_init(&o->lock, NULL);
+    o->self = self;
+    o->started_unix_ms = clock_unix_ms();
+    o->past = chronicle_create();
+    o->counted = ps_metrics_create();
+    if (!o->past || !o->counted) {
+        observer_destroy(out);
         return ps_fail(error, PS_ENOMEM, "out of memory for metrics");
     }
-    metrics_set(o->shown, SHOWN_BUILD, 0, 1);
-    metrics_set(o->shown, SHOWN_TICK, 0, clock_monotonic_ms());
+    metrics_set(o->counted, PS_METRIC_BUILD, 0, 1);
+    metrics_set(o->counted, PS_METRIC_TICK, 0, clock_monotonic_ms());
+    events_keep();
+    return PS_OK;
+}
+
+metrics *observer_metrics(observer *o)
+{
+    return o ? o->counted : NULL;
+}
+
+ps_status observer_serve(observer *o, const http_options *options, ps_error *error)
+{
     const http_config config = {
         .address = options->address,
         .port = options->port,
@@ -130,47 +135,105 @@ ps_status observer_start(const http_options *options, observer **out, ps_error *
         .page_count = sizeof pages / sizeof pages[0],
         .context = o,
     };
+    metrics_set(o->counted, PS_METRIC_TICK, 0, clock_monotonic_ms());
     ps_status status = http_start(&config, &o->server, error);
-    if (status != PS_OK)
-        observer_stop(&o);
-    *out = o;
+    if (status == PS_OK)
+        address_format(options->address ? options->address : "127.0.0.1", http_port(o->server), o->where,
+                       sizeof o->where);
     return status;
 }
 
-void observer_stop(observer **handle)
+const char *observer_where(const observer *o)
+{
+    return o->where;
+}
+
+void observer_close(observer *o)
+{
+    http_stop(&o->server);
+}
+
+void observer_destroy(observer **handle)
 {
     observer *o = *handle;
     *handle = NULL;
     if (!o)
         return;
     http_stop(&o->server);
-    metrics_destroy(&o->shown);
+    chronicle_destroy(&o->past);
+    shard_view_fini(&o->view);
+    metrics_destroy(&o->counted);
+    pthread_mutex_destroy(&o->lock);
     free(o);
+}
+
+/* ---- the loop's thread ---- */
+
+void observer_note_updates(observer *o, uint64_t updates, uint64_t begun_ns)
+{
+    if (updates == o->updates)
+        return;
+    const uint64_t now_ns = clock_monotonic_ns(), count = updates > o->updates ? updates - o->updates : 1;
+    for (uint64_t i = 0; i < count; i++) {
+        metrics_observe(o->counted, PS_METRIC_APPLY, 0, (now_ns - begun_ns) / count);
+        if (o->update_ns)
+            metrics_observe(o->counted, PS_METRIC_STEP, 0, (now_ns - o->update_ns) / count);
+    }
+    o->updates = updates;
+    o->update_ns = now_ns;
 }
 
 bool observer_tick(observer *o, uint64_t now_ms)
 {
-    metrics_set(o->shown, SHOWN_TICK, 0, now_ms);
+    metrics_set(o->counted, PS_METRIC_TICK, 0, now_ms);
     if (o->shown_ms != 0 && now_ms - o->shown_ms < OBSERVER_SHOW_MS)
         return false;
     o->shown_ms = now_ms;
     return true;
 }
 
-void observer_show(observer *o, const observation *now)
+static void show_counts(metrics *m, const observation *now)
 {
-    metrics *m = o->shown;
-    metrics_set(m, SHOWN_HAS_JOB, 0, now->has_job);
-    metrics_set(m, SHOWN_VERSION, 0, now->version);
-    metrics_set(m, SHOWN_UPDATES, 0, now->shard.steps_applied);
-    metrics_set(m, SHOWN_EXAMPLES, 0, now->shard.examples_applied);
-    metrics_set(m, SHOWN_REPEATS, 0, now->shard.repeats);
-    metrics_set(m, SHOWN_LATE, 0, now->shard.late_gradients);
-    metrics_set(m, SHOWN_NONFINITE, 0, now->shard.nonfinite_refused);
-    metrics_set(m, SHOWN_REFUSED, 0, now->shard.messages_refused);
-    metrics_set(m, SHOWN_RESTORES, 0, now->shard.restores);
-    metrics_set(m, SHOWN_IMAGES, IMAGE_KEPT, now->images.kept);
-    metrics_set(m, SHOWN_IMAGES, IMAGE_FAILED, now->images.failed);
-    metrics_set(m, SHOWN_IMAGES, IMAGE_DROPPED, now->images.dropped);
-    metrics_set(m, SHOWN_UNSENT, 0, now->unsent);
+    const shard_counters *c = shard_count(now->shard);
+    const bool has_job = shard_has_job(now->shard);
+    metrics_set(m, PS_METRIC_HAS_JOB, 0, has_job);
+    metrics_set(m, PS_METRIC_VERSION, 0, has_job ? shard_version(now->shard) : 0);
+    metrics_set(m, PS_METRIC_UPDATES, 0, c->steps_applied);
+    metrics_set(m, PS_METRIC_PUSHES, 0, c->pushes);
+    metrics_set(m, PS_METRIC_EXAMPLES, 0, c->examples_applied);
+    metrics_set(m, PS_METRIC_REPEATS, 0, c->repeats);
+    metrics_set(m, PS_METRIC_LATE, 0, c->late_gradients);
+    metrics_set(m, PS_METRIC_NONFINITE, 0, c->nonfinite_refused);
+    metrics_set(m, PS_METRIC_REFUSED, 0, c->messages_refused);
+    metrics_set(m, PS_METRIC_RESTORES, 0, c->restores + c->resumes);
+    metrics_set(m, PS_METRIC_LOST, 0, c->members_lost);
+    metrics_set(m, PS_METRIC_RETURNED, 0, c->members_returned);
+    metrics_set(m, PS_METRIC_RESTARTED, 0, c->members_restarted);
+    metrics_set(m, PS_METRIC_UNSENT, 0, now->unsent);
+}
+
+static void show_images(metrics *m, const archive_counters *images, uint64_t now_ms)
+{
+    metrics_set(m, PS_METRIC_IMAGES, PS_IMAGE_KEPT, images->kept);
+    metrics_set(m, PS_METRIC_IMAGES, PS_IMAGE_FAILED, images->failed);
+    metrics_set(m, PS_METRIC_IMAGES, PS_IMAGE_DROPPED, images->dropped);
+    metrics_set(m, PS_METRIC_IMAGE_DURATION, 0, images->took_ms);
+    if (images->kept > 0)
+        metrics_set(m, PS_METRIC_IMAGE_TIME, 0, clock_unix_ms() - (now_ms - images->kept_ms));
+}
+
+void observer_show(observer *o, const observation *now, uint64_t now_ms)
+{
+    show_counts(o->counted, now);
+    show_images(o->counted, &now->images, now_ms);
+    if (now_ms - o->viewed_ms < OBSERVER_VIEW_MS || pthread_mutex_trylock(&o->lock) != 0)
+        return;
+    o->viewed_ms = now_ms;
+    o->last = *now;
+    o->last.shard = NULL;
+    if (shard_view_take(now->shard, &o->view, now_ms) == PS_OK)
+        chronicle_note(o->past, &o->view, o->counted, now_ms, clock_unix_ms());
+    pthread_mutex_unlock(&o->lock);
+    metrics_set(o->counted, PS_METRIC_OPEN, 0, o->view.open_requests);
+    metrics_set(o->counted, PS_METRIC_HELD, 0, o->view.held_answers);
 }

@@ -157,6 +157,14 @@ static bool is_worth_a_look(const server *s)
     return s->lone_turns % LOOK_EVERY == 0;
 }
 
+static void take_message(server *s, wire_message **m, const wire_route *from, uint64_t now_ms)
+{
+    const uint64_t begun_ns = s->observer ? clock_monotonic_ns() : 0;
+    shard_receive(s->shard, m, from, now_ms);
+    if (s->observer)
+        observer_note_updates(s->observer, shard_count(s->shard)->steps_applied, begun_ns);
+}
+
 /* Waits for a message and takes in those that have come, up to a batch. */
 static void receive_some(server *s, int timeout_ms)
 {
@@ -171,7 +179,7 @@ static void receive_some(server *s, int timeout_ms)
     while (event != TRANSPORT_NOTHING) {
         taken++;
         if (event == TRANSPORT_MESSAGE)
-            shard_receive(s->shard, &m, &from, now);
+            take_message(s, &m, &from, now);
         else
             refuse(s, &from, &error);
         if (taken == RECEIVE_BATCH || !(transport_has_more(s->socket) || is_worth_a_look(s)))
@@ -188,26 +196,23 @@ static void receive_some(server *s, int timeout_ms)
     }
 }
 
-static void show(server *s)
+static void show(server *s, uint64_t now_ms)
 {
-    observation now = {
-        .has_job = shard_has_job(s->shard),
-        .version = shard_has_job(s->shard) ? shard_version(s->shard) : 0,
-        .shard = *shard_count(s->shard),
-    };
+    observation now = {.shard = s->shard, .has_archive = s->archive != NULL};
     if (s->archive)
         now.images = archive_folder_count(s->archive);
     for (const waiting *w = s->unsent; w; w = w->next)
         now.unsent++;
-    observer_show(s->observer, &now);
+    observer_show(s->observer, &now, now_ms);
 }
 
 static void turn(server *s)
 {
     receive_some(s, s->unsent || shard_awaits_archive(s->shard) ? RETRY_MS : TICK_MS);
     send_all(s);
-    if (s->observer && observer_tick(s->observer, clock_monotonic_ms()))
-        show(s);
+    const uint64_t now_ms = s->observer ? clock_monotonic_ms() : 0;
+    if (s->observer && observer_tick(s->observer, now_ms))
+        show(s, now_ms);
 }
 
 static void log_summary(const shard *s)
@@ -323,6 +328,7 @@ static ps_status open_past(server *s, const server_config *config, ps_error *err
 ps_status server_run(const server_config *config, ps_error *error)
 {
     server s = {.index = config->shard.index, .stop_ms = config->stop_ms};
+    const server_identity self = {config->shard.index, config->shard.incarnation};
     fpmode_flush_denormals();
     ps_status status =
         crew_create(config->threads ? config->threads : 1, config->processors, &s.threads, error);
@@ -339,8 +345,12 @@ ps_status server_run(const server_config *config, ps_error *error)
     status = open_past(&s, config, error);
     if (status != PS_OK)
         goto done;
+    status = observer_create(&config->http, &self, &s.observer, error);
+    if (status != PS_OK)
+        goto done;
     core.archive = s.archive;
     core.journal = s.journal;
+    core.counted = observer_metrics(s.observer);
     status = shard_create(&core, &s.shard);
     if (status != PS_OK) {
         ps_fail(error, status, "out of memory for a shard");
@@ -357,9 +367,12 @@ ps_status server_run(const server_config *config, ps_error *error)
         goto done;
     if (s.journal)
         transport_watch(s.socket, journal_file_descriptor(s.journal));
-    status = observer_start(&config->http, &s.observer, error);
-    if (status != PS_OK)
-        goto done;
+    if (s.observer) {
+        status = observer_serve(s.observer, &config->http, error);
+        if (status != PS_OK)
+            goto done;
+        shard_tell_http(s.shard, observer_where(s.observer));
+    }
     log_event(LOG_INFO, "listening", LOG_NO_STEP, "listening on %s:%u", config->host ? config->host : "*",
               config->port);
     status = serve(&s, config->stop, error);
@@ -370,7 +383,8 @@ ps_status server_run(const server_config *config, ps_error *error)
         journal_file_finish(s.journal);
 
 done:
-    observer_stop(&s.observer);
+    if (s.observer)
+        observer_close(s.observer);
     drop_unsent(&s);
     if (s.socket)
         transport_close(&s.socket, status == PS_EINTERRUPTED || status == PS_ELOG ? 0 : DRAIN_MS);
@@ -381,6 +395,7 @@ done:
     /* The shard holds gradients that lie in memory the transport has mapped; the transport, weights of the
      * pool. */
     shard_destroy(&s.shard);
+    observer_destroy(&s.observer); /* into whose metrics the shard counts */
     crew_destroy(&s.threads);
     transport_destroy(&s.transport);
     pool_destroy(&s.pool);

@@ -5,6 +5,7 @@
 #include "ps/shard.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/schedule.h"
@@ -37,6 +38,8 @@ static void drop_job(shard *s)
     free(s->workers);
     free(s->evaluators);
     free(s->gradients);
+    free(s->server_http);
+    s->server_http = NULL;
     s->workers = NULL;
     s->evaluators = NULL;
     s->gradients = NULL;
@@ -61,6 +64,46 @@ void shard_destroy(shard **handle)
         wire_destroy(&m);
     pool_destroy(&s->own_pool);
     free(s);
+}
+
+void shard_tell_http(shard *s, const char *address)
+{
+    s->http[0] = '\0';
+    strncat(s->http, address, FIGURES_TEXT_MAX);
+    if (s->has_job)
+        memcpy(s->server_http[s->config.index], s->http, sizeof s->http);
+}
+
+/* ---- what is counted of gradients ---- */
+
+static void count_bytes(shard *s, const wire_message *push)
+{
+    for (uint32_t i = 0; s->config.counted && push->has_payload && i < push->slice_count; i++) {
+        const uint32_t of = s->partition.slices[push->slices[i]].tensor;
+        metrics_add(s->config.counted, PS_METRIC_BYTES_RECEIVED,
+                    (uint32_t)job_push_codec(&s->job, of).kind - CODEC_FP32, buffer_size(push->payloads[i]));
+    }
+}
+
+/* A gradient has come whole; nothing has been applied since. */
+static void count_push(shard *s, member *m)
+{
+    const bool sync = s->job.mode == CONSISTENCY_SYNC;
+    const uint64_t version = sync ? m->push.step - 1 : s->consistency.applied;
+    s->counters.pushes++;
+    m->push.whole_ms = s->now_ms;
+    if (!m->has_weights || m->weights > version)
+        return;
+    m->has_staleness = true;
+    m->staleness = version - m->weights;
+    metrics_observe(s->config.counted, PS_METRIC_STALENESS, 0, m->staleness);
+}
+
+static void count_waits(const shard *s, const worker_set *contributors)
+{
+    for (uint32_t i = 0; s->config.counted && i < contributors->count; i++)
+        metrics_observe(s->config.counted, PS_METRIC_WAIT, 0,
+                        s->now_ms - s->workers[contributors->workers[i]].push.whole_ms);
 }
 
 /* ---- updates ---- */
@@ -107,6 +150,7 @@ void shard_apply_ready(shard *s)
         s->at_the_end = false;
         s->counters.steps_applied++;
         shard_note_progress(s);
+        count_waits(s, &contributors);
         for (uint32_t i = 0; i < contributors.count; i++)
             member_drop_push(&s->workers[contributors.workers[i]], s->slice_count);
         if (s->replaying)
@@ -138,8 +182,10 @@ static ps_status create_members(shard *s)
     s->workers = calloc(s->job.workers, sizeof *s->workers);
     s->evaluators = calloc(s->job.evaluators + 1, sizeof *s->evaluators);
     s->gradients = calloc(s->job.workers, sizeof *s->gradients);
-    if (!s->workers || !s->evaluators || !s->gradients)
+    s->server_http = calloc(s->job.servers, sizeof *s->server_http);
+    if (!s->workers || !s->evaluators || !s->gradients || !s->server_http)
         return PS_ENOMEM;
+    memcpy(s->server_http[s->config.index], s->http, sizeof s->http);
     for (uint32_t i = 0; i < s->job.workers; i++)
         if (member_init(&s->workers[i], s->slice_count) != PS_OK)
             return PS_ENOMEM;
@@ -237,6 +283,10 @@ static ps_status replace_incarnation(shard *s, member *m, const wire_message *he
     const bool known = m->incarnation == hello->incarnation, works = hello->role == WIRE_WORKER;
     if (works && !known && shard_journal_append(s, hello, error) != PS_OK)
         return PS_ENOMEM;
+    m->restarts += m->incarnation != 0 && !known;
+    s->counters.members_restarted += m->incarnation != 0 && !known;
+    m->has_weights = m->has_staleness = false;
+    m->figures_count = 0;
     if (m->joined)
         log_event(LOG_WARNING, "member_restarted", s->consistency.applied,
                   "%s %u has restarted, or begins anew", wire_role_name(hello->role), hello->index);
@@ -309,6 +359,8 @@ static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *f
         welcome->held = last_held(s, hello);
         welcome->reads_memory = m->readable;
         shard_describe_place(s, welcome);
+        if (s->http[0])
+            wire_set_text(welcome, s->http);
     }
     shard_send_answer(s, welcome, hello, from);
     return PS_OK;
@@ -410,6 +462,7 @@ ps_status shard_take_part(shard *s, member *m, const wire_message *part, arrival
     collect_part(s, &m->push, part);
     if (m->push.received < s->slice_count)
         return PS_OK;
+    count_push(s, m);
     consistency_arrive(&s->consistency, part->index, part->step);
     if (m->push.nonfinite)
         shard_guard_flagged(s, part->index);
@@ -426,6 +479,7 @@ static ps_status handle_push(shard *s, member *m, wire_message **message, const 
         return ps_fail(error, PS_EPROTOCOL, "%s names no slice", wire_type_name(push->type));
     if (s->held) /* it is for the life after this one: nobody says that it has come */
         return PS_OK;
+    count_bytes(s, push);
     arrival verdict;
     ps_status status = shard_take_part(s, m, push, &verdict, error);
     if (status != PS_OK)

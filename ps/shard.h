@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "common/cluster.h"
+#include "common/metrics.h"
 #include "common/pool.h"
 #include "common/status.h"
 #include "common/wire.h"
@@ -43,6 +44,7 @@ enum {
     SHARD_TICK_MAX_MS = 1000,       /* between two ticks; whoever ticks later has been asleep */
     SHARD_WIND_UP_MS = 2000,        /* for the gradients of the step under way */
     SHARD_HEARTBEATS_PER_LEASE = 4, /* so that the loss of some does no harm */
+    SHARD_HEARTBEAT_MAX_MS = 1000,  /* what they tell of workers shall not be old */
     /* And so long for one that has said that it is done, but not that it knows all ps to know. It waits half
      * as long itself (worker/setup.c). */
     SHARD_FORSAKEN_MS = 60000,
@@ -62,6 +64,7 @@ typedef struct {
     uint32_t deadline_ms; /* the job ends if nothing moves for so long: no update, nobody who joins or
                              finishes; 0: never */
     journal *journal;     /* borrowed; NULL: what came after the last image ends with it. Needs an archive */
+    metrics *counted;     /* of ps/ps_metrics.h, borrowed; NULL: nobody looks */
     uint64_t image_steps; /* an image is kept after every so many steps, and after the last; 0: that only */
     uint64_t
         image_ms; /* but in synchronous mode: in place of that, so often (ps/image_timer.h); 0: as above */
@@ -75,6 +78,9 @@ typedef struct {
     uint64_t nonfinite_refused; /* contributions left out by the guard, whole or where they held NaN or Inf */
     uint64_t messages_refused;  /* answered by ERROR */
     uint64_t restores;          /* times that it went to another step by RESTORE */
+    uint64_t resumes;           /* ... that it began where an image or a journal ends */
+    uint64_t pushes;            /* gradients of a worker and step that came whole and were kept */
+    uint64_t members_lost, members_returned, members_restarted;
 } shard_counters;
 
 typedef struct shard shard;
@@ -82,6 +88,9 @@ typedef struct shard shard;
 /* A shard that waits for its first HELLO. PS_ENOMEM. */
 ps_status shard_create(const shard_config *config, shard **out);
 void shard_destroy(shard **s);
+
+/* Where this ps shows itself over HTTP, which it tells its members. */
+void shard_tell_http(shard *s, const char *address);
 
 /* Takes a decoded message, payloads attached; consumes it and nulls the pointer. */
 void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms);

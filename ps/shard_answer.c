@@ -89,6 +89,22 @@ static buffer *payload_of(const shard *s, const wire_message *request, uint32_t 
     return payload ? buffer_ref(payload) : NULL;
 }
 
+/* The version of weights that the member has got by this, for what is counted. */
+static void note_version(shard *s, const wire_message *request)
+{
+    member *m = shard_member_of(s, request);
+    m->has_weights = true;
+    m->weights = wants_previous(s, request) ? request->step : s->consistency.applied;
+}
+
+static void count_bytes(const shard *s, const wire_message *weights, const codec_config *codec)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; s->config.counted && i < weights->slice_count; i++)
+        bytes += weights->payloads[i] ? buffer_size(weights->payloads[i]) : 0;
+    metrics_add(s->config.counted, PS_METRIC_BYTES_SENT, (uint32_t)codec->kind - CODEC_FP32, bytes);
+}
+
 static void send_weights(shard *s, const wire_message *request, const wire_route *to)
 {
     const codec_config codec = job_pull_codec(&s->job, request->after_finish);
@@ -100,11 +116,13 @@ static void send_weights(shard *s, const wire_message *request, const wire_route
         m->request = request->request;
         m->exact = wants_previous(s, request);
         m->step = request->step;
+        note_version(s, request);
         for (uint32_t i = 0; i < request->slice_count; i++) {
             m->slices[i] = request->slices[i];
             m->payloads[i] = payload_of(s, request, m->slices[i], &codec);
             complete &= m->payloads[i] != NULL;
         }
+        count_bytes(s, m, &codec);
         if (!complete || member_note_answer(shard_member_of(s, request), m) != PS_OK)
             wire_destroy(&m);
     }

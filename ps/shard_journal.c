@@ -397,11 +397,14 @@ static ps_status come_back_by_any(shard *s, const journal_base *bases, uint32_t 
     s->base_step = bases[0].step;
     s->kept_step = bases[found].step;
     s->in_vain = 0;
-    if (status == PS_OK)
-        log_info("going on from step %llu: the log brought %llu updates to step %llu",
-                 (unsigned long long)s->consistency.applied,
-                 (unsigned long long)(s->consistency.applied - bases[found].step),
-                 (unsigned long long)bases[found].step);
+    if (status != PS_OK)
+        return status;
+    s->counters.resumes++;
+    log_event(LOG_INFO, "resumed", s->consistency.applied,
+              "going on from step %llu: the log brought %llu updates to step %llu",
+              (unsigned long long)s->consistency.applied,
+              (unsigned long long)(s->consistency.applied - bases[found].step),
+              (unsigned long long)bases[found].step);
     return status;
 }
 

@@ -4,6 +4,7 @@
  * Every message of a member is a sign of life; while it computes, its HEARTBEATs are. Time in which the shard
  * itself has been asleep, so that ticks came late, counts against nobody. */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "ps/shard_state.h"
@@ -12,11 +13,25 @@ void shard_note_alive(shard *s, member *m, const wire_message *sign, uint64_t no
 {
     if (m->given_up)
         shard_take_up_again(s, sign->index);
-    if (m->lost)
-        log_info("%s %u is heard of again, after %llu s", wire_role_name(sign->role), sign->index,
-                 (unsigned long long)(now_ms - m->heard_ms) / 1000);
+    if (m->lost) {
+        s->counters.members_returned++;
+        log_event(LOG_INFO, "member_returned", s->consistency.applied,
+                  "%s %u is heard of again, after %llu s", wire_role_name(sign->role), sign->index,
+                  (unsigned long long)(now_ms - m->heard_ms) / 1000);
+    }
     m->lost = false;
     m->heard_ms = now_ms;
+}
+
+static void take_figures(shard *s, member *m, const wire_message *heartbeat)
+{
+    if (heartbeat->figures_bytes == 0 ||
+        !figures_unpack(heartbeat->figures, heartbeat->figures_bytes, &m->figures))
+        return;
+    m->figures_count++;
+    const worker_figures *f = &m->figures;
+    if (f->server_http[0] && f->server < s->job.servers && f->server != s->config.index)
+        memcpy(s->server_http[f->server], f->server_http, sizeof f->server_http);
 }
 
 void shard_handle_heartbeat(shard *s, const wire_message *heartbeat, uint64_t now_ms)
@@ -26,6 +41,8 @@ void shard_handle_heartbeat(shard *s, const wire_message *heartbeat, uint64_t no
     member *m = shard_member_of(s, heartbeat);
     if (m->joined && m->incarnation == heartbeat->incarnation)
         shard_note_alive(s, m, heartbeat, now_ms);
+    if (m->joined && m->incarnation == heartbeat->incarnation)
+        take_figures(s, m, heartbeat);
 }
 
 void shard_note_progress(shard *s)
@@ -36,6 +53,7 @@ void shard_note_progress(shard *s)
 static void lose(shard *s, member *m, wire_role role, uint32_t index)
 {
     m->lost = true;
+    s->counters.members_lost++;
     log_event(LOG_WARNING, "member_lost", s->consistency.applied,
               "%s %u has not been heard of for %u s: it is lost, or cut off", wire_role_name(role), index,
               s->config.lease_ms / 1000);

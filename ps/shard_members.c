@@ -67,8 +67,9 @@ void shard_give_up(shard *s, uint32_t worker, uint64_t silent_ms)
     if (m->given_up || worker == 0)
         return;
     m->given_up = true;
-    log_warning("worker %u is given up, after %llu s without a word (--on-worker-loss shrink)", worker,
-                (unsigned long long)silent_ms / 1000);
+    log_event(LOG_WARNING, "member_given_up", s->consistency.applied,
+              "worker %u is given up, after %llu s without a word (--on-worker-loss shrink)", worker,
+              (unsigned long long)silent_ms / 1000);
     note_absence(s, worker);
     shard_apply_ready(s);
     shard_take_image(s);

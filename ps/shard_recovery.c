@@ -147,6 +147,7 @@ static ps_status begin_at_cut(shard *s, ps_error *error)
         status = go_to_image(s, step, false, &why);
         if (status == PS_OK) {
             image_timer_start(&s->images, step, s->now_ms);
+            s->counters.resumes++;
             log_event(LOG_INFO, "resumed", step, "going on from the checkpoint of step %llu",
                       (unsigned long long)step);
             return PS_OK;
@@ -320,7 +321,8 @@ void shard_describe_place(shard *s, wire_message *welcome)
         shard_fail_out_of_memory(s);
     welcome->epoch = s->epoch;
     welcome->oldest = s->consistency.applied - previous;
-    welcome->heartbeat_ms = s->config.lease_ms / SHARD_HEARTBEATS_PER_LEASE;
+    const uint32_t per_lease_ms = s->config.lease_ms / SHARD_HEARTBEATS_PER_LEASE;
+    welcome->heartbeat_ms = per_lease_ms < SHARD_HEARTBEAT_MAX_MS ? per_lease_ms : SHARD_HEARTBEAT_MAX_MS;
 }
 
 void shard_forget_requests(shard *s)

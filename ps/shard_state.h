@@ -9,6 +9,7 @@
  *   shard_members.c   workers that take part no more, or again
  *   shard_wait.c    says who waits for whom
  *   shard_wind_up.c  ends before the job does
+ *   shard_view.c    shows where it is, to people
  */
 #ifndef PENSTOCK_PS_SHARD_STATE_H
 #define PENSTOCK_PS_SHARD_STATE_H
@@ -17,6 +18,7 @@
 #include "ps/consistency.h"
 #include "ps/image_timer.h"
 #include "ps/member.h"
+#include "ps/ps_metrics.h"
 #include "ps/shard.h"
 #include "ps/store.h"
 
@@ -40,6 +42,7 @@ struct shard {
     uint64_t
         moved_ms;    /* when something last moved: an update, or somebody who joined or finished; 0: never */
     uint64_t now_ms; /* of the message, or tick, that is being dealt with */
+    char http[FIGURES_TEXT_MAX + 1]; /* where this ps shows itself; empty: nowhere */
 
     /* From the first HELLO on. */
     bool has_job;
@@ -49,18 +52,19 @@ struct shard {
     uint32_t slice_count; /* of this shard */
     consistency consistency;
     store *store;
-    member *workers;           /* (job.workers) */
-    member *evaluators;        /* (job.evaluators) */
-    store_gradient *gradients; /* (job.workers) scratch */
-    uint64_t epoch;            /* of the last RESTORE; 0: none */
-    bool last_image_taken;     /* after everyone's last update */
-    uint64_t heard_ms;         /* when a worker's last message came; 0: none yet */
-    bool abandoned;            /* the job is at its end, and no worker has said anything for a while */
-    bool at_the_end;           /* where it began, the job had come to its end, and nothing was pushed since */
-    bool winding_up;           /* told to end before the job does */
-    bool held;                 /* ... and so far that nothing is applied or answered any more */
-    uint64_t wind_up_ms;       /* when it was told */
-    image_timer images;        /* when the next one is taken */
+    member *workers;                           /* (job.workers) */
+    member *evaluators;                        /* (job.evaluators) */
+    store_gradient *gradients;                 /* (job.workers) scratch */
+    char (*server_http)[FIGURES_TEXT_MAX + 1]; /* (job.servers) where they show themselves, as workers tell */
+    uint64_t epoch;                            /* of the last RESTORE; 0: none */
+    bool last_image_taken;                     /* after everyone's last update */
+    uint64_t heard_ms;                         /* when a worker's last message came; 0: none yet */
+    bool abandoned;      /* the job is at its end, and no worker has said anything for a while */
+    bool at_the_end;     /* where it began, the job had come to its end, and nothing was pushed since */
+    bool winding_up;     /* told to end before the job does */
+    bool held;           /* ... and so far that nothing is applied or answered any more */
+    uint64_t wind_up_ms; /* when it was told */
+    image_timer images;  /* when the next one is taken */
 
     /* With a journal. */
     uint64_t position;      /* of the last record appended */

@@ -169,7 +169,8 @@ void shard_tick(shard *s, uint64_t now_ms)
     } else if (r && now_ms - r->since_ms >= SHARD_STALL_MS) {
         char text[WIRE_TEXT_MAX + 1];
         shard_describe_wait(s, r->message, text, sizeof text);
-        log_warning("%s (%llu s)", text, (unsigned long long)(now_ms - r->since_ms) / 1000);
+        log_event(LOG_WARNING, "stall", s->consistency.applied, "%s (%llu s)", text,
+                  (unsigned long long)(now_ms - r->since_ms) / 1000);
     } else {
         say_who_is_missing(s, now_ms);
     }

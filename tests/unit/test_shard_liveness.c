@@ -58,19 +58,26 @@ static uint64_t push_of_worker_0(shard_bench *b)
     return request;
 }
 
-static void welcome_says_how_often_to_give_a_sign_of_life(void **state)
+static void expect_beats_every(uint32_t lease_ms, uint32_t heartbeat_ms)
 {
-    (void)state;
     shard_bench b;
     bench_open(&b, 1, 1, 100);
-    b.config.lease_ms = LEASE_MS;
+    b.config.lease_ms = lease_ms;
     bench_reopen(&b);
     bench_prepare(&b);
     bench_send(&b, bench_hello(&b, WIRE_WORKER, 0, 1));
     wire_message *welcome = bench_take(&b, WIRE_WELCOME, 0);
-    assert_int_equal(welcome->heartbeat_ms, LEASE_MS / SHARD_HEARTBEATS_PER_LEASE);
+    assert_int_equal(welcome->heartbeat_ms, heartbeat_ms);
     wire_destroy(&welcome);
     bench_close(&b);
+}
+
+static void welcome_says_how_often_to_give_a_sign_of_life(void **state)
+{
+    (void)state;
+    expect_beats_every(1000, 1000 / SHARD_HEARTBEATS_PER_LEASE);
+    expect_beats_every(LEASE_MS, SHARD_HEARTBEAT_MAX_MS);
+    expect_beats_every(0, 0);
 }
 
 static void worker_without_a_sign_of_life_is_lost_and_found_again(void **state)

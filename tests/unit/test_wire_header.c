@@ -123,6 +123,10 @@ static wire_message *roll_message(dice *d)
     m->held = roll_number(d);
     m->members_version = roll_number(d);
     m->lost_worker = (uint32_t)roll_number(d);
+    if (roll_below(d, 4) == 0) {
+        worker_figures figures = {.step = roll_number(d), .loss_sum = (double)roll_float(d), .host = "here"};
+        wire_set_figures(m, &figures);
+    }
     if (roll_below(d, 4) == 0)
         roll_members(d, m);
     if (roll_below(d, 8) == 0)

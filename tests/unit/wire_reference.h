@@ -100,6 +100,7 @@ static inline uint8_t *wire_reference_pack(const wire_message *m, size_t *bytes)
     h.held = m->held;
     h.members_version = m->members_version;
     h.lost_worker = m->lost_worker;
+    h.figures = (ProtobufCBinaryData){.len = m->figures_bytes, .data = m->figures};
     wire_reference_add_lists(m, &lists, &h);
     if (m->hello)
         h.hello = wire_job_to_proto(m->hello);
@@ -253,6 +254,9 @@ static inline const char *wire_reference_difference(const wire_header *h, const 
     if (p->inlined.len != h->inlined_bytes ||
         (h->inlined_bytes && memcmp(p->inlined.data, h->inlined, h->inlined_bytes) != 0))
         return "other payloads";
+    if (p->figures.len != h->figures_bytes ||
+        (h->figures_bytes && memcmp(p->figures.data, h->figures, h->figures_bytes) != 0))
+        return "other figures";
     if (!wire_reference_same_segments(m, p))
         return "other segments";
     return !h->hello == !p->hello ? NULL : "only one sees a job";
