@@ -56,11 +56,13 @@ typedef struct {
 
 const char *worker_activity_name(worker_activity activity);
 
+/* Sets a text of theirs, cut at FIGURES_TEXT_MAX; control characters become '?'. */
+void figures_set_text(char to[FIGURES_TEXT_MAX + 1], const char *from);
+
 /* Packs into `bytes` (FIGURES_BYTES_MAX suffice); returns how many. */
 size_t figures_pack(const worker_figures *f, uint8_t bytes[FIGURES_BYTES_MAX]);
 
-/* False if the bytes are no Figures. Texts are cut at FIGURES_TEXT_MAX, and control characters in them
- * become '?'. */
+/* False if the bytes are no Figures. Texts are as figures_set_text makes them. */
 bool figures_unpack(const uint8_t *bytes, size_t count, worker_figures *f);
 
 #endif

@@ -96,6 +96,14 @@ uint64_t metrics_value(const metrics *m, uint32_t id, uint32_t series)
     return m ? cell(m, m->first[id] + series) : 0;
 }
 
+double metrics_real(const metrics *m, uint32_t id, uint32_t series)
+{
+    const uint64_t bits = metrics_value(m, id, series);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 uint64_t metrics_observed(const metrics *m, uint32_t id, uint32_t series, uint64_t *sum)
 {
     uint64_t count = 0;

@@ -85,6 +85,9 @@ void metrics_observe(metrics *m, uint32_t id, uint32_t series, uint64_t value);
 /* What a counter or gauge, not METRIC_REAL, holds. 0 on NULL. */
 uint64_t metrics_value(const metrics *m, uint32_t id, uint32_t series);
 
+/* What a METRIC_REAL holds. */
+double metrics_real(const metrics *m, uint32_t id, uint32_t series);
+
 /* How many values a histogram has got, and their sum. */
 uint64_t metrics_observed(const metrics *m, uint32_t id, uint32_t series, uint64_t *sum);
 

@@ -55,6 +55,14 @@ const char *worker_activity_name(worker_activity activity)
     X(host)        \
     X(http)
 
+void figures_set_text(char to[FIGURES_TEXT_MAX + 1], const char *from)
+{
+    size_t i = 0;
+    for (; from[i] && i < FIGURES_TEXT_MAX; i++)
+        to[i] = (unsigned char)from[i] < 0x20 || from[i] == 0x7f ? '?' : from[i];
+    to[i] = '\0';
+}
+
 size_t figures_pack(const worker_figures *f, uint8_t bytes[FIGURES_BYTES_MAX])
 {
     Penstock__Figures p;
@@ -71,14 +79,6 @@ size_t figures_pack(const worker_figures *f, uint8_t bytes[FIGURES_BYTES_MAX])
     return penstock__figures__pack(&p, bytes);
 }
 
-static void take_text(const char *from, char to[FIGURES_TEXT_MAX + 1])
-{
-    size_t i = 0;
-    for (; from[i] && i < FIGURES_TEXT_MAX; i++)
-        to[i] = (unsigned char)from[i] < 0x20 || from[i] == 0x7f ? '?' : from[i];
-    to[i] = '\0';
-}
-
 bool figures_unpack(const uint8_t *bytes, size_t count, worker_figures *f)
 {
     arena memory;
@@ -90,7 +90,7 @@ bool figures_unpack(const uint8_t *bytes, size_t count, worker_figures *f)
 #define GET_NUMBER(name) f->name = p->name;
         NUMBERS(GET_NUMBER)
 #undef GET_NUMBER
-#define GET_TEXT(name) take_text(p->name, f->name);
+#define GET_TEXT(name) figures_set_text(f->name, p->name);
         TEXTS(GET_TEXT)
 #undef GET_TEXT
     }

@@ -68,8 +68,7 @@ void shard_destroy(shard **handle)
 
 void shard_tell_http(shard *s, const char *address)
 {
-    s->http[0] = '\0';
-    strncat(s->http, address, FIGURES_TEXT_MAX);
+    figures_set_text(s->http, address);
     if (s->has_job)
         memcpy(s->server_http[s->config.index], s->http, sizeof s->http);
 }

@@ -260,6 +260,18 @@ ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
     return status;
 }
 
+void client_set_witness(ps_client *c, const client_witness *w)
+{
+    c->witness = *w;
+    if (c->pulse && w->tell)
+        pulse_tell(c->pulse, w->tell, w->context);
+}
+
+uint64_t client_incarnation(const ps_client *c)
+{
+    return c->session ? session_incarnation(c->session) : 0;
+}
+
 uint64_t ps_joined_step(const ps_client *c)
 {
     return c->joined_step;

@@ -48,6 +48,8 @@ static bool receive_one(ps_client *c)
     ps_error error;
     switch (c->uplink->ops->receive(c->uplink, &server, &m, &error)) {
     case TRANSPORT_MESSAGE:
+        if (m->type == WIRE_WELCOME && m->text && c->witness.saw_server)
+            c->witness.saw_server(c->witness.context, server, m->text);
         session_receive(c->session, server, &m);
         uint32_t lost;
         if (session_lost_worker(c->session, &lost) && c->worker_lost)
@@ -148,6 +150,8 @@ static ps_status move_and_wait(ps_client *c, client_done *done, const client_awa
             if (done(c, what))
                 return PS_OK;
         now_ns = clock_monotonic_ns();
+        if (c->witness.turned)
+            c->witness.turned(c->witness.context, now_ns);
         session_tick(c->session, now_ns / NS_PER_MS);
         if (done(c, what))
             return PS_OK;

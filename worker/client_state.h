@@ -14,6 +14,7 @@
 #include "worker/pulse.h"
 #include "worker/session.h"
 #include "worker/uplink.h"
+#include "worker/witness.h"
 
 /* Messages to one ps that its socket could not take yet. */
 typedef struct {
@@ -42,6 +43,7 @@ struct ps_client {
     uint64_t joining_ms, said_ms; /* since when ps_join waits, and when it last said for whom */
     partition partition;
     uplink *uplink;
+    client_witness witness;
     pulse *pulse;            /* NULL: the shard is in this process */
     session *session;        /* from ps_join on */
     unsent_messages *unsent; /* per ps */

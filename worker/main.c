@@ -8,6 +8,7 @@
 #include "worker/blas_select.h"
 #include "worker/options.h"
 #include "worker/trainer.h"
+#include "worker/worker_observer.h"
 
 static ps_status work(const worker_options *o, const cluster_spec *cluster, ps_error *error)
 {
@@ -17,9 +18,20 @@ static ps_status work(const worker_options *o, const cluster_spec *cluster, ps_e
     if (!cluster->present)
         log_info("no TF_CONFIG: training alone, with the parameter server inside this process");
     const volatile sig_atomic_t *stop = stop_on_signals();
-    if (cluster->present && cluster->role == ROLE_EVALUATOR)
-        return evaluator_run(o, cluster, stop, error);
-    return trainer_run(o, cluster, stop, error);
+    performance *shown = o->figures || o->http.wanted ? performance_create(cluster) : NULL;
+    http *server = NULL;
+    ps_status status = PS_OK;
+    if (shown)
+        status = worker_observer_start(&o->http, shown, &server, error);
+    else if (o->figures || o->http.wanted)
+        status = ps_fail(error, PS_ENOMEM, "out of memory for figures");
+    if (status == PS_OK)
+        status = cluster->present && cluster->role == ROLE_EVALUATOR
+                     ? evaluator_run(o, cluster, shown, stop, error)
+                     : trainer_run(o, cluster, shown, stop, error);
+    http_stop(&server);
+    performance_destroy(&shown);
+    return status;
 }
 
 int main(int argc, char **argv)

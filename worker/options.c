@@ -76,6 +76,7 @@ enum {
     KEY_DEADLINE,
     KEY_NO_SHARED_MEMORY,
     KEY_PROGRESS,
+    KEY_NO_FIGURES,
     KEY_LEVEL,
     KEY_FORMAT,
 };
@@ -142,6 +143,8 @@ static const struct argp_option options[] = {
     {"join-timeout", KEY_JOIN, "SECONDS", 0, "Give up if not every ps has answered (keep trying)", 0},
     {"deadline", KEY_DEADLINE, "SECONDS", 0,
      "Give up if a ps that owes an answer has not been heard of for so long (keep waiting)", 0},
+    {"no-figures", KEY_NO_FIGURES, 0, 0,
+     "Do not measure where the time of a step goes, and tell the ps nothing of how this process fares", 0},
     {"progress-fd", KEY_PROGRESS, "N", 0, "Write one JSON object per event to this descriptor", 0},
     {"log-level", KEY_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
     {"log-format", KEY_FORMAT, "FORMAT", 0, "text (default), or json: one object a line (common/log.h)", 0},
@@ -365,6 +368,9 @@ static error_t parse_process_option(int key, const char *text, worker_options *o
     case KEY_DEADLINE:
         parse_seconds("deadline", text, &o->deadline_ms, error);
         return 0;
+    case KEY_NO_FIGURES:
+        o->figures = false;
+        return 0;
     case KEY_PROGRESS:
         parse_number("progress-fd", text, 3, INT32_MAX, &number, error);
         o->progress_fd = (int)number;
@@ -386,6 +392,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     ps_error error = {PS_OK, ""};
     if (key == ARGP_KEY_INIT) {
         state->child_inputs[0] = &o->cluster;
+        state->child_inputs[1] = &o->http;
         return 0;
     }
     if (key == ARGP_KEY_ARG) {
@@ -402,7 +409,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     return result;
 }
 
-static const struct argp_child children[] = {{&cluster_options_argp, 0, "Cluster:", 5}, {0}};
+static const struct argp_child children[] = {
+    {&cluster_options_argp, 0, "Cluster:", 5}, {&http_options_argp, 0, "Observation:", 6}, {0}};
 
 static const struct argp parser = {
     .options = options,
@@ -428,6 +436,7 @@ void worker_options_parse(worker_options *o, int argc, char **argv)
         .threads = 1,
         .join_timeout_ms = PS_FOREVER,
         .share_memory = true,
+        .figures = true,
         .progress_fd = -1,
     };
     job_init(&o->job);

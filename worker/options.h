@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/cluster_options.h"
+#include "common/http_options.h"
 #include "common/job.h"
 #include "common/log.h"
 #include "worker/device.h"
@@ -13,6 +14,8 @@
 
 typedef struct {
     cluster_options cluster;
+    http_options http;
+    bool figures; /* are told to the ps */
     log_level level;
     log_format format;
     job_config job;   /* without tensors and, where the cluster spec knows them, without numbers of tasks */

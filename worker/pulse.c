@@ -18,6 +18,8 @@ struct pulse {
     pthread_cond_t changed;
     pulse_identity self;
     uint32_t interval_ms;
+    void (*tell)(void *context, worker_figures *figures); /* NULL: nothing */
+    void *context;
     bool renewed; /* said something else since the last beat */
     bool ending;
 
@@ -25,7 +27,7 @@ struct pulse {
 };
 
 /* One that cannot leave now is not needed later. */
-static void beat(pulse *p, const pulse_identity *self)
+static void beat(pulse *p, const pulse_identity *self, const worker_figures *figures)
 {
     for (uint32_t i = 0; i < p->servers; i++) {
         wire_message *m = wire_create(WIRE_HEARTBEAT, 0);
@@ -35,6 +37,8 @@ static void beat(pulse *p, const pulse_identity *self)
         m->role = self->role;
         m->index = self->index;
         m->incarnation = self->incarnation;
+        if (figures)
+            wire_set_figures(m, figures);
         transport_send(p->sockets[i], NULL, &m);
         wire_destroy(&m);
     }
@@ -46,9 +50,13 @@ static void *keep_beating(void *context)
     pthread_mutex_lock(&p->lock);
     while (!p->ending) {
         const pulse_identity self = p->self;
+        void (*const tell)(void *context, worker_figures *figures) = p->tell;
         p->renewed = false;
         pthread_mutex_unlock(&p->lock);
-        beat(p, &self);
+        worker_figures figures;
+        if (tell)
+            tell(p->context, &figures);
+        beat(p, &self, tell ? &figures : NULL);
         pthread_mutex_lock(&p->lock);
         const struct timespec next = thread_deadline(p->interval_ms);
         int waited = 0;
@@ -90,6 +98,14 @@ ps_status pulse_create(const cluster_spec *cluster, uint32_t servers, pulse **ou
     if (status != PS_OK)
         pulse_destroy(out);
     return status;
+}
+
+void pulse_tell(pulse *p, void (*tell)(void *context, worker_figures *figures), void *context)
+{
+    pthread_mutex_lock(&p->lock);
+    p->tell = tell;
+    p->context = context;
+    pthread_mutex_unlock(&p->lock);
 }
 
 ps_status pulse_beat(pulse *p, const pulse_identity *self, uint32_t interval_ms, ps_error *error)

@@ -26,6 +26,9 @@ typedef struct {
  * them; PS_EIO; PS_ENOMEM. */
 ps_status pulse_create(const cluster_spec *cluster, uint32_t servers, pulse **out, ps_error *error);
 
+/* What each further heartbeat tells: `tell` fills it in, on the pulse's thread. */
+void pulse_tell(pulse *p, void (*tell)(void *context, worker_figures *figures), void *context);
+
 /* From now on sends HEARTBEAT to every ps each `interval_ms` > 0, as that process. PS_ENOMEM: there is no
  * thread for it. */
 ps_status pulse_beat(pulse *p, const pulse_identity *self, uint32_t interval_ms, ps_error *error);

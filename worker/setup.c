@@ -30,7 +30,8 @@ static ps_status open_data(setup *s, const worker_options *o, bool needs_test, p
     return PS_OK;
 }
 
-static ps_status make_model(setup *s, const worker_options *o, const cluster_spec *cluster, ps_error *error)
+static ps_status make_model(setup *s, const worker_options *o, const cluster_spec *cluster, performance *p,
+                            ps_error *error)
 {
     char chosen[DEVICE_TEXT];
     s->config = o->model;
@@ -41,6 +42,7 @@ static ps_status make_model(setup *s, const worker_options *o, const cluster_spe
     if (status != PS_OK)
         return status;
     log_info("%s", chosen);
+    performance_set_device(p, chosen);
     status = mlp_create(&s->config, s->backend, rows, &s->model, error);
     return status;
 }
@@ -74,8 +76,12 @@ static ps_status join(setup *s, const worker_options *o, const cluster_spec *clu
     ps_client_options_fini(&options);
     if (status == PS_OK)
         status = declare_model(s, error);
+    if (status != PS_OK)
+        return status;
+    performance_watch(wishes->performance, s->client);
+    status = ps_join(s->client, o->join_timeout_ms, error);
     if (status == PS_OK)
-        status = ps_join(s->client, o->join_timeout_ms, error);
+        performance_joined(wishes->performance, s->client);
     return status;
 }
 
@@ -122,7 +128,7 @@ ps_status setup_init(setup *s, const worker_options *options, const cluster_spec
     memset(s, 0, sizeof *s);
     ps_status status = open_data(s, options, wishes->needs_test, error);
     if (status == PS_OK)
-        status = make_model(s, options, cluster, error);
+        status = make_model(s, options, cluster, wishes->performance, error);
     if (status == PS_OK)
         status = join(s, options, cluster, wishes, error);
     if (status != PS_OK)

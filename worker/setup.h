@@ -10,6 +10,7 @@
 #include "worker/dataset.h"
 #include "worker/mlp.h"
 #include "worker/options.h"
+#include "worker/performance.h"
 
 enum { SETUP_ARRAYS_MAX = 2 }; /* weights and gradients */
 
@@ -35,6 +36,7 @@ typedef struct {
     uint64_t incarnation;
     void (*worker_lost)(void *context, uint32_t worker);
     void *context;
+    performance *performance; /* that looks on, or NULL */
 } setup_wishes;
 
 /* Opens the data, makes the model and joins the job. setup_fini is due in any case. PS_EINVAL without a data

@@ -69,7 +69,8 @@ static ps_status init(trainer *t, const volatile sig_atomic_t *stop, ps_error *e
                                  .stop = stop,
                                  .incarnation = t->incarnation,
                                  .worker_lost = worker_lost,
-                                 .context = t};
+                                 .context = t,
+                                 .performance = t->performance};
     t->shrinks = o->job.on_worker_loss == LOSS_SHRINK && o->job.mode == CONSISTENCY_SYNC;
     ps_status status = PS_OK;
     if (t->shrinks && t->chief && stand_in_create(o, t->cluster, &t->stand_in) != PS_OK)
@@ -165,6 +166,7 @@ static void tell_progress(trainer *t)
 
 static ps_status evaluate_now(trainer *t, ps_error *error)
 {
+    performance_set_activity(t->performance, ACTIVITY_TESTING);
     ps_status status = evaluate(t->setup.model, t->setup.weights, t->setup.test, &t->evaluation);
     if (status != PS_OK)
         return ps_fail(error, status, "evaluation: %.480s", backend_failure(t->setup.backend, status));
@@ -172,6 +174,8 @@ static ps_status evaluate_now(trainer *t, ps_error *error)
               t->evaluation.accuracy * 100, t->evaluation.loss);
     report_eval(&t->report, epochs_done(t), t->step, t->evaluation.accuracy, t->evaluation.loss,
                 dataset_rows(t->setup.test), clock_monotonic_seconds() - t->started);
+    performance_note_test(t->performance, t->step, &t->evaluation);
+    performance_set_activity(t->performance, t->step < t->steps ? ACTIVITY_TRAINING : ACTIVITY_FINISHING);
     board_show_evaluation(t->board, t->step, &t->evaluation, t->setup.weights, t->gradients);
     return PS_OK;
 }
@@ -260,6 +264,8 @@ static ps_status begin_where_joined(trainer *t, ps_error *error)
     t->examples_total = t->report_examples = result.examples_total;
     t->report_at = clock_monotonic_seconds();
     board_begin(t->board, t->step);
+    performance_set_activity(t->performance, ACTIVITY_TRAINING);
+    performance_set_goal(t->performance, t->step, t->steps, sampler_epochs_done(&t->sampler, t->steps));
     if (t->started > 0)
         return PS_OK;
     t->started = t->report_at;
@@ -282,19 +288,41 @@ static ps_status sit_out(trainer *t, uint64_t *step, ps_error *error)
     return status;
 }
 
+static void note_performance(trainer *t, uint64_t begun_ns, uint64_t pushed)
+{
+    if (!t->performance)
+        return;
+    const performance_step step = {
+        .begun_ns = begun_ns,
+        .pushed = pushed,
+        .over = t->step,
+        .examples_total = t->examples_total,
+        .epoch = epochs_done(t),
+        .rows = t->computed->count,
+        .correct = t->step_correct,
+        .loss_sum = t->step_loss,
+    };
+    performance_end_step(t->performance, &step, t->setup.client);
+}
+
 static ps_status train(trainer *t, ps_error *error)
 {
     ps_status status = begin_where_joined(t, error);
     uint64_t step = t->step;
     while (status == PS_OK && step < t->steps && takes_part(t, step + 1)) {
         uint64_t before = step;
+        const uint64_t begun_ns = performance_begin(t->performance);
         status = trainer_step(t, ++step, error);
+        const uint64_t pushed = step;
         if (status == PS_OK && ends_at_once(t, step)) {
+            const uint64_t waiting_ns = performance_begin(t->performance);
             status = trainer_end_step(t, error);
+            performance_add(t->performance, PHASE_WAIT, waiting_ns);
             step = t->step;
         }
         if (status != PS_OK)
             break;
+        note_performance(t, begun_ns, pushed);
         tell_progress(t);
         if (epoch_to_evaluate(t, before, step))
             status = evaluate_now(t, error);
@@ -339,9 +367,11 @@ static ps_status run_to_the_end(trainer *t, ps_error *error)
     ps_status status = train(t, error);
     if (status == PS_EROLLBACK)
         return status;
+    performance_set_activity(t->performance, ACTIVITY_FINISHING);
     say_how_it_communicated(t);
     if (status == PS_OK && t->chief)
         status = conclude(t, error);
+    performance_settle(t->performance, t->step, t->examples_total, epochs_done(t), t->setup.client);
     if (status == PS_OK)
         status = setup_finish(&t->setup, error);
     if (status == PS_OK && t->chief)
@@ -357,6 +387,8 @@ static ps_status run_and_go_back(trainer *t, ps_status run(trainer *t, ps_error 
     while (status == PS_EROLLBACK) {
         log_event(LOG_WARNING, "rollback", t->step, "step %llu: %s", (unsigned long long)t->step,
                   error->text);
+        performance_note_rollback(t->performance);
+        performance_set_activity(t->performance, ACTIVITY_JOINING);
         status = ps_join(t->setup.client, t->options->join_timeout_ms, error);
         if (status == PS_OK)
             status = run(t, error);
@@ -380,13 +412,14 @@ static trainer *create(const worker_options *options, const cluster_spec *cluste
     return t;
 }
 
-ps_status trainer_run(const worker_options *options, const cluster_spec *cluster,
+ps_status trainer_run(const worker_options *options, const cluster_spec *cluster, performance *shown,
                       const volatile sig_atomic_t *stop, ps_error *error)
 {
     trainer *t = create(options, cluster, error);
     if (!t)
         return PS_ENOMEM;
     t->chief = cluster->is_chief;
+    t->performance = shown;
     if (t->chief)
         t->report.fd = options->progress_fd;
     ps_status status = init(t, stop, error);

@@ -7,10 +7,11 @@
 #include "common/cluster.h"
 #include "common/status.h"
 #include "worker/options.h"
+#include "worker/performance.h"
 
 /* Joins the job, trains to its end, and as chief evaluates and writes the model. Blocks. Status and one line
- * as all over; PS_EINTERRUPTED once `stop` is set. */
-ps_status trainer_run(const worker_options *options, const cluster_spec *cluster,
+ * as all over; PS_EINTERRUPTED once `stop` is set. `shown` looks on, or is NULL. */
+ps_status trainer_run(const worker_options *options, const cluster_spec *cluster, performance *shown,
                       const volatile sig_atomic_t *stop, ps_error *error);
 
 /* Joins the job under the index of a worker that is lost, says that this worker leaves, does the steps in
@@ -22,7 +23,7 @@ ps_status trainer_stand_in(const worker_options *options, const cluster_spec *cl
 
 /* Joins the job as an evaluator: pulls and tests the model again and again until all workers have finished.
  */
-ps_status evaluator_run(const worker_options *options, const cluster_spec *cluster,
+ps_status evaluator_run(const worker_options *options, const cluster_spec *cluster, performance *shown,
                         const volatile sig_atomic_t *stop, ps_error *error);
 
 #endif

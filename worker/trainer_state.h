@@ -37,7 +37,8 @@ typedef struct {
     bool shrinks;          /* workers may leave and enter the job */
     stand_in *stand_in;    /* for workers that are lost; the chief's, else NULL */
     report report;
-    board *board; /* the chief's, with --logdir; else NULL */
+    performance *performance; /* that looks on; NULL: nobody does */
+    board *board;             /* the chief's, with --logdir; else NULL */
     sampler sampler;
     uint64_t steps_per_epoch, steps; /* of the whole run */
     uint64_t step;                   /* the last one done */
@@ -53,6 +54,8 @@ typedef struct {
     float **tensor_gradients;
     double loss_sum; /* of the rows since the last report */
     uint64_t loss_rows, correct_rows;
+    double step_loss; /* of the rows of the step under way */
+    uint32_t step_correct;
     double loss;                   /* mean over the rows of the last report */
     double started, train_seconds; /* started: 0 until it has */
     double report_at;

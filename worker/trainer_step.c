@@ -55,10 +55,14 @@ static ps_status layer_needed(void *context, uint32_t layer)
     trainer *t = context;
     if (!t->pending)
         return PS_OK;
+    const uint64_t begun_ns = performance_begin(t->performance);
     uint32_t first = layer * MLP_LAYER_TENSORS;
-    if (first + MLP_LAYER_TENSORS == ps_job(t->setup.client)->tensors.count)
-        return trainer_end_step(t, &t->hook_error);
-    return ps_wait_weights(t->setup.client, t->ticket, first, MLP_LAYER_TENSORS, PS_FOREVER, &t->hook_error);
+    const bool last = first + MLP_LAYER_TENSORS == ps_job(t->setup.client)->tensors.count;
+    ps_status status = last ? trainer_end_step(t, &t->hook_error)
+                            : ps_wait_weights(t->setup.client, t->ticket, first, MLP_LAYER_TENSORS,
+                                              PS_FOREVER, &t->hook_error);
+    performance_add(t->performance, layer == 0 ? PHASE_WAIT : PHASE_PULL, begun_ns);
+    return status;
 }
 
 /* Begins to push with the last layer's gradient: only then is the step before over. */
@@ -66,6 +70,7 @@ static ps_status layer_done(void *context, uint32_t layer, const double *squares
 {
     trainer *t = context;
     ps_status status = PS_OK;
+    const uint64_t begun_ns = performance_begin(t->performance);
     if (!t->pending) {
         const ps_update update = {
             .step = t->step + 1,
@@ -78,6 +83,7 @@ static ps_status layer_done(void *context, uint32_t layer, const double *squares
     if (status == PS_OK)
         status = ps_ready_measured(t->setup.client, t->ticket, layer * MLP_LAYER_TENSORS, MLP_LAYER_TENSORS,
                                    squares, &t->hook_error);
+    performance_add(t->performance, PHASE_PUSH, begun_ns);
     return status;
 }
 
@@ -104,6 +110,8 @@ static ps_status push_gradient(trainer *t, ps_error *error)
                 backend_failure(t->setup.backend, status));
     if (status != PS_OK)
         return status;
+    t->step_loss = loss_sum;
+    t->step_correct = correct;
     t->loss_sum += loss_sum;
     t->loss_rows += b->count;
     t->correct_rows += correct;
@@ -113,11 +121,15 @@ static ps_status push_gradient(trainer *t, ps_error *error)
 /* Of a worker that has no rows in this step. */
 static ps_status push_nothing(trainer *t, uint64_t step, ps_error *error)
 {
+    uint64_t begun_ns = performance_begin(t->performance);
     ps_status status = trainer_end_step(t, error);
+    performance_add(t->performance, PHASE_WAIT, begun_ns);
     if (status != PS_OK)
         return status;
     const ps_update update = {.step = step};
+    begun_ns = performance_begin(t->performance);
     status = ps_push_pull(t->setup.client, &update, t->setup.tensor_weights, &t->ticket, error);
+    performance_add(t->performance, PHASE_PUSH, begun_ns);
     t->pending = status == PS_OK;
     return status;
 }
@@ -137,6 +149,8 @@ ps_status trainer_step(trainer *t, uint64_t step, ps_error *error)
     if (status != PS_OK)
         return status;
     t->computed = batch_of(t, step);
+    t->step_loss = 0;
+    t->step_correct = 0;
     status = t->computed->count > 0 ? push_gradient(t, error) : push_nothing(t, step, error);
     return status == PS_OK ? gather_or_say(t, step + 1, error) : status;
 }

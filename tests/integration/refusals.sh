@@ -65,7 +65,7 @@ declare -A names=(
         push-codec pull-codec topk-fraction optimizer learning-rate
         schedule warmup-steps decay-steps momentum beta1 beta2 rho epsilon initial-accumulator l1 l2
         learning-rate-power weight-decay clip-value clip-norm decay-rate end-learning-rate decay-power job-name
-        workers evaluators slice-kib device precision list-devices threads no-shared-memory join-timeout progress-fd log-level log-format cluster task strict check-config
+        workers evaluators slice-kib device precision list-devices threads no-shared-memory join-timeout progress-fd no-figures log-level log-format http-port http-address http-port-file cluster task strict check-config
         help version"
     [launcher]="ps workers chief evaluator run-dir bin-dir restarts spare-workers checkpoint-steps checkpoint-keep ps-option grace pin log-level log-format logdir quiet
         help version"

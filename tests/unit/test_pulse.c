@@ -116,6 +116,41 @@ static void shorter_interval_does_not_wait_for_the_longer_one(void **state)
     close_two_ps(&f);
 }
 
+static void tell(void *context, worker_figures *figures)
+{
+    *figures = (worker_figures){.step = ++*(uint64_t *)context};
+}
+
+static void beats_tell_what_they_are_given_to_tell(void **state)
+{
+    (void)state;
+    fixture f;
+    pulse *p;
+    ps_error error;
+    uint64_t told = 0; /* the pulse's thread's, while there is one */
+    open_two_ps(&f);
+    assert_int_equal(pulse_create(&f.cluster, 2, &p, &error), PS_OK);
+    pulse_tell(p, tell, &told);
+    assert_int_equal(pulse_beat(p, &self, 20, &error), PS_OK);
+    uint64_t heard = 0;
+    for (uint64_t end = clock_monotonic_ms() + LOOPBACK_PATIENCE_MS; heard < 3;) {
+        wire_route from;
+        wire_message *m;
+        assert_true(clock_monotonic_ms() < end);
+        if (transport_await(f.listening[1], 100, &from, &m, &error) != TRANSPORT_MESSAGE)
+            continue;
+        worker_figures figures;
+        assert_true(m->figures_bytes > 0);
+        assert_true(figures_unpack(m->figures, m->figures_bytes, &figures));
+        assert_true(figures.step > heard);
+        heard = figures.step;
+        wire_destroy(&m);
+    }
+    pulse_destroy(&p);
+    assert_true(told >= heard);
+    close_two_ps(&f);
+}
+
 static void pulse_that_never_beat_ends_at_once(void **state)
 {
     (void)state;
@@ -148,6 +183,7 @@ int main(void)
         cmocka_unit_test(every_ps_hears_of_the_process_again_and_again),
         cmocka_unit_test(further_beats_are_of_the_new_incarnation),
         cmocka_unit_test(shorter_interval_does_not_wait_for_the_longer_one),
+        cmocka_unit_test(beats_tell_what_they_are_given_to_tell),
         cmocka_unit_test(pulse_that_never_beat_ends_at_once),
         cmocka_unit_test(ps_without_an_address_is_named),
     };
