@@ -31,6 +31,7 @@ static char process_name[WHO_BYTES] = "penstock";
 static log_level threshold = LOG_INFO;
 static log_format line_format = LOG_TEXT;
 static bool coloured;
+static log_listener *listener;
 
 static const char *const level_names[] = {"debug", "info", "warning", "error", "off"};
 static const char *const level_colours[] = {"\x1b[2m", "", "\x1b[33m", "\x1b[31m"};
@@ -53,6 +54,11 @@ void log_setup(const char *who, log_level level)
 void log_set_format(log_format format)
 {
     line_format = format;
+}
+
+void log_set_listener(log_listener *told)
+{
+    listener = told;
 }
 
 ps_status log_level_parse(const char *text, log_level *level, ps_error *error)
@@ -148,9 +154,22 @@ __attribute__((format(printf, 2, 0))) static size_t write_json(const entry *e, c
     return used;
 }
 
+__attribute__((format(printf, 2, 0))) static void tell_listener(const entry *e, const char *format,
+                                                                va_list arguments)
+{
+    char text[TEXT_BYTES] = "";
+    va_list again;
+    va_copy(again, arguments);
+    vsnprintf(text, sizeof text, format, again);
+    va_end(again);
+    listener(e->level, e->event, e->step, text);
+}
+
 __attribute__((format(printf, 2, 0))) static void emit(const entry *e, const char *format, va_list arguments)
 {
     char line[JSON_BYTES];
+    if (listener && (e->event || (e->level >= LOG_WARNING)))
+        tell_listener(e, format, arguments);
     if (e->level < threshold)
         return;
     size_t used = (line_format == LOG_JSON ? write_json : write_text)(e, format, arguments, line);

@@ -32,6 +32,12 @@ void log_setup(const char *who, log_level level);
 /* LOG_TEXT until it is called. */
 void log_set_format(log_format format);
 
+/* Is told of the lines of log_event, and of warnings and errors, whatever the level; `event` and `step` as
+ * there, or NULL and LOG_NO_STEP. NULL: nobody is. Called from main, while no other thread logs; is called by
+ * all. */
+typedef void log_listener(log_level level, const char *event, uint64_t step, const char *text);
+void log_set_listener(log_listener *told);
+
 /* "debug", "info", "warning", "error" or "off"; PS_EINVAL for anything else. */
 ps_status log_level_parse(const char *text, log_level *level, ps_error *error);
 

@@ -26,6 +26,9 @@ int run_main(int argc, char **argv);
 /* How many ps a job needs, and how long its steps will take: plan.c. Likewise. */
 int plan_main(int argc, char **argv);
 
+/* One trace of the parts that processes have left: trace.c. Returns the exit code. */
+int trace_main(int argc, char **argv);
+
 /* Simulate clusters under faults: sim.c. Returns only if it cannot. */
 int sim_main(int argc, char **argv);
 

@@ -31,6 +31,7 @@ static const command commands[] = {
      devices_main},
     {"plan", "penstock plan", "Say how many ps a job needs, and how long its steps will take", plan_main},
     {"predict", "penstock predict", "Say what a trained model makes of images", predict_main},
+    {"trace", "penstock trace", "Make one trace of what the processes of a cluster have left", trace_main},
     {"export", "penstock export", "Write a trained model in a format that others read", export_main},
 };
 

@@ -2,7 +2,8 @@
  *
  *   logs/<role>-<index>.log          what each process wrote
  *   tf_config/<role>-<index>.json    the TF_CONFIG of each process
- *   outputs/                         what the chief leaves: the model */
+ *   outputs/                         what the chief leaves: the model
+ *   trace/                           with --trace, until the run has ended: what each process leaves of it */
 #ifndef PENSTOCK_DEPLOY_RUN_FOLDER_H
 #define PENSTOCK_DEPLOY_RUN_FOLDER_H
 
