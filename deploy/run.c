@@ -6,17 +6,39 @@
 #include "deploy/commands.h"
 #include "deploy/progress.h"
 #include "deploy/run_options.h"
+#include "deploy/run_trace.h"
+
+enum { TRACE_TEXT_BYTES = 512 };
+
+/* Also of a run that has failed: then it is of use most. A trace that cannot be written fails a run that has
+ * not. */
+static int finish_trace(const char *title, const run_options *options, const cluster_outcome *outcome,
+                        char *text)
+{
+    ps_error error;
+    ps_status status = run_trace_end(title, &outcome->folder, options->trace, text, TRACE_TEXT_BYTES, &error);
+    if (status == PS_OK)
+        return outcome->exit_code;
+    fprintf(stderr, "%s: --trace: %s\n", title, error.text);
+    return outcome->exit_code ? outcome->exit_code : ps_status_exit_code(status);
+}
 
 int run_main(int argc, char **argv)
 {
     run_options options;
     cluster_outcome outcome;
+    char trace[TRACE_TEXT_BYTES] = "";
     run_options_parse(argc, argv, &options);
     cluster_run_to_end(argv[0], &options, NULL, NULL, &outcome);
-    if (outcome.exit_code != PS_EXIT_DONE)
-        return outcome.exit_code;
-    char text[PROGRESS_PATH_MAX + 256];
-    progress_render_result(&outcome.result, text, sizeof text);
-    printf("%slogs           %s/logs\n", outcome.finished ? text : "", outcome.folder.path);
-    return PS_EXIT_DONE;
+    int code = outcome.exit_code;
+    if (options.trace && outcome.folder.path[0])
+        code = finish_trace(argv[0], &options, &outcome, trace);
+    if (outcome.exit_code == PS_EXIT_DONE) {
+        char text[PROGRESS_PATH_MAX + 256];
+        progress_render_result(&outcome.result, text, sizeof text);
+        printf("%slogs           %s/logs\n", outcome.finished ? text : "", outcome.folder.path);
+    }
+    if (trace[0])
+        printf("trace          %s (%s)\n", options.trace, trace);
+    return code;
 }

@@ -25,6 +25,7 @@ enum {
     KEY_LOG_LEVEL,
     KEY_LOG_FORMAT,
     KEY_LOGDIR,
+    KEY_TRACE,
 };
 
 static const struct argp_option option_list[] = {
@@ -65,6 +66,8 @@ static const struct argp_option option_list[] = {
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "Of all processes: debug, info, warning, error or off", 3},
     {"log-format", KEY_LOG_FORMAT, "FORMAT", 0, "Of the logs of all processes: text (default) or json", 3},
     {"logdir", KEY_LOGDIR, "DIR", 0, "Where the run writes event files for TensorBoard (none)", 3},
+    {"trace", KEY_TRACE, "FILE", 0,
+     "Write when each process did what, as JSON for ui.perfetto.dev or chrome://tracing (none)", 3},
     {"quiet", 'q', NULL, 0, "Show no progress, only the result and errors", 3},
     {0},
 };
@@ -188,6 +191,11 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         if (argument[0] == '\0')
             argp_error(state, "--logdir has an empty name");
         options->logdir = argument;
+        return 0;
+    case KEY_TRACE:
+        if (argument[0] == '\0')
+            argp_error(state, "--trace has an empty name");
+        options->trace = argument;
         return 0;
     case 'q':
         options->quiet = true;

@@ -35,6 +35,7 @@ typedef struct {
     const char *log_level;    /* NULL: the daemons' own default */
     const char *log_format;   /* likewise */
     const char *logdir;       /* NULL: nothing for TensorBoard */
+    const char *trace;        /* where the trace goes; NULL: nowhere */
     char **training;          /* what follows `--`, passed on untouched */
     size_t training_count;
     char *server_options[RUN_SERVER_OPTIONS_MAX]; /* likewise, for every ps */

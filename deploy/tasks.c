@@ -16,13 +16,14 @@
 #include "deploy/placement.h"
 #include "deploy/ports.h"
 #include "deploy/programs.h"
+#include "deploy/run_trace.h"
 #include "deploy/tf_config.h"
 
 extern char **environ;
 
 enum {
     TF_CONFIG_BYTES = 32 << 10, /* some 30 for each of TASKS_MAX addresses, with room */
-    OWN_ARGUMENTS_MAX = 16,     /* of a daemon, before options passed on and the final NULL */
+    OWN_ARGUMENTS_MAX = 20,     /* of a daemon, before options passed on and the final NULL */
     ADDED_ENVIRONMENT_MAX = 8,  /* by a detour */
     NUMBER_BYTES = 24,
 };
@@ -35,6 +36,7 @@ struct launch {
     char worker_program[RUN_PATH_MAX];
     char outputs[RUN_PATH_MAX];
     char checkpoints[RUN_PATH_MAX]; /* empty: none are kept */
+    char traces[RUN_PATH_MAX];      /* where parts of a trace go; empty: nowhere */
     bool alone;                     /* one worker without a cluster */
     uint16_t ports[TF_CONFIG_ROLES][TASKS_MAX];
     uint32_t hosts[TF_CONFIG_ROLES][TASKS_MAX]; /* of the tasks of a detour that has them */
@@ -221,6 +223,10 @@ static char **make_arguments(const task *each, launch *l, int passed, argument_t
         list[used++] = "--log-format";
         list[used++] = (char *)(uintptr_t)options->log_format;
     }
+    if (l->traces[0]) {
+        list[used++] = "--trace-dir";
+        list[used++] = l->traces;
+    }
     if (each->role == ROLE_PS) {
         add_server_arguments(l, list, used, texts);
         return list;
@@ -357,6 +363,8 @@ ps_status tasks_start(tasks *t, const run_options *options, const tasks_detour *
         status = run_folder_path(&t->folder, "outputs", "", "", l->outputs, error);
     if (status == PS_OK)
         status = look_for_checkpoints(t, l, error);
+    if (status == PS_OK && options->trace)
+        status = run_trace_begin(&t->folder, l->traces, error);
     if (status == PS_OK && !l->alone)
         status = reserve_ports(t, l, error);
     for (size_t i = 0; i < t->count && status == PS_OK; i++)

@@ -17,6 +17,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/thread.h"
+#include "common/trace.h"
 #include "ps/optimizer.h"
 
 enum {
@@ -121,7 +122,10 @@ static bool keep_image(archive_folder *a, const image *i)
 {
     ps_error error;
     uint64_t begun_ms = clock_monotonic_ms();
-    if (write_image(a, i, &error) != PS_OK) {
+    const uint64_t begun_ns = trace_begin();
+    const ps_status status = write_image(a, i, &error);
+    trace_span(TRACE_WRITE_IMAGE, begun_ns, (trace_about){.step = i->state.step});
+    if (status != PS_OK) {
         say_failure(a, i, &error);
         return false;
     }
@@ -165,6 +169,7 @@ static void drop_cold(archive_folder *a)
 static void *write_images(void *context)
 {
     archive_folder *a = context;
+    trace_name_thread("checkpoint writer");
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), WRITER_NICE);
     pthread_mutex_lock(&a->lock);
     for (;;) {
@@ -205,6 +210,7 @@ static void *write_images(void *context)
 static void folder_keep(archive *self, image **taken)
 {
     archive_folder *a = (archive_folder *)self;
+    trace_point(TRACE_IMAGE, trace_begin(), (trace_about){.step = (*taken)->state.step});
     const struct timespec end = thread_deadline(ARCHIVE_PATIENCE_MS);
     if ((*taken)->state.step >= a->damaged_low)
         a->damaged_low = a->damaged_high = 0; /* it is written anew */

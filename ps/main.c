@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "common/stop.h"
+#include "common/trace.h"
 #include "ps/archive_folder.h"
 #include "ps/server.h"
 
@@ -22,6 +23,7 @@ const char *argp_program_version = "penstock-ps " PENSTOCK_VERSION;
 typedef struct {
     cluster_options cluster;
     http_options http;
+    trace_options trace;
     log_level level;
     log_format format;
     int listen_fd;
@@ -109,6 +111,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->cluster;
         state->child_inputs[1] = &o->http;
+        state->child_inputs[2] = &o->trace;
         return 0;
     case KEY_BIND_GIVEN:
         o->bind_given = true;
@@ -192,8 +195,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
-static const struct argp_child children[] = {
-    {&cluster_options_argp, 0, "Cluster", 1}, {&http_options_argp, 0, "Observation", 2}, {0}};
+static const struct argp_child children[] = {{&cluster_options_argp, 0, "Cluster", 1},
+                                             {&http_options_argp, 0, "Observation", 2},
+                                             {&trace_options_argp, 0, "Trace", 3},
+                                             {0}};
 
 static const struct argp parser = {
     .options = options,
@@ -287,11 +292,16 @@ int main(int argc, char **argv)
         char who[32];
         snprintf(who, sizeof who, "ps/%u", cluster.index);
         log_setup(who, o.level);
-        status = serve(&o, &cluster, &error);
+        const trace_identity self = {.who = who, .role = TRACE_OF_PS, .index = cluster.index};
+        status = trace_open(&o.trace, &self, &error);
+        trace_name_thread("loop");
+        if (status == PS_OK)
+            status = serve(&o, &cluster, &error);
         if (status == PS_OK)
             log_event(LOG_INFO, "finished", LOG_NO_STEP, "the job has finished");
         else
             log_event(LOG_ERROR, "failed", LOG_NO_STEP, "%s", error.text);
+        trace_close();
     }
     cluster_fini(&cluster);
     return ps_status_exit_code(status);

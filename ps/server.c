@@ -8,10 +8,12 @@
 #include "common/clock.h"
 #include "common/fpmode.h"
 #include "common/log.h"
+#include "common/trace.h"
 #include "common/transport.h"
 #include "ps/archive_folder.h"
 #include "ps/journal_file.h"
 #include "ps/observer.h"
+#include "ps/shard_trace.h"
 
 enum {
     TICK_MS = 500,
@@ -98,9 +100,11 @@ static bool has_unsent(const server *s, const wire_route *to)
  * over a new one. */
 static void send_batch(server *s, const wire_route *to, wire_message **batch, uint32_t count)
 {
+    const uint64_t begun_ns = shard_trace_answers(to, batch, count);
     uint32_t sent = has_unsent(s, to) ? 0 : transport_send_together(s->socket, to, batch, count);
     for (; sent < count; sent++)
         keep_unsent(s, to, &batch[sent]);
+    shard_trace_answered(begun_ns, count);
 }
 
 /* Answers in a row to one member leave together. */
@@ -160,7 +164,7 @@ static bool is_worth_a_look(const server *s)
 static void take_message(server *s, wire_message **m, const wire_route *from, uint64_t now_ms)
 {
     const uint64_t begun_ns = s->observer ? clock_monotonic_ns() : 0;
-    shard_receive(s->shard, m, from, now_ms);
+    shard_trace_receive(s->shard, m, from, now_ms);
     if (s->observer)
         observer_note_updates(s->observer, shard_count(s->shard)->steps_applied, begun_ns);
 }
@@ -171,7 +175,9 @@ static void receive_some(server *s, int timeout_ms)
     wire_route from;
     wire_message *m;
     ps_error error;
+    const uint64_t waits_ns = trace_begin();
     transport_event event = transport_await(s->socket, timeout_ms, &from, &m, &error);
+    trace_span(TRACE_IDLE, waits_ns, (trace_about){.step = 0});
     uint64_t now = clock_monotonic_ms();
     int taken = 0;
     if (s->journal)
@@ -338,6 +344,7 @@ ps_status server_run(const server_config *config, ps_error *error)
     shard_config core = config->shard;
     core.pool = s.pool;
     core.threads = s.threads;
+    core.listener = shard_trace_listener();
     if (status != PS_OK) {
         ps_fail(error, status, "out of memory for a shard");
         goto done;

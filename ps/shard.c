@@ -128,12 +128,25 @@ static uint32_t collect_gradients(shard *s, const worker_set *contributors)
     return count;
 }
 
+/* While the gradients are still held. */
+static void tell_applied(const shard *s, uint64_t begun, uint64_t step, const worker_set *contributors)
+{
+    const shard_listener *l = s->config.listener;
+    for (uint32_t i = 0; i < contributors->count; i++) {
+        const member *m = &s->workers[contributors->workers[i]];
+        l->takes(begun, contributors->workers[i], m->incarnation, m->push.step);
+    }
+    l->applied(begun, step, contributors->count);
+}
+
 void shard_apply_ready(shard *s)
 {
     uint64_t step;
     worker_set contributors;
     while (s->failure.status == PS_OK && !s->held &&
            consistency_ready(&s->consistency, &step, &contributors)) {
+        const bool tells = s->config.listener && !s->replaying;
+        const uint64_t begun = tells ? s->config.listener->begins() : 0;
         uint32_t count = collect_gradients(s, &contributors);
         float rate = (float)schedule_rate(&s->job.schedule, step);
         bool finite = true;
@@ -150,6 +163,8 @@ void shard_apply_ready(shard *s)
         s->counters.steps_applied++;
         shard_note_progress(s);
         count_waits(s, &contributors);
+        if (tells)
+            tell_applied(s, begun, step, &contributors);
         for (uint32_t i = 0; i < contributors.count; i++)
             member_drop_push(&s->workers[contributors.workers[i]], s->slice_count);
         if (s->replaying)

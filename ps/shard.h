@@ -50,6 +50,16 @@ enum {
     SHARD_FORSAKEN_MS = 60000,
 };
 
+/* Told of updates as they are made; the shard itself has no clock. */
+typedef struct {
+    /* One begins. What this returns comes with all that is told of it. */
+    uint64_t (*begins)(void);
+    /* It takes in what this worker pushed for this step of its own. */
+    void (*takes)(uint64_t begun, uint32_t worker, uint64_t incarnation, uint64_t step);
+    /* It has been made, and was `step`, of so many gradients. */
+    void (*applied)(uint64_t begun, uint64_t step, uint32_t gradients);
+} shard_listener;
+
 typedef struct {
     uint32_t index;       /* of this ps */
     uint64_t incarnation; /* rises with every restart */
@@ -68,6 +78,7 @@ typedef struct {
     uint64_t image_steps; /* an image is kept after every so many steps, and after the last; 0: that only */
     uint64_t
         image_ms; /* but in synchronous mode: in place of that, so often (ps/image_timer.h); 0: as above */
+    const shard_listener *listener; /* borrowed; NULL: nobody is told */
 } shard_config;
 
 typedef struct {

@@ -3,7 +3,9 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/trace.h"
 #include "worker/client_state.h"
+#include "worker/client_trace.h"
 
 enum {
     WAIT_SLICE_MS = 100, /* how long a wait sleeps before it looks at the stop flag and the session's clock */
@@ -28,10 +30,11 @@ static void send_due(ps_client *c, uint64_t now)
     for (uint32_t server = 0; server < c->job.servers; server++) {
         unsent_messages *due = &c->unsent[server];
         for (;;) {
+            const uint64_t begun_ns = trace_begin();
             gather_due(c, server, now, due);
             if (due->count == 0)
                 break;
-            uint32_t sent = c->uplink->ops->send(c->uplink, server, due->messages, due->count);
+            uint32_t sent = client_trace_send(c, server, due, begun_ns);
             due->count -= sent;
             memmove(due->messages, due->messages + sent, due->count * sizeof *due->messages);
             if (sent == 0)
@@ -50,7 +53,7 @@ static bool receive_one(ps_client *c)
     case TRANSPORT_MESSAGE:
         if (m->type == WIRE_WELCOME && m->text && c->witness.saw_server)
             c->witness.saw_server(c->witness.context, server, m->text);
-        session_receive(c->session, server, &m);
+        client_trace_receive(c, server, &m);
         uint32_t lost;
         if (session_lost_worker(c->session, &lost) && c->worker_lost)
             c->worker_lost(c->context, lost);
@@ -176,6 +179,8 @@ ps_status client_move_until(ps_client *c, client_done *done, const client_awaite
         return PS_OK; /* in no time */
     uint64_t entered_ns = clock_monotonic_ns();
     ps_status status = at_hand ? PS_OK : move_and_wait(c, done, what, entered_ns, timeout_ms, error);
+    if (!at_hand)
+        trace_span(TRACE_AWAIT, entered_ns, (trace_about){.step = what ? c->requests[what->ticket].step : 0});
     account(c, entered_ns);
     return status;
 }

@@ -28,6 +28,7 @@ static ps_status submit(ps_client *c, const session_request *request, ps_ticket 
     c->requests[*ticket].outstanding = true;
     c->requests[*ticket].nonfinite = request->nonfinite;
     c->requests[*ticket].brings_weights = request->weights;
+    c->requests[*ticket].step = request->step;
     client_send(c, !request->gradients || c->small_gradient);
     return PS_OK;
 }

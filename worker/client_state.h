@@ -50,6 +50,7 @@ struct ps_client {
     struct {
         bool outstanding, nonfinite;
         bool brings_weights;
+        uint64_t step;                  /* for the trace */
     } requests[SESSION_OPERATIONS_MAX]; /* by ticket */
     judge judge;                        /* of the gradient that is pushed, or still coming */
     const float **coming;               /* (tensors) that gradient, while `is_coming` */

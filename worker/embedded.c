@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "ps/shard.h"
+#include "ps/shard_trace.h"
 #include "worker/uplink.h"
 
 typedef struct {
@@ -75,7 +75,7 @@ ps_status uplink_embedded_create(uplink **out, ps_error *error)
 {
     *out = NULL;
     uplink_embedded *l = calloc(1, sizeof *l);
-    shard_config config = {.index = 0, .incarnation = 1};
+    shard_config config = {.index = 0, .incarnation = 1, .listener = shard_trace_listener()};
     if (!l || shard_create(&config, &l->shard) != PS_OK) {
         free(l);
         return ps_fail(error, PS_ENOMEM, "out of memory for a shard in this process");

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/fpmode.h"
 #include "common/log.h"
+#include "common/trace.h"
 #include "worker/evaluation.h"
 #include "worker/report.h"
 #include "worker/setup.h"
@@ -21,7 +22,9 @@ static ps_status test_model(setup *s, const report *r, const ps_result *at, doub
                             performance *shown, ps_error *error)
 {
     evaluation found;
+    const uint64_t begun_ns = trace_begin();
     ps_status status = evaluate(s->model, s->weights, s->test, &found);
+    trace_span(TRACE_EVALUATE, begun_ns, (trace_about){.step = at->step});
     if (status != PS_OK)
         return ps_fail(error, status, "evaluation: %.480s", backend_failure(s->backend, status));
     log_event(LOG_INFO, "evaluation", at->step,

@@ -5,6 +5,7 @@
 #include "common/cluster.h"
 #include "common/log.h"
 #include "common/stop.h"
+#include "common/trace.h"
 #include "worker/blas_select.h"
 #include "worker/options.h"
 #include "worker/trainer.h"
@@ -17,18 +18,26 @@ static ps_status work(const worker_options *o, const cluster_spec *cluster, ps_e
     log_setup(cluster->present ? who : "worker", o->level);
     if (!cluster->present)
         log_info("no TF_CONFIG: training alone, with the parameter server inside this process");
+    const bool evaluates = cluster->present && cluster->role == ROLE_EVALUATOR;
+    const trace_identity self = {
+        .who = cluster->present ? who : "worker",
+        .role = evaluates ? TRACE_OF_EVALUATOR : TRACE_OF_WORKER,
+        .index = evaluates ? cluster->index : cluster->rank,
+    };
+    ps_status status = trace_open(&o->trace, &self, error);
+    trace_name_thread("trainer");
+    if (status != PS_OK)
+        return status;
     const volatile sig_atomic_t *stop = stop_on_signals();
     performance *shown = o->figures || o->http.wanted ? performance_create(cluster) : NULL;
     http *server = NULL;
-    ps_status status = PS_OK;
     if (shown)
         status = worker_observer_start(&o->http, shown, &server, error);
     else if (o->figures || o->http.wanted)
         status = ps_fail(error, PS_ENOMEM, "out of memory for figures");
     if (status == PS_OK)
-        status = cluster->present && cluster->role == ROLE_EVALUATOR
-                     ? evaluator_run(o, cluster, shown, stop, error)
-                     : trainer_run(o, cluster, shown, stop, error);
+        status = evaluates ? evaluator_run(o, cluster, shown, stop, error)
+                           : trainer_run(o, cluster, shown, stop, error);
     http_stop(&server);
     performance_destroy(&shown);
     return status;
@@ -76,6 +85,7 @@ int main(int argc, char **argv)
             log_event(LOG_INFO, "finished", LOG_NO_STEP, "finished");
         else
             log_event(LOG_ERROR, "failed", LOG_NO_STEP, "%s", error.text);
+        trace_close();
     }
     cluster_fini(&cluster);
     job_fini(&o.job);

@@ -393,6 +393,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     if (key == ARGP_KEY_INIT) {
         state->child_inputs[0] = &o->cluster;
         state->child_inputs[1] = &o->http;
+        state->child_inputs[2] = &o->trace;
         return 0;
     }
     if (key == ARGP_KEY_ARG) {
@@ -410,7 +411,10 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-    {&cluster_options_argp, 0, "Cluster:", 5}, {&http_options_argp, 0, "Observation:", 6}, {0}};
+    {&cluster_options_argp, 0, "Cluster:", 5},
+    {&http_options_argp, 0, "Observation:", 6},
+    {&trace_options_argp, 0, "Trace:", 7},
+    {0}};
 
 static const struct argp parser = {
     .options = options,

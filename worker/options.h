@@ -9,6 +9,7 @@
 #include "common/http_options.h"
 #include "common/job.h"
 #include "common/log.h"
+#include "common/trace_options.h"
 #include "worker/device.h"
 #include "worker/mlp.h"
 
@@ -16,6 +17,7 @@ typedef struct {
     cluster_options cluster;
     http_options http;
     bool figures; /* are told to the ps */
+    trace_options trace;
     log_level level;
     log_format format;
     job_config job;   /* without tensors and, where the cluster spec knows them, without numbers of tasks */

@@ -7,12 +7,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/thread.h"
+#include "common/trace.h"
 #include "worker/trainer.h"
 
 typedef struct replacement {
@@ -47,6 +49,9 @@ static void *replace(void *context)
 {
     replacement *r = context;
     const stand_in *s = r->all;
+    char name[TRACE_THREAD_NAME_BYTES];
+    snprintf(name, sizeof name, "for worker %u", r->worker);
+    trace_name_thread(name);
     ps_error error;
     log_info("standing in for worker %u, which is lost", r->worker);
     ps_status status = trainer_stand_in(s->options, s->cluster, r->worker, r->incarnation, &s->stop, &error);

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/fpmode.h"
 #include "common/log.h"
+#include "common/trace.h"
 #include "worker/model_file.h"
 #include "worker/trainer_state.h"
 
@@ -167,7 +168,9 @@ static void tell_progress(trainer *t)
 static ps_status evaluate_now(trainer *t, ps_error *error)
 {
     performance_set_activity(t->performance, ACTIVITY_TESTING);
+    const uint64_t begun_ns = trace_begin();
     ps_status status = evaluate(t->setup.model, t->setup.weights, t->setup.test, &t->evaluation);
+    trace_span(TRACE_EVALUATE, begun_ns, (trace_about){.step = t->step});
     if (status != PS_OK)
         return ps_fail(error, status, "evaluation: %.480s", backend_failure(t->setup.backend, status));
     log_event(LOG_INFO, "evaluation", t->step, "epoch %.4g: test accuracy %.2f %%, loss %.4f", epochs_done(t),
@@ -342,13 +345,13 @@ static ps_status conclude(trainer *t, ps_error *error)
         return status;
     t->examples_total = result.examples_total;
     status = evaluate_now(t, error);
+    const uint64_t begun_ns = trace_begin();
     if (status == PS_OK)
         status =
             model_file_write(t->options->output_folder, &t->setup.config, &ps_job(t->setup.client)->tensors,
                              t->setup.weights, t->model_path, sizeof t->model_path, error);
-    if (status != PS_OK)
-        return status;
-    return PS_OK;
+    trace_span(TRACE_SAVE, begun_ns, (trace_about){.step = t->step});
+    return status;
 }
 
 /* Everyone has done his part, and the model is there. */

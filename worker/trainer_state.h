@@ -52,7 +52,8 @@ typedef struct {
     ps_error hook_error; /* why a hook of the model failed */
     float *gradients;    /* (parameters) flat */
     float **tensor_gradients;
-    double loss_sum; /* of the rows since the last report */
+    uint64_t computes_ns; /* since when it does, for the trace */
+    double loss_sum;      /* of the rows since the last report */
     uint64_t loss_rows, correct_rows;
     double step_loss; /* of the rows of the step under way */
     uint32_t step_correct;

@@ -4,6 +4,7 @@
  * batch is gathered; and the next forward begins with the layers whose weights are back. A step is over when
  * its successor's forward has needed all weights. */
 #include "common/log.h"
+#include "common/trace.h"
 #include "worker/trainer_state.h"
 
 static batch *batch_of(trainer *t, uint64_t step)
@@ -11,15 +12,24 @@ static batch *batch_of(trainer *t, uint64_t step)
     return &t->batches[step % t->batch_count];
 }
 
+/* Tells the trace what has been computed since the last hook. */
+static void trace_computed(const trainer *t, trace_kind kind, uint32_t layer)
+{
+    trace_span(kind, t->computes_ns, (trace_about){.step = t->computed->step, .value = layer});
+}
+
 static ps_status gather(trainer *t, uint64_t step)
 {
     batch *b = batch_of(t, step);
     if (b->step == step || step > t->steps)
         return PS_OK;
+    const uint64_t begun_ns = trace_begin();
     b->step = step;
     b->count = sampler_rows(&t->sampler, step, t->rank, b->rows);
     dataset_gather(t->setup.train, b->rows, b->count, b->features, b->labels);
-    return b->count > 0 ? mlp_bring(t->setup.model, b->features, b->labels, b->count) : PS_OK;
+    ps_status status = b->count > 0 ? mlp_bring(t->setup.model, b->features, b->labels, b->count) : PS_OK;
+    trace_span(TRACE_GATHER, begun_ns, (trace_about){.step = step, .value = b->count});
+    return status;
 }
 
 /* With backup workers the others may have gone on without this one: then so does it. Where members change,
@@ -50,9 +60,8 @@ ps_status trainer_end_step(trainer *t, ps_error *error)
 }
 
 /* What the last layer needs is the last of the step before; gradients are written from then on. */
-static ps_status layer_needed(void *context, uint32_t layer)
+static ps_status await_layer(trainer *t, uint32_t layer)
 {
-    trainer *t = context;
     if (!t->pending)
         return PS_OK;
     const uint64_t begun_ns = performance_begin(t->performance);
@@ -65,12 +74,33 @@ static ps_status layer_needed(void *context, uint32_t layer)
     return status;
 }
 
+static ps_status layer_needed(void *context, uint32_t layer)
+{
+    trainer *t = context;
+    if (layer > 0)
+        trace_computed(t, TRACE_FORWARD, layer - 1);
+    ps_status status = await_layer(t, layer);
+    t->computes_ns = trace_begin();
+    return status;
+}
+
+/* Where the host computes, the last layer is turned round in between two hooks. */
+static trace_kind kind_of_work(const trainer *t, uint32_t layer)
+{
+    if (!t->setup.backend->ops->host_memory)
+        return TRACE_DEVICE;
+    const uint32_t first = layer * MLP_LAYER_TENSORS;
+    const bool is_last = first + MLP_LAYER_TENSORS == ps_job(t->setup.client)->tensors.count;
+    return is_last ? TRACE_TURN : TRACE_BACKWARD;
+}
+
 /* Begins to push with the last layer's gradient: only then is the step before over. */
 static ps_status layer_done(void *context, uint32_t layer, const double *squares)
 {
     trainer *t = context;
     ps_status status = PS_OK;
     const uint64_t begun_ns = performance_begin(t->performance);
+    trace_computed(t, kind_of_work(t, layer), layer);
     if (!t->pending) {
         const ps_update update = {
             .step = t->step + 1,
@@ -84,13 +114,17 @@ static ps_status layer_done(void *context, uint32_t layer, const double *squares
         status = ps_ready_measured(t->setup.client, t->ticket, layer * MLP_LAYER_TENSORS, MLP_LAYER_TENSORS,
                                    squares, &t->hook_error);
     performance_add(t->performance, PHASE_PUSH, begun_ns);
+    t->computes_ns = trace_begin();
     return status;
 }
 
 static ps_status gather_next(void *context)
 {
     trainer *t = context;
-    return gather(t, t->computed->step + 1);
+    trace_computed(t, TRACE_ENQUEUE, 0);
+    ps_status status = gather(t, t->computed->step + 1);
+    t->computes_ns = trace_begin();
+    return status;
 }
 
 static ps_status push_gradient(trainer *t, ps_error *error)
@@ -145,6 +179,7 @@ static ps_status gather_or_say(trainer *t, uint64_t step, ps_error *error)
 
 ps_status trainer_step(trainer *t, uint64_t step, ps_error *error)
 {
+    const uint64_t begun_ns = trace_begin();
     ps_status status = gather_or_say(t, step, error);
     if (status != PS_OK)
         return status;
@@ -152,5 +187,7 @@ ps_status trainer_step(trainer *t, uint64_t step, ps_error *error)
     t->step_loss = 0;
     t->step_correct = 0;
     status = t->computed->count > 0 ? push_gradient(t, error) : push_nothing(t, step, error);
+    if (status == PS_OK)
+        trace_span(TRACE_STEP, begun_ns, (trace_about){.step = step, .value = t->computed->count});
     return status == PS_OK ? gather_or_say(t, step + 1, error) : status;
 }
