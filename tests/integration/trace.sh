@@ -109,7 +109,7 @@ run_program merge 2 "$launcher" trace merge -o "$case_dir/none.json"
 run_program merge 2 "$launcher" trace "$case_dir/parts"
 
 begin "a part that is full says so, and a folder that cannot be written to is refused"
-run_program train 0 "$worker" "${options[@]}" --steps 20000 --output-dir "$case_dir/outputs" \
+run_program train 0 "$worker" "${options[@]}" --steps "$(scaled 20000)" --output-dir "$case_dir/outputs" \
     --trace-dir "$case_dir/parts" --trace-limit 1
 expect_log train "the trace is full (--trace-limit 1)"
 run_program merge 0 "$launcher" trace merge "$case_dir/parts" -o "$case_dir/trace.json"

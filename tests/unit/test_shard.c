@@ -137,6 +137,67 @@ static void first_hello_of_a_member_outside_its_own_job_brings_no_job(void **sta
     bench_close(&b);
 }
 
+/* ---- who is told of updates ---- */
+
+static struct {
+    unsigned begun, taken, applied;
+    uint64_t step, gradients, workers, incarnations, steps; /* sums over what was taken */
+} told;
+
+static uint64_t listener_begins(void)
+{
+    return ++told.begun;
+}
+
+static void listener_takes(uint64_t begun, uint32_t worker, uint64_t incarnation, uint64_t step)
+{
+    assert_int_equal(begun, told.begun);
+    told.taken++;
+    told.workers += worker;
+    told.incarnations += incarnation;
+    told.steps += step;
+}
+
+static void listener_applied(uint64_t begun, uint64_t step, uint32_t gradients)
+{
+    assert_int_equal(begun, told.begun);
+    told.applied++;
+    told.step = step;
+    told.gradients = gradients;
+}
+
+static const shard_listener listener = {
+    .begins = listener_begins, .takes = listener_takes, .applied = listener_applied};
+
+static void a_listener_is_told_of_each_update_and_whose_gradients_it_took(void **state)
+{
+    (void)state;
+    shard_bench b;
+    memset(&told, 0, sizeof told);
+    bench_open(&b, 1, 2, 100);
+    b.config.listener = &listener;
+    bench_reopen(&b);
+    bench_join(&b, WIRE_WORKER, 0);
+    bench_join(&b, WIRE_WORKER, 1);
+    bench_send(&b, bench_push(&b, WIRE_PUSH, 0, 1, 8, 1));
+    bench_expect(&b, WIRE_ACK, b.request);
+    assert_int_equal(told.begun, 0);
+    bench_send(&b, bench_push(&b, WIRE_PUSH, 1, 1, 8, 1));
+    bench_expect(&b, WIRE_ACK, b.request);
+    assert_int_equal(told.begun, 1);
+    assert_int_equal(told.applied, 1);
+    assert_int_equal(told.step, 1);
+    assert_int_equal(told.gradients, 2);
+    assert_int_equal(told.taken, 2);
+    assert_int_equal(told.workers, 0 + 1);
+    assert_int_equal(told.incarnations, 1 + 1);
+    assert_int_equal(told.steps, 1 + 1);
+    bench_send(&b, bench_push(&b, WIRE_PUSH, 1, 1, 8, 1)); /* a repeat */
+    bench_expect(&b, WIRE_ACK, b.request);
+    assert_int_equal(told.begun, 1);
+    bench_close(&b);
+}
+
 /* ---- who may speak ---- */
 
 static void request_without_hello_is_refused(void **state)
@@ -1106,6 +1167,7 @@ int main(void)
         cmocka_unit_test(refused_job_leaves_room_for_a_right_one),
         cmocka_unit_test(member_outside_the_job_is_refused),
         cmocka_unit_test(first_hello_of_a_member_outside_its_own_job_brings_no_job),
+        cmocka_unit_test(a_listener_is_told_of_each_update_and_whose_gradients_it_took),
         cmocka_unit_test(request_without_hello_is_refused),
         cmocka_unit_test(process_that_was_replaced_is_fenced_off),
         cmocka_unit_test(answers_are_not_for_a_ps),
