@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -28,7 +29,8 @@ enum {
     HEAD_CHECKED_FROM = 16,
     MARKS_SHARE = 16, /* of the file, which is left to marks */
 };
-#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID    "/proc/sys/kernel/random/boot_id"
+#define TIME_SPACE "/proc/self/ns/time" /* a time namespace has a clock of its own */
 
 typedef struct {
     _Alignas(CACHE_LINE_BYTES) atomic_uint_fast64_t head; /* the thread's */
@@ -339,14 +341,18 @@ static void *keep_flushing(void *unused)
 
 /* ---- opening and closing ---- */
 
-static void read_boot_id(char boot[TRACE_BOOT_BYTES])
+/* Which CLOCK_MONOTONIC is it that this process sees? */
+static void name_clock(char name[TRACE_CLOCK_BYTES])
 {
-    char *text = NULL;
+    char *boot = NULL;
+    struct stat space;
     size_t bytes = 0;
-    if (file_read(BOOT_ID, TRACE_BOOT_BYTES, &text, &bytes, NULL) == PS_OK)
-        copy_text(boot, TRACE_BOOT_BYTES, text);
+    if (file_read(BOOT_ID, TRACE_CLOCK_BYTES, &boot, &bytes, NULL) != PS_OK)
+        return;
     boot[strcspn(boot, "\n")] = '\0';
-    free(text);
+    const unsigned long long number = stat(TIME_SPACE, &space) == 0 ? (unsigned long long)space.st_ino : 0;
+    snprintf(name, TRACE_CLOCK_BYTES, "%.40s %llu", boot, number);
+    free(boot);
 }
 
 static void describe(const trace_identity *self, trace_head *head)
@@ -363,7 +369,7 @@ static void describe(const trace_identity *self, trace_head *head)
     copy_text(head->who, sizeof head->who, self->who);
     if (gethostname(head->host, sizeof head->host - 1) != 0)
         copy_text(head->host, sizeof head->host, "?");
-    read_boot_id(head->boot);
+    name_clock(head->clock);
     head->checksum = checksum((const char *)head + HEAD_CHECKED_FROM, sizeof *head - HEAD_CHECKED_FROM);
 }
 

@@ -20,7 +20,7 @@
 enum {
     TRACE_WHO_BYTES = 32, /* of "worker/1", with the zero */
     TRACE_HOST_BYTES = 64,
-    TRACE_BOOT_BYTES = 40,
+    TRACE_CLOCK_BYTES = 64,
     TRACE_THREAD_NAME_BYTES = 24,
     TRACE_MARK_NAME_BYTES = 32,
     TRACE_MARK_TEXT_BYTES = 216,
@@ -43,9 +43,10 @@ typedef struct {
     uint32_t reserved; /* 0 */
     char who[TRACE_WHO_BYTES];
     char host[TRACE_HOST_BYTES];
-    char boot[TRACE_BOOT_BYTES]; /* the kernel's boot id: processes that agree in it share a clock */
+    char clock[TRACE_CLOCK_BYTES]; /* the kernel's boot id and the time namespace: who agrees in it shares a
+                                      clock */
 } trace_head;
-static_assert(sizeof(trace_head) == 184, "layout of files");
+static_assert(sizeof(trace_head) == 208, "layout of files");
 
 typedef enum {
     TRACE_BLOCK_THREAD, /* trace_thread_name, before the first events of that thread */

@@ -46,7 +46,7 @@ typedef struct {
 
 static bool share_clock(const trace_head *a, const trace_head *b)
 {
-    return a->boot[0] ? strcmp(a->boot, b->boot) == 0 : strcmp(a->host, b->host) == 0;
+    return a->clock[0] ? strcmp(a->clock, b->clock) == 0 : strcmp(a->host, b->host) == 0;
 }
 
 static void find_hosts(aligner *a)

@@ -188,7 +188,7 @@ static ps_status take_head(reader *r, trace_part *p, ps_error *error)
         checksum(r->bytes + HEAD_CHECKED_FROM, sizeof *h - HEAD_CHECKED_FROM) != h->checksum)
         return ps_fail(error, PS_EFORMAT,
                        "the head of this part of a trace is damaged, or of another version");
-    h->who[sizeof h->who - 1] = h->host[sizeof h->host - 1] = h->boot[sizeof h->boot - 1] = '\0';
+    h->who[sizeof h->who - 1] = h->host[sizeof h->host - 1] = h->clock[sizeof h->clock - 1] = '\0';
     r->at = sizeof *h;
     return PS_OK;
 }

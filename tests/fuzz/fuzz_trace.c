@@ -60,7 +60,7 @@ static void merge(trace_part parts[2])
 {
     trace_clocks clocks;
     trace_flows flows;
-    snprintf(parts[1].head.boot, sizeof parts[1].head.boot, "another");
+    snprintf(parts[1].head.clock, sizeof parts[1].head.clock, "another");
     parts[1].head.role = parts[0].head.role == TRACE_OF_PS ? TRACE_OF_WORKER : TRACE_OF_PS;
     FUZZ_REQUIRE(trace_clock_align(parts, 2, &clocks) == PS_OK);
     FUZZ_REQUIRE(trace_flow_find(parts, 2, &flows) == PS_OK);

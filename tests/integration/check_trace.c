@@ -56,6 +56,7 @@ static lane *lanes;
 static size_t span_count, hop_count, lane_count;
 static process processes[PROCESSES_MAX]; /* by pid */
 static int failures;
+static int64_t tolerated_ns; /* by which a message may come in before it has left */
 
 #define FAIL(...)                          \
     do {                                   \
@@ -251,7 +252,7 @@ static void check_flow(const hop *first, size_t length)
         if (i == 0)
             continue;
         const int64_t takes = first[i].at - first[i - 1].at;
-        if (takes < -CLOCKS_US * 1000)
+        if (takes < -tolerated_ns)
             FAIL("flow %llu goes back by %lld ns", id, (long long)-takes);
         if (is_ps(first[i].pid) != is_ps(first[i - 1].pid)) {
             int64_t *least = &quickest[first[i - 1].pid % PROCESSES_MAX][first[i].pid % PROCESSES_MAX];
@@ -348,6 +349,8 @@ int main(int argc, char **argv)
         return PS_EXIT_FAILURE;
     }
     const json *events = json_find(root, "traceEvents");
+    const double uncertain_us = number(json_find(root, "otherData"), "clocks_uncertain_us");
+    tolerated_ns = CLOCKS_US * 1000 + llround(uncertain_us * 1000); /* of several hosts' clocks; else 0 */
     const size_t total = json_count(events) + 1;
     spans = calloc(total, sizeof *spans);
     hops = calloc(total, sizeof *hops);

@@ -108,6 +108,27 @@ expect [ ! -e "$case_dir/none.json" ]
 run_program merge 2 "$launcher" trace merge -o "$case_dir/none.json"
 run_program merge 2 "$launcher" trace "$case_dir/parts"
 
+# A time namespace has a monotonic clock of its own, as another host has.
+elsewhere=(unshare --time --monotonic 5000 --fork --kill-child)
+if "${elsewhere[@]}" true 2>/dev/null; then
+    begin "processes with different clocks are brought to one"
+    cluster=$(dense 2 2)
+    for name in 0 1; do
+        start_task "ps-$name" "$(task "$cluster" ps "$name")" "$ps" --trace-dir "$case_dir/parts"
+    done
+    mine=("${options[@]}" --output-dir "$case_dir/outputs" --trace-dir "$case_dir/parts" --steps "$(scaled 300)")
+    start_task worker-0 "$(task "$cluster" worker 0)" "$worker" "${mine[@]}"
+    start_task worker-1 "$(task "$cluster" worker 1)" "${elsewhere[@]}" "$worker" "${mine[@]}"
+    await_all
+    run_program merge 0 "$launcher" trace merge "$case_dir/parts" -o "$case_dir/trace.json"
+    expect_log merge "clocks of 2 hosts agree within"
+    check "$case_dir/trace.json"
+    expect [ "$(number worker/1 step)" = "$(scaled 300)" ]
+    expect [ "$(grep -c ^clocks "$case_dir/counts")" = 4 ]
+else
+    echo "left out, for time namespaces cannot be made here: processes with different clocks"
+fi
+
 begin "a part that is full says so, and a folder that cannot be written to is refused"
 run_program train 0 "$worker" "${options[@]}" --steps "$(scaled 20000)" --output-dir "$case_dir/outputs" \
     --trace-dir "$case_dir/parts" --trace-limit 1

@@ -87,7 +87,7 @@ static void what_is_recorded_is_in_the_part(void **state)
     assert_int_equal(p.head.role, TRACE_OF_WORKER);
     assert_int_equal(p.head.index, 3);
     assert_int_equal(p.head.pid, getpid());
-    assert_true(p.head.boot[0] && p.head.host[0] && p.head.incarnation > 0);
+    assert_true(p.head.clock[0] && p.head.host[0] && p.head.incarnation > 0);
     assert_true(p.ended && !p.cut[0] && p.lost == 0);
     assert_int_equal(p.entry_count, 1);
     const trace_event *e = &p.entries[0].event;

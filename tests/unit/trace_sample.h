@@ -25,7 +25,7 @@ static inline void sample_append(sample *s, const void *bytes, size_t count)
 }
 
 static inline void sample_begin(sample *s, trace_role role, uint32_t index, uint64_t incarnation,
-                                const char *boot)
+                                const char *clock)
 {
     trace_head head = {.head_bytes = sizeof head,
                        .incarnation = incarnation,
@@ -35,8 +35,8 @@ static inline void sample_begin(sample *s, trace_role role, uint32_t index, uint
                        .pid = 7};
     memcpy(head.magic, TRACE_MAGIC, sizeof head.magic);
     snprintf(head.who, sizeof head.who, "%s/%u", role == TRACE_OF_PS ? "ps" : "worker", index);
-    snprintf(head.host, sizeof head.host, "host-%s", boot);
-    snprintf(head.boot, sizeof head.boot, "%s", boot);
+    snprintf(head.host, sizeof head.host, "host-%s", clock);
+    snprintf(head.clock, sizeof head.clock, "%s", clock);
     const size_t from = offsetof(trace_head, incarnation);
     head.checksum = checksum((const char *)&head + from, sizeof head - from);
     s->count = s->events = 0;
