@@ -17,6 +17,9 @@ int predict_main(int argc, char **argv);
 /* A trained model in formats of others: export.c. Returns the exit code. */
 int export_main(int argc, char **argv);
 
+/* Models that are kept: models.c. Returns the exit code. */
+int models_main(int argc, char **argv);
+
 /* Where a worker can compute here: devices.c. Returns only if it cannot. */
 int devices_main(int argc, char **argv);
 

@@ -1,0 +1,95 @@
+/* models_print.c - see models_print.h. */
+#include "deploy/models_print.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "deploy/moment.h"
+
+/* {"stage":"production"} as stage=production */
+static void print_tags(const char *tags)
+{
+    json *root = NULL;
+    const json_options options = {.source = "tags", .max_bytes = 1 << 20};
+    if (json_parse(tags, strlen(tags), &options, &root, NULL, NULL) != PS_OK)
+        return;
+    const char *value;
+    for (const json *tag = json_first(root); tag; tag = json_next(tag))
+        if (json_as_string(tag, "tag", &value, NULL) == PS_OK)
+            printf("%s%s=%s", tag == json_first(root) ? "" : " ", json_key(tag), value);
+    json_free(&root);
+}
+
+void models_print_table(const model_list *list)
+{
+    char time[MOMENT_BYTES];
+    printf("%-24s  %7s  %-20s  %5s  %12s  %-22s  %s\n", "name", "version", "registered", "files", "bytes",
+           "run", "tags");
+    for (size_t i = 0; i < list->count; i++) {
+        const model_version *v = &list->versions[i];
+        printf("%-24s  %7" PRId64 "  %-20s  %5" PRId64 "  %12" PRId64 "  %-22s  ", v->name, v->version,
+               moment_format(v->created_ms, time), v->files, v->bytes, v->run ? v->run : "-");
+        print_tags(v->tags);
+        printf("\n");
+    }
+}
+
+void models_print_one(const model_version *v, const model_files *files)
+{
+    char time[MOMENT_BYTES];
+    printf("name        %s\nversion     %" PRId64 "\nregistered  %s\nfrom        %s\n", v->name, v->version,
+           moment_format(v->created_ms, time), v->source);
+    printf("tags        ");
+    print_tags(v->tags);
+    printf("\nrun         %s\n", v->run ? v->run : "-");
+    printf("files       %" PRId64 ", %" PRId64 " bytes\n", v->files, v->bytes);
+    for (size_t i = 0; i < files->count; i++)
+        printf("  %s  %12" PRId64 "  %s\n", files->files[i].sha256, files->files[i].bytes,
+               files->files[i].path);
+}
+
+static void print_files(const model_version *v, const model_files *files)
+{
+    const char *separator = "";
+    printf(", \"contents\": [");
+    for (size_t i = 0; i < files->count; i++) {
+        const model_file *f = &files->files[i];
+        if (f->version != v->version || strcmp(f->name, v->name) != 0)
+            continue;
+        printf("%s\n    {\"path\": ", separator);
+        json_print_string(stdout, f->path);
+        printf(", \"bytes\": %" PRId64 ", \"sha256\": \"%s\"}", f->bytes, f->sha256);
+        separator = ",";
+    }
+    printf("]");
+}
+
+static void print_string_or_null(const char *text)
+{
+    if (text)
+        json_print_string(stdout, text);
+    else
+        printf("null");
+}
+
+void models_print_json(const model_list *list, const model_files *files)
+{
+    char time[MOMENT_BYTES];
+    printf("{\"schema\": \"penstock-models/1\", \"models\": [");
+    for (size_t i = 0; i < list->count; i++) {
+        const model_version *v = &list->versions[i];
+        printf("%s\n  {\"name\": \"%s\", \"version\": %" PRId64
+               ", \"registered\": \"%s\", \"files\": %" PRId64 ", \"bytes\": %" PRId64 ", \"from\": ",
+               i ? "," : "", v->name, v->version, moment_format(v->created_ms, time), v->files, v->bytes);
+        json_print_string(stdout, v->source);
+        printf(", \"tags\": %s, \"run\": ", v->tags);
+        print_string_or_null(v->run);
+        printf(", \"lineage\": %s", v->lineage ? v->lineage : "null");
+        if (files)
+            print_files(v, files);
+        printf("}");
+    }
+    printf("\n]}\n");
+}
