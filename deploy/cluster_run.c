@@ -2,6 +2,7 @@
 #include "deploy/cluster_run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -47,6 +48,7 @@ struct cluster_run {
     unsigned spared_count;
     supervisor *supervisor;
     int signal_fd;
+    int progress_fd; /* the file of --progress-file, or -1 */
     terminal screen;
     reporter reporters[REPORTERS_MAX]; /* first the one that trains, whose progress is that of the run */
     size_t reporter_count;
@@ -207,6 +209,19 @@ static void end_after_failure(cluster_run *r)
 
 /* ---- progress -------------------------------------------------------------------------------------- */
 
+/* Appends a report to the file that was asked for. `line[bytes]` may be written to. */
+static void keep_report(cluster_run *r, char *line, size_t bytes)
+{
+    if (r->progress_fd < 0)
+        return;
+    line[bytes] = '\n';
+    if (write(r->progress_fd, line, bytes + 1) == (ssize_t)bytes + 1)
+        return;
+    complain(r, "cannot write to %s: %s; it is left as it is\n", r->options->progress_file, strerror(errno));
+    close(r->progress_fd);
+    r->progress_fd = -1;
+}
+
 static void take_report(void *context, char *line, size_t bytes)
 {
     reporter *from = context;
@@ -219,6 +234,8 @@ static void take_report(void *context, char *line, size_t bytes)
     }
     if (r->observer && r->observer->reported && event != PROGRESS_NOTHING)
         r->observer->reported(r->observer->context, from->number, event, &from->progress);
+    if (event == PROGRESS_START || event == PROGRESS_EVAL || event == PROGRESS_DONE)
+        keep_report(r, line, bytes);
     if (event == PROGRESS_EVAL && !r->options->quiet) {
         char text[TERMINAL_LINE_MAX];
         progress_render_eval(&from->progress.eval, text, sizeof text);
@@ -384,9 +401,20 @@ static int fail(cluster_run *r, const ps_error *error)
     return ps_status_exit_code(error->status);
 }
 
+static ps_status open_progress_file(cluster_run *r, ps_error *error)
+{
+    const char *path = r->options->progress_file;
+    if (!path)
+        return PS_OK;
+    r->progress_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    return r->progress_fd >= 0 ? PS_OK : ps_fail(error, PS_EIO, "cannot open %s: %s", path, strerror(errno));
+}
+
 static ps_status begin(cluster_run *r, const tasks_detour *detour, ps_error *error)
 {
-    ps_status status = signals_open(&r->signal_fd, error);
+    ps_status status = open_progress_file(r, error);
+    if (status == PS_OK)
+        status = signals_open(&r->signal_fd, error);
     if (status == PS_OK)
         status = supervisor_create(&r->supervisor, error);
     if (status == PS_OK)
@@ -438,6 +466,7 @@ void cluster_run_to_end(const char *title, const run_options *options, const tas
     r->options = options;
     r->observer = observer;
     r->signal_fd = -1;
+    r->progress_fd = -1;
     tasks_init(&r->tasks);
     terminal_init(&r->screen, STDOUT_FILENO);
     run_to_end(r, detour, outcome);
@@ -446,6 +475,8 @@ void cluster_run_to_end(const char *title, const run_options *options, const tas
     tasks_fini(&r->tasks);
     if (r->signal_fd >= 0)
         close(r->signal_fd);
+    if (r->progress_fd >= 0)
+        close(r->progress_fd);
     free(r);
 }
 

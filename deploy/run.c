@@ -5,6 +5,7 @@
 #include "deploy/cluster_run.h"
 #include "deploy/commands.h"
 #include "deploy/progress.h"
+#include "deploy/run_check.h"
 #include "deploy/run_options.h"
 #include "deploy/run_trace.h"
 
@@ -29,6 +30,8 @@ int run_main(int argc, char **argv)
     cluster_outcome outcome;
     char trace[TRACE_TEXT_BYTES] = "";
     run_options_parse(argc, argv, &options);
+    if (options.check)
+        return run_check(argv[0], &options);
     cluster_run_to_end(argv[0], &options, NULL, NULL, &outcome);
     int code = outcome.exit_code;
     if (options.trace && outcome.folder.path[0])

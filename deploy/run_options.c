@@ -26,6 +26,8 @@ enum {
     KEY_LOG_FORMAT,
     KEY_LOGDIR,
     KEY_TRACE,
+    KEY_PROGRESS_FILE,
+    KEY_CHECK,
 };
 
 static const struct argp_option option_list[] = {
@@ -68,6 +70,11 @@ static const struct argp_option option_list[] = {
     {"logdir", KEY_LOGDIR, "DIR", 0, "Where the run writes event files for TensorBoard (none)", 3},
     {"trace", KEY_TRACE, "FILE", 0,
      "Write when each process did what, as JSON for ui.perfetto.dev or chrome://tracing (none)", 3},
+    {"progress-file", KEY_PROGRESS_FILE, "FILE", 0,
+     "Append to it what chief and evaluator report of start, evaluations and result, one JSON object a line "
+     "(none)",
+     3},
+    {"check", KEY_CHECK, NULL, 0, "Only say whether ps and workers would take these options", 3},
     {"quiet", 'q', NULL, 0, "Show no progress, only the result and errors", 3},
     {0},
 };
@@ -196,6 +203,12 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         if (argument[0] == '\0')
             argp_error(state, "--trace has an empty name");
         options->trace = argument;
+        return 0;
+    case KEY_PROGRESS_FILE:
+        options->progress_file = argument;
+        return 0;
+    case KEY_CHECK:
+        options->check = true;
         return 0;
     case 'q':
         options->quiet = true;

@@ -23,20 +23,22 @@ typedef struct {
     bool chief;     /* one chief in addition to the workers */
     bool evaluator; /* one evaluator in addition */
     bool quiet;
+    bool check; /* look at the options, and start nothing */
     unsigned grace_s;
     pin_policy pin;
     unsigned restarts;      /* how often in all a process that dies is started again */
     unsigned spare_workers; /* that may die and not be started again */
     bool keeps_checkpoints; /* even if nothing is restarted */
     uint64_t checkpoint_steps;
-    unsigned checkpoint_keep; /* 0: the ps' own default */
-    const char *run_dir;      /* NULL: a new folder under runs/ */
-    const char *bin_dir;      /* NULL: look in the usual places */
-    const char *log_level;    /* NULL: the daemons' own default */
-    const char *log_format;   /* likewise */
-    const char *logdir;       /* NULL: nothing for TensorBoard */
-    const char *trace;        /* where the trace goes; NULL: nowhere */
-    char **training;          /* what follows `--`, passed on untouched */
+    unsigned checkpoint_keep;  /* 0: the ps' own default */
+    const char *run_dir;       /* NULL: a new folder under runs/ */
+    const char *bin_dir;       /* NULL: look in the usual places */
+    const char *log_level;     /* NULL: the daemons' own default */
+    const char *log_format;    /* likewise */
+    const char *logdir;        /* NULL: nothing for TensorBoard */
+    const char *trace;         /* where the trace goes; NULL: nowhere */
+    const char *progress_file; /* NULL: none */
+    char **training;           /* what follows `--`, passed on untouched */
     size_t training_count;
     char *server_options[RUN_SERVER_OPTIONS_MAX]; /* likewise, for every ps */
     size_t server_option_count;

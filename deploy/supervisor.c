@@ -82,11 +82,12 @@ static void restore_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void pin_to(int processor, int failure_fd)
+static void pin_to(const int *processors, size_t count, int failure_fd)
 {
     cpu_set_t only;
     CPU_ZERO(&only);
-    CPU_SET((size_t)processor, &only);
+    for (size_t i = 0; i < count; i++)
+        CPU_SET((size_t)processors[i], &only);
     if (sched_setaffinity(0, sizeof only, &only) != 0)
         give_up(failure_fd, "sched_setaffinity");
 }
@@ -101,8 +102,8 @@ static _Noreturn void become(const process_spec *spec, const guard *g, pid_t par
     if (setsid() < 0)
         give_up(failure_fd, "setsid");
     guard_watch(g, getpid());
-    if (spec->processor)
-        pin_to(*spec->processor, failure_fd);
+    if (spec->processor_count > 0)
+        pin_to(spec->processors, spec->processor_count, failure_fd);
     if (spec->network && setns(*spec->network, CLONE_NEWNET) != 0)
         give_up(failure_fd, "setns");
 

@@ -32,8 +32,9 @@ typedef struct {
     int log_fd;        /* standard output and error; standard input is /dev/null */
     const int *passed; /* descriptors that stay open under their numbers; all others are closed */
     size_t passed_count;
-    const int *processor; /* the one to run on; NULL: any */
-    const int *network;   /* descriptor of the network namespace to run in; NULL: ours */
+    const int *processors;  /* those to run on ... */
+    size_t processor_count; /* ... 0: any */
+    const int *network;     /* descriptor of the network namespace to run in; NULL: ours */
 } process_spec;
 
 /* Makes this process the reaper of its descendants and starts the guard. Call it before opening what must

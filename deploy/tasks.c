@@ -300,6 +300,7 @@ static ps_status start_one(task *each, launch *l, const run_folder *folder, supe
         status = ps_fail(error, PS_ENOMEM, "out of memory");
         goto done;
     }
+    const int *processor = processor_of(each, l);
     const process_spec spec = {
         .path = arguments[0],
         .arguments = arguments,
@@ -307,7 +308,8 @@ static ps_status start_one(task *each, launch *l, const run_folder *folder, supe
         .log_fd = log_fd,
         .passed = &passed,
         .passed_count = passed >= 0,
-        .processor = processor_of(each, l),
+        .processors = processor,
+        .processor_count = processor != NULL,
         .network = apart ? &network : NULL,
     };
     status = number ? supervisor_start_again(s, *number, &spec, error) : supervisor_start(s, &spec, error);

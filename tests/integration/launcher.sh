@@ -90,7 +90,7 @@ await_end() {
 # ---- cases ------------------------------------------------------------------------------------------
 
 begin "every process ends well: result, logs and configuration are there"
-launch --run-dir run --chief --evaluator -- --epochs 2 --hidden "300, 100"
+launch --run-dir run --chief --evaluator --progress-file progress -- --epochs 2 --hidden "300, 100"
 expect_code 0
 expect says out "test accuracy  97.71 %"
 expect says out "training time  20.1 s"
@@ -99,6 +99,10 @@ expect says out "model          run/outputs/model/model.safetensors"
 expect line_is out "chief-0: epoch 1: test accuracy 95.30 %, loss 0.16, after 2.4 s"
 expect line_is out "evaluator-0: epoch 1: test accuracy 95.30 %, loss 0.16, after 2.4 s"
 expect says err "chief-0: progress report"
+for event in start eval done; do
+    expect [ "$(grep -cE "^\{\"event\":\"$event\",.*\}$" "$case_dir/progress")" = 2 ]
+done
+expect [ "$(wc -l <"$case_dir/progress")" = 6 ]
 expect [ -d "$case_dir/run/outputs" ]
 for task in ps-0 ps-1 chief-0 worker-0 worker-1 worker-2 evaluator-0; do
     expect says "run/logs/$task.log" "$task trains"
@@ -132,6 +136,17 @@ done
 expect [ "$(grep -c socket: "$case_dir/fake/ps-1.fds")" = 1 ]
 expect [ "$(grep -c socket: "$case_dir/fake/worker-1.fds")" = 0 ]
 expect [ "$(cat "$case_dir"/fake/*.fds | grep -c "9 -> .*fake-daemon")" = 0 ]
+
+begin "reports are appended to a file, and one that cannot be opened ends the run before it begins"
+echo before >"$case_dir/progress"
+launch --workers 1 --quiet --run-dir run --progress-file progress
+expect_code 0
+expect [ "$(head -n 1 "$case_dir/progress")" = before ]
+expect [ "$(wc -l <"$case_dir/progress")" = 4 ]
+launch --workers 1 --run-dir other --progress-file nowhere/progress
+expect_code 1
+expect says err "cannot open nowhere/progress: No such file"
+expect [ ! -e "$case_dir/other" ]
 
 begin "runs without a folder given get new ones"
 launch --workers 1 --quiet
