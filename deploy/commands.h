@@ -26,6 +26,9 @@ int devices_main(int argc, char **argv);
 /* Train on this machine: run.c. Returns the exit code; argv[0] is "penstock run". */
 int run_main(int argc, char **argv);
 
+/* Train again and again with different options: sweep.c. Returns the exit code. */
+int sweep_main(int argc, char **argv);
+
 /* How many ps a job needs, and how long its steps will take: plan.c. Likewise. */
 int plan_main(int argc, char **argv);
 

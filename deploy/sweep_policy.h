@@ -20,7 +20,7 @@
 
 enum {
     SWEEP_CURVE_MAX = 1000, /* evaluations of a run that are kept; later ones are not compared */
-    SWEEP_WHY_BYTES = 160,
+    SWEEP_WHY_BYTES = 240,
 };
 
 typedef enum { SWEEP_ACCURACY, SWEEP_LOSS } sweep_metric;

@@ -14,7 +14,7 @@ static const char *const reserved_of_worker[] = {"output-dir", "progress-fd",  "
                                                  "task",       "check-config", "list-devices", "help",
                                                  "usage",      "version"};
 static const char *const reserved_of_run[] = {"run-dir", "progress-file", "logdir", "check",
-                                              "quiet",   "help",          "usage",  "version"};
+                                              "help",    "usage",         "version"};
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 

@@ -26,7 +26,7 @@ uint64_t sweep_parameter_count(const sweep_parameter *p)
 }
 
 /* What six digits make of a number may lie outside of the range. */
-static void range_text(const sweep_parameter *p, double number, sweep_value text)
+static void range_text(const sweep_parameter *p, double number, char text[SWEEP_VALUE_BYTES])
 {
     if (p->range == RANGE_INT || p->range == RANGE_LOG_INT) {
         sweep_number_text(fmin(fmax(round(number), p->low), p->high), text);
@@ -44,7 +44,7 @@ static double between(const sweep_parameter *p, double share)
     return p->low + share * (p->high - p->low);
 }
 
-void sweep_parameter_value(const sweep_parameter *p, uint64_t index, sweep_value text)
+void sweep_parameter_value(const sweep_parameter *p, uint64_t index, char text[SWEEP_VALUE_BYTES])
 {
     if (p->range == RANGE_CHOICE)
         snprintf(text, SWEEP_VALUE_BYTES, "%s", p->choices[index]);
@@ -54,7 +54,7 @@ void sweep_parameter_value(const sweep_parameter *p, uint64_t index, sweep_value
         range_text(p, p->low + (double)index * p->step, text);
 }
 
-static void draw_value(const sweep_parameter *p, uint64_t seed, uint64_t draw, sweep_value text)
+static void draw_value(const sweep_parameter *p, uint64_t seed, uint64_t draw, char text[SWEEP_VALUE_BYTES])
 {
     const uint64_t key = random_key(random_key(seed, p->of_run ? "sweep of runs" : "sweep", 0), p->name, 0);
     const double share = (double)(random_at(key, draw) >> 11) * 0x1p-53; /* in [0, 1) */
@@ -78,7 +78,7 @@ static bool keep_row(sweep_trials *t)
     const size_t parameters = t->space->parameter_count;
     for (size_t i = 0; i < t->count; i++) {
         size_t same = 0;
-        while (same < parameters && strcmp(row(t, i)[same], row(t, t->count)[same]) == 0)
+        while (same < parameters && strcmp(row(t, i)[same].text, row(t, t->count)[same].text) == 0)
             same++;
         if (same == parameters)
             return false;
@@ -107,7 +107,7 @@ static void fill_grid(sweep_trials *t, uint64_t count)
         uint64_t rest = i;
         for (size_t p = space->parameter_count; p-- > 0;) {
             const uint64_t values = sweep_parameter_count(&space->parameters[p]);
-            sweep_parameter_value(&space->parameters[p], rest % values, row(t, t->count)[p]);
+            sweep_parameter_value(&space->parameters[p], rest % values, row(t, t->count)[p].text);
             rest /= values;
         }
         keep_row(t); /* points of log_int may fall together */
@@ -120,7 +120,7 @@ static void fill_at_random(sweep_trials *t, uint64_t seed)
     unsigned repeats = 0;
     for (uint64_t draw = 0; t->count < space->trials && repeats < REPEATS_MAX; draw++) {
         for (size_t p = 0; p < space->parameter_count; p++)
-            draw_value(&space->parameters[p], seed, draw, row(t, t->count)[p]);
+            draw_value(&space->parameters[p], seed, draw, row(t, t->count)[p].text);
         repeats = keep_row(t) ? 0 : repeats + 1;
     }
 }
@@ -157,9 +157,9 @@ void sweep_trials_fini(sweep_trials *t)
     *t = (sweep_trials){0};
 }
 
-const char *sweep_trials_value(const sweep_trials *t, size_t trial, size_t parameter)
+const sweep_value *sweep_trials_values(const sweep_trials *t, size_t trial)
 {
-    return row(t, trial)[parameter];
+    return row(t, trial);
 }
 
 bool sweep_argument(const sweep_parameter *p, const char *value, char text[SWEEP_ARGUMENT_BYTES])
@@ -172,11 +172,11 @@ bool sweep_argument(const sweep_parameter *p, const char *value, char text[SWEEP
     return true;
 }
 
-void sweep_trials_describe(const sweep_trials *t, size_t trial, char *text, size_t bytes)
+void sweep_values_describe(const sweep_space *space, const sweep_value *values, char *text, size_t bytes)
 {
     size_t used = 0;
     text[0] = '\0';
-    for (size_t p = 0; p < t->space->parameter_count && used < bytes; p++)
+    for (size_t p = 0; p < space->parameter_count && used < bytes; p++)
         used += (size_t)snprintf(text + used, bytes - used, "%s%s %s", used > 0 ? ", " : "",
-                                 t->space->parameters[p].name, row(t, trial)[p]);
+                                 space->parameters[p].name, values[p].text);
 }

@@ -11,9 +11,14 @@
 #include "common/status.h"
 #include "deploy/sweep_space.h"
 
-enum { SWEEP_ARGUMENT_BYTES = SWEEP_NAME_BYTES + SWEEP_VALUE_BYTES + 4 };
+enum {
+    SWEEP_ARGUMENT_BYTES = SWEEP_NAME_BYTES + SWEEP_VALUE_BYTES + 4,
+    SWEEP_DESCRIPTION_BYTES = 1024, /* of the values of a trial; what is longer is cut */
+};
 
-typedef char sweep_value[SWEEP_VALUE_BYTES];
+typedef struct {
+    char text[SWEEP_VALUE_BYTES];
+} sweep_value;
 
 typedef struct {
     const sweep_space *space; /* borrowed */
@@ -29,8 +34,8 @@ ps_status sweep_trials_make(const sweep_space *space, uint64_t seed, sweep_trial
 
 void sweep_trials_fini(sweep_trials *trials);
 
-/* The value of one parameter in one trial. */
-const char *sweep_trials_value(const sweep_trials *trials, size_t trial, size_t parameter);
+/* The values of one trial, in the order of the parameters. */
+const sweep_value *sweep_trials_values(const sweep_trials *trials, size_t trial);
 
 /* "--batch-size=50"; false if there is nothing to give: a flag that is off. */
 bool sweep_argument(const sweep_parameter *p, const char *value, char text[SWEEP_ARGUMENT_BYTES]);
@@ -39,9 +44,9 @@ bool sweep_argument(const sweep_parameter *p, const char *value, char text[SWEEP
 uint64_t sweep_parameter_count(const sweep_parameter *p);
 
 /* Value number `index` of sweep_parameter_count. */
-void sweep_parameter_value(const sweep_parameter *p, uint64_t index, sweep_value text);
+void sweep_parameter_value(const sweep_parameter *p, uint64_t index, char text[SWEEP_VALUE_BYTES]);
 
 /* "learning-rate 0.01, batch-size 50" */
-void sweep_trials_describe(const sweep_trials *trials, size_t trial, char *text, size_t bytes);
+void sweep_values_describe(const sweep_space *space, const sweep_value *values, char *text, size_t bytes);
 
 #endif

@@ -33,8 +33,8 @@ static void require_sound(const sweep_space *space)
     FUZZ_REQUIRE((status == PS_OK) == (t.count > 0) && t.count <= SWEEP_TRIALS_MAX);
     for (size_t i = 0; i < t.count; i++) {
         for (size_t p = 0; p < space->parameter_count; p++)
-            require_value(&space->parameters[p], sweep_trials_value(&t, i, p));
-        sweep_trials_describe(&t, i, text, sizeof text);
+            require_value(&space->parameters[p], sweep_trials_values(&t, i)[p].text);
+        sweep_values_describe(space, sweep_trials_values(&t, i), text, sizeof text);
         FUZZ_REQUIRE(text[0]);
     }
     sweep_trials_fini(&t);

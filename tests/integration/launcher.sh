@@ -377,10 +377,10 @@ done
 begin "a forgotten or unknown command names those that exist"
 "$penstock" >"$case_dir/out" 2>"$case_dir/err"
 expect [ $? = 2 ]
-expect says err "there is: run, chaos, bench, sim, checkpoints, devices, plan, predict, export"
+expect says err "there is: run, sweep, chaos, bench, sim, checkpoints, devices, plan, predict, export"
 "$penstock" fly >"$case_dir/out" 2>"$case_dir/err"
 expect [ $? = 2 ]
-expect says err "no command 'fly'; there is: run, chaos, bench, sim, checkpoints, devices, plan, predict, export"
+expect says err "no command 'fly'; there is: run, sweep, chaos, bench, sim, checkpoints, devices, plan, predict, export"
 expect "$penstock" --version >/dev/null
 expect "$penstock" run --help >/dev/null
 

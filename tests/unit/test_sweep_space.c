@@ -236,11 +236,11 @@ static void a_grid_has_every_combination_once(void **state)
     char text[200];
     make(s, 1, &t);
     assert_int_equal(t.count, 2 * 3 * 3);
-    sweep_trials_describe(&t, 0, text, sizeof text);
+    sweep_values_describe(s, sweep_trials_values(&t, 0), text, sizeof text);
     assert_string_equal(text, "workers 1, learning-rate 0.001, momentum 0.8");
-    sweep_trials_describe(&t, 4, text, sizeof text);
+    sweep_values_describe(s, sweep_trials_values(&t, 4), text, sizeof text);
     assert_string_equal(text, "workers 1, learning-rate 0.01, momentum 0.85");
-    sweep_trials_describe(&t, 17, text, sizeof text);
+    sweep_values_describe(s, sweep_trials_values(&t, 17), text, sizeof text);
     assert_string_equal(text, "workers 2, learning-rate 0.1, momentum 0.9");
     sweep_trials_fini(&t);
     free(s);
@@ -253,7 +253,7 @@ static void points_that_fall_together_are_tried_once(void **state)
     sweep_trials t;
     make(s, 1, &t);
     assert_int_equal(t.count, 4);
-    assert_string_equal(sweep_trials_value(&t, 3, 0), "4");
+    assert_string_equal(sweep_trials_values(&t, 3)[0].text, "4");
     sweep_trials_fini(&t);
     free(s);
 }
@@ -288,14 +288,14 @@ static void a_draw_depends_on_name_values_and_seed_alone(void **state)
     assert_int_equal(a.count, 10);
     size_t same = 0;
     for (size_t i = 0; i < a.count; i++) {
-        assert_string_equal(sweep_trials_value(&a, i, 0), sweep_trials_value(&b, i, 0));
-        assert_string_equal(sweep_trials_value(&a, i, 0), sweep_trials_value(&c, i, 1));
-        same += strcmp(sweep_trials_value(&a, i, 0), sweep_trials_value(&other, i, 0)) == 0;
+        assert_string_equal(sweep_trials_values(&a, i)[0].text, sweep_trials_values(&b, i)[0].text);
+        assert_string_equal(sweep_trials_values(&a, i)[0].text, sweep_trials_values(&c, i)[1].text);
+        same += strcmp(sweep_trials_values(&a, i)[0].text, sweep_trials_values(&other, i)[0].text) == 0;
     }
     assert_int_equal(same, 0);
     /* As drawn for good: an interrupted sweep goes on with a later version. */
-    assert_string_equal(sweep_trials_value(&a, 0, 0), "0.011543");
-    assert_string_equal(sweep_trials_value(&a, 9, 0), "0.00231049");
+    assert_string_equal(sweep_trials_values(&a, 0)[0].text, "0.011543");
+    assert_string_equal(sweep_trials_values(&a, 9)[0].text, "0.00231049");
     sweep_trials_fini(&a);
     sweep_trials_fini(&b);
     sweep_trials_fini(&c);
@@ -316,15 +316,15 @@ static void draws_lie_in_their_range_and_fill_it(void **state)
     assert_int_equal(t.count, 1000);
     size_t small = 0, c[6] = {0}, d[3] = {0}, tiny = 0;
     for (size_t i = 0; i < t.count; i++) {
-        double a = strtod(sweep_trials_value(&t, i, 0), NULL), b = strtod(sweep_trials_value(&t, i, 1), NULL);
-        double e = strtod(sweep_trials_value(&t, i, 4), NULL);
+        double a = strtod(sweep_trials_values(&t, i)[0].text, NULL), b = strtod(sweep_trials_values(&t, i)[1].text, NULL);
+        double e = strtod(sweep_trials_values(&t, i)[4].text, NULL);
         assert_true(a >= 0.12345678 && a <= 0.22345678);
         assert_true(b >= 1 && b <= 1000 && floor(b) == b);
         assert_true(e >= 1e-6 && e <= 1);
         small += b < sqrt(1000);
         tiny += e < 1e-3;
-        c[atoi(sweep_trials_value(&t, i, 2))]++;
-        d[atoi(sweep_trials_value(&t, i, 3)) + 1]++;
+        c[atoi(sweep_trials_values(&t, i)[2].text)]++;
+        d[atoi(sweep_trials_values(&t, i)[3].text) + 1]++;
     }
     /* Ten standard deviations of a share of a half, or a third. */
     assert_in_range(small, 340, 660);
