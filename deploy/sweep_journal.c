@@ -206,9 +206,8 @@ ps_status sweep_journal_read(sweep_journal *j, sweep_trial *trials, size_t count
 
 static void print_number(FILE *out, double number)
 {
-    char text[SWEEP_VALUE_BYTES] = "null";
-    if (isfinite(number))
-        sweep_number_text(number, text);
+    char text[SWEEP_VALUE_BYTES];
+    sweep_number_text(number, text);
     fputs(text, out);
 }
 

@@ -5,7 +5,7 @@
 
 #include "common/json.h"
 #include "deploy/run_options.h"
-#include "deploy/sweep_run.h"
+#include "deploy/sweep_state.h"
 
 enum {
     KEY_PARALLEL = 256,

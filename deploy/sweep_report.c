@@ -36,9 +36,8 @@ static const char *goal_text(const sweep_goal *goal, double accuracy, double los
 
 static void print_number(FILE *out, double number)
 {
-    char text[SWEEP_VALUE_BYTES] = "null";
-    if (isfinite(number))
-        sweep_number_text(number, text);
+    char text[SWEEP_VALUE_BYTES];
+    sweep_number_text(number, text);
     fputs(text, out);
 }
 

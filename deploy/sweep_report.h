@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "deploy/sweep_run.h"
+#include "deploy/sweep_state.h"
 #include "deploy/terminal.h"
 
 /* The trials before any has begun: "penstock-sweep-trials/1" as JSON. */

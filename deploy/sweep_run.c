@@ -1,9 +1,7 @@
 /* sweep_run.c - see sweep_run.h. */
 #include "deploy/sweep_run.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -76,35 +74,6 @@ static void complain(sweep_loop *l, const char *format, ...)
     fprintf(stderr, "%s: ", l->sweep->title);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
-}
-
-size_t sweep_count(const sweep *s, sweep_outcome outcome)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < s->list->count; i++)
-        count += s->trials[i].outcome == outcome;
-    return count;
-}
-
-size_t sweep_best(const sweep *s)
-{
-    const sweep_goal *goal = &s->space->goal;
-    size_t best = SWEEP_NO_TRIAL;
-    double leader = NAN;
-    for (size_t i = 0; i < s->list->count; i++) {
-        const sweep_trial *t = &s->trials[i];
-        const double value = sweep_goal_value(goal, t->accuracy, t->loss);
-        if (t->outcome != TRIAL_FINISHED || !sweep_goal_better(goal, value, leader))
-            continue;
-        leader = value;
-        best = i;
-    }
-    return best;
-}
-
-void sweep_trial_folder(const sweep *s, size_t trial, char *text, size_t bytes)
-{
-    snprintf(text, bytes, "trials/%0*zu", s->list->count > 999 ? 4 : 3, trial + 1);
 }
 
 static size_t running(const sweep_loop *l)
@@ -350,23 +319,6 @@ static void look_at_time(sweep_loop *l)
 
 /* ---- ends ------------------------------------------------------------------------------------------ */
 
-/* A link is made anew beside the old one, and takes its place. */
-static ps_status link_best(const sweep *s, ps_error *error)
-{
-    char target[32], path[PATH_BYTES], beside[PATH_BYTES];
-    const size_t best = sweep_best(s);
-    if (best == SWEEP_NO_TRIAL)
-        return PS_OK;
-    sweep_trial_folder(s, best, target, sizeof target);
-    ps_status status = path_make(path, error, "%s/best", s->folder);
-    if (status == PS_OK)
-        status = path_make(beside, error, "%s/best" FILE_TEMPORARY_MARK "link", s->folder);
-    if (status != PS_OK)
-        return status;
-    unlink(beside);
-    return symlink(target, beside) == 0 && rename(beside, path) == 0 ? PS_OK : path_fail(error, "link", path);
-}
-
 /* The last line of the run's log tells most. */
 static void explain_failure(const sweep *s, const place *p, const process_end *end, sweep_trial *t)
 {
@@ -438,7 +390,7 @@ static void take_end(sweep_loop *l, place *p, const process_end *end)
     }
     ps_status status = sweep_journal_append(l->journal, p->trial, t, s->elapsed, &error);
     if (status == PS_OK && t->outcome == TRIAL_FINISHED)
-        status = link_best(s, &error);
+        status = sweep_link_best(s, &error);
     if (!s->quiet)
         sweep_report_row(&l->screen, s, p->trial);
     if (status != PS_OK)
@@ -526,7 +478,7 @@ ps_status sweep_run(sweep *s, sweep_journal *j, ps_error *error)
     if (status == PS_OK)
         status = supervisor_create(&l->supervisor, error);
     if (status == PS_OK)
-        status = link_best(s, error);
+        status = sweep_link_best(s, error);
     if (status == PS_OK) {
         loop(l);
         status = l->status;

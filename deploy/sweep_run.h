@@ -16,43 +16,12 @@
 #ifndef PENSTOCK_DEPLOY_SWEEP_RUN_H
 #define PENSTOCK_DEPLOY_SWEEP_RUN_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "common/status.h"
-#include "deploy/sweep_command.h"
 #include "deploy/sweep_journal.h"
-
-enum { SWEEP_PARALLEL_MAX = 64, SWEEP_NO_TRIAL = SWEEP_TRIALS_MAX };
-
-/* What a sweep is, and how far it has come. */
-typedef struct {
-    const char *title;  /* for complaints on standard error */
-    const char *folder; /* of the sweep */
-    const sweep_command *command;
-    const sweep_space *space;
-    const sweep_trials *list;
-    sweep_trial *trials; /* (count of the list) */
-    size_t parallel;     /* runs at a time, 1 to SWEEP_PARALLEL_MAX */
-    bool events;
-    bool quiet;     /* only complaints */
-    double elapsed; /* seconds, those of earlier sittings included */
-    bool gave_up;   /* more trials have failed than may */
-    bool out_of_time;
-    int ending_signal; /* 0: none has ended it */
-} sweep;
+#include "deploy/sweep_state.h"
 
 /* Goes on until every trial has ended, or time, failures or a signal end the sweep. An error is one of the
  * sweep's own, not of a trial: PS_EIO, PS_ENOMEM, PS_ELIMIT. No process is left in any case. */
 ps_status sweep_run(sweep *s, sweep_journal *j, ps_error *error);
-
-/* The finished trial with the best value, the first of those that are equal; SWEEP_NO_TRIAL: there is none.
- */
-size_t sweep_best(const sweep *s);
-
-size_t sweep_count(const sweep *s, sweep_outcome outcome);
-
-/* "trials/003" */
-void sweep_trial_folder(const sweep *s, size_t trial, char *text, size_t bytes);
 
 #endif

@@ -36,6 +36,9 @@ bool sweep_space_reserves(bool of_run, const char *name, size_t length)
 
 void sweep_number_text(double number, char text[SWEEP_VALUE_BYTES])
 {
+    snprintf(text, SWEEP_VALUE_BYTES, "null");
+    if (!isfinite(number))
+        return;
     for (int digits = 1; digits <= DIGITS_MAX; digits++) {
         snprintf(text, SWEEP_VALUE_BYTES, "%.*g", digits, number);
         if (strtod(text, NULL) == number)

@@ -83,7 +83,7 @@ ps_status sweep_space_parse(const char *text, size_t bytes, const char *source, 
 /* An option that the sweep gives itself, or that makes no run, however much `name` abbreviates it. */
 bool sweep_space_reserves(bool of_run, const char *name, size_t length);
 
-/* The shortest text that reads as this number. */
+/* The shortest text that reads as this number; "null", as in JSON, if it is not finite. */
 void sweep_number_text(double number, char text[SWEEP_VALUE_BYTES]);
 
 #endif
