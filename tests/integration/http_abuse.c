@@ -32,7 +32,7 @@ enum {
     LARGE_BYTES = 1 << 20,
     ROUNDS_MAX = 100000, /* should nobody tell it to end */
     ANSWER_MS = 2000,
-    PAUSE_MS = 20, /* between rounds: the machine is also to train */
+    PAUSE_MS = 50, /* between rounds: the machine is also to train */
 };
 
 static volatile sig_atomic_t told_to_end;

@@ -9,13 +9,13 @@ source "$(dirname "$0")/lib.sh" "$@"
 CONNECTIONS=$(scaled 10000)
 GROWTH_MAX_KIB=4096 # for 128 connections of 16 KiB and their answers
 PLACES=128          # HTTP_GUESTS_MAX
-STEPS=$(scaled 600)
+STEPS=$(scaled 500)
 SERVERS=2
 WORKERS=3
 SCRAPER=127.0.0.9 # not among the abusers
 
 make_data "$scratch/data" 1130
-options=(--data-folder "$scratch/data" --slice-kib 4 --steps "$STEPS")
+options=(--data-folder "$scratch/data" --batch-size 20 --hidden 32 --slice-kib 4 --steps "$STEPS")
 
 # scrape INDEX PATH [OPTION...]   the page goes to stdout.
 scrape() {
