@@ -1,9 +1,10 @@
 /* http.c - see http.h.
  *
- * libmicrohttpd is driven from a loop of ours, which also accepts the connections. Its own timeout is one of
- * silence, and who sends a byte now and then would keep a connection for ever; at its limits it leaves
- * newcomers waiting, whoever they are; and while descriptors lack it turns without end. So the loop decides
- * who gets in, and shuts down those that are too old or have to make room.
+ * libmicrohttpd is driven from a loop of ours, which also accepts the connections. Its own timeout, which is
+ * off, is one of silence: who sends a byte now and then would keep a connection for ever, and what a deaf one
+ * has not taken would stay in the kernel. At its limits it leaves newcomers waiting, whoever they are; and
+ * while descriptors lack it turns without end. So the loop decides who gets in, and shuts down those that are
+ * too old or have to make room.
  *
  * Threads: `loop` owns all but `ending`, which http_stop tells it of through a descriptor. */
 #include "common/http.h"
@@ -336,9 +337,8 @@ static ps_status start_daemon(http *h, ps_error *error)
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL, answer, h,
         MHD_OPTION_EXTERNAL_LOGGER, log_complaint, NULL, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)HTTP_GUESTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_CONNECTION_MS / 1000), MHD_OPTION_UNESCAPE_CALLBACK,
-        leave_escapes, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, note_connection,
-        h, MHD_OPTION_END);
+        MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_NOTIFY_CONNECTION, note_connection, h, MHD_OPTION_END);
     if (!h->daemon)
         return ps_fail(error, PS_EIO, "libmicrohttpd does not start");
     int failed = thread_start(&h->thread, loop, h);
