@@ -21,6 +21,10 @@
 
 #include "common/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR, LOG_OFF } log_level;
 typedef enum { LOG_TEXT, LOG_JSON } log_format;
 
@@ -55,4 +59,7 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_event(log_level level, const char *event, uint64_t step, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+#ifdef __cplusplus
+}
+#endif
 #endif

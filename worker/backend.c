@@ -68,6 +68,15 @@ ps_status backend_await(backend *b, backend_mark *mark)
     return mark ? b->ops->await(b, mark) : PS_OK;
 }
 
+ps_status backend_layer(backend *b, activation_kind kind, uint32_t rows, uint32_t inputs, uint32_t outputs,
+                        const float *x, const float *kernel, const float *bias, float *y)
+{
+    if (b->ops->layer)
+        return b->ops->layer(b, kind, rows, inputs, outputs, x, kernel, bias, y);
+    ps_status status = b->ops->gemm(b, 0, 0, rows, outputs, inputs, x, kernel, y);
+    return status == PS_OK ? b->ops->bias_activate(b, kind, rows, outputs, bias, y) : status;
+}
+
 const char *backend_failure(const backend *b, ps_status status)
 {
     /* What is invalid has not got as far as the device, of which there may be an older line. */

@@ -122,6 +122,12 @@ typedef struct {
     ps_status (*bias_activate)(backend *self, activation_kind kind, uint32_t rows, uint32_t columns,
                                const float *bias, float *y);
 
+    /* y (rows x outputs) = activation(x kernel + bias): what gemm and bias_activate come to, to within
+     * rounding. x: (rows x inputs), kernel: (inputs x outputs), bias: (outputs). Optional; NULL: those two.
+     */
+    ps_status (*layer)(backend *self, activation_kind kind, uint32_t rows, uint32_t inputs, uint32_t outputs,
+                       const float *x, const float *kernel, const float *bias, float *y);
+
     /* dy *= activation'(.), in place, from the activation's output y (all kinds allow that), and
      * dbias (columns) = column sums of the result. dy, y: (rows x columns); without activation they may be
      * the same. */
@@ -162,6 +168,8 @@ ps_status backend_record(backend *b, backend_queue queue, backend_mark *mark);
 ps_status backend_follow(backend *b, backend_queue queue, backend_mark *mark);
 ps_status backend_announce(backend *b, backend_queue queue, backend_mark *mark);
 ps_status backend_await(backend *b, backend_mark *mark);
+ps_status backend_layer(backend *b, activation_kind kind, uint32_t rows, uint32_t inputs, uint32_t outputs,
+                        const float *x, const float *kernel, const float *bias, float *y);
 /* What to say of a call that failed with `status`. */
 const char *backend_failure(const backend *b, ps_status status);
 

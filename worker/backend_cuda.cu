@@ -14,17 +14,8 @@ namespace
 {
 
 enum {
-    WORKSPACE_BYTES = 32 << 20,  /* what NVIDIA advises for Hopper and later, more than enough for others */
     REDUCED_PRECISION_MAJOR = 8, /* the first compute capability with tf32 and bfloat16 */
 };
-
-#define BLAS_CHECK(b, call) check_blas((b), (call), #call, __FILE__, __LINE__)
-
-ps_status check_blas(cuda_backend *b, cublasStatus_t result, const char *call, const char *file, int line)
-{
-    const char *name = result == CUBLAS_STATUS_SUCCESS ? "" : b->blas->status_name(result);
-    return cublas_check(&b->place, result, name, call, file, line);
-}
 
 /* ---- operations ---- */
 
@@ -42,29 +33,44 @@ ps_status factor(cuda_backend *b, scratch *rounded, const float *from, size_t co
                                                 static_cast<__nv_bfloat16 *>(rounded->memory)));
 }
 
-ps_status cuda_gemm(backend *self, int transpose_a, int transpose_b, uint32_t m, uint32_t n, uint32_t k,
-                    const float *a, const float *b, float *c)
+bool has_room(uint32_t m, uint32_t n, uint32_t k)
 {
-    cuda_backend *on = cuda_of(self);
     /* cuBLAS takes ints, and leading dimensions of at least 1. */
-    if (m - 1u >= INT_MAX || n - 1u >= INT_MAX || k - 1u >= INT_MAX)
-        return PS_EINVAL;
-    const void *left, *right;
-    ps_status status = factor(on, &on->factors[0], a, (size_t)m * k, &left);
-    if (status == PS_OK)
-        status = factor(on, &on->factors[1], b, (size_t)k * n, &right);
-    if (status != PS_OK)
-        return status;
+    return m - 1u < INT_MAX && n - 1u < INT_MAX && k - 1u < INT_MAX;
+}
+
+/* As cuda_gemm, of factors that cuBLAS reads. */
+ps_status multiply(cuda_backend *on, int transpose_a, int transpose_b, uint32_t m, uint32_t n, uint32_t k,
+                   const void *a, const void *b, float *c)
+{
     const float one = 1.0f, zero = 0.0f;
     const cudaDataType type = on->precision == PRECISION_BF16 ? CUDA_R_16BF : CUDA_R_32F;
     const cublasComputeType_t compute =
         on->precision == PRECISION_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     /* cuBLAS goes by columns: to it each matrix is its own transpose, and c' = op(b)' op(a)'. */
-    return BLAS_CHECK(on, on->blas->gemm(on->handle, transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
-                                         transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, (int)n, (int)m, (int)k,
-                                         &one, right, type, (int)(transpose_b ? k : n), left, type,
-                                         (int)(transpose_a ? m : k), &zero, c, CUDA_R_32F, (int)n, compute,
-                                         CUBLAS_GEMM_DEFAULT));
+    return BLAS_CHECK(on,
+                      on->blas->gemm(on->handle, transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                                     transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, (int)n, (int)m, (int)k, &one, b,
+                                     type, (int)(transpose_b ? k : n), a, type, (int)(transpose_a ? m : k),
+                                     &zero, c, CUDA_R_32F, (int)n, compute, CUBLAS_GEMM_DEFAULT));
+}
+
+ps_status factors(cuda_backend *on, uint32_t m, uint32_t n, uint32_t k, const float *a, const float *b,
+                  const void **left, const void **right)
+{
+    const ps_status status = factor(on, &on->factors[0], a, (size_t)m * k, left);
+    return status == PS_OK ? factor(on, &on->factors[1], b, (size_t)k * n, right) : status;
+}
+
+ps_status cuda_gemm(backend *self, int transpose_a, int transpose_b, uint32_t m, uint32_t n, uint32_t k,
+                    const float *a, const float *b, float *c)
+{
+    cuda_backend *on = cuda_of(self);
+    const void *left, *right;
+    if (!has_room(m, n, k))
+        return PS_EINVAL;
+    const ps_status status = factors(on, m, n, k, a, b, &left, &right);
+    return status == PS_OK ? multiply(on, transpose_a, transpose_b, m, n, k, left, right, c) : status;
 }
 
 bool known(activation_kind kind)
@@ -86,6 +92,23 @@ ps_status cuda_bias_activate(backend *self, activation_kind kind, uint32_t rows,
         return PS_EINVAL;
     return CUDA_CHECK(&b->place,
                       kernel_bias_activate(b->streams[QUEUE_COMPUTE], kind, rows, columns, bias, y));
+}
+
+ps_status cuda_layer(backend *self, activation_kind kind, uint32_t rows, uint32_t inputs, uint32_t outputs,
+                     const float *x, const float *kernel, const float *bias, float *y)
+{
+    cuda_backend *b = cuda_of(self);
+    const void *left, *right;
+    bool done = false;
+    if (!has_room(rows, outputs, inputs) || !known(kind))
+        return PS_EINVAL;
+    ps_status status = factors(b, rows, outputs, inputs, x, kernel, &left, &right);
+    const fused_shape shape = {kind, rows, inputs, outputs, {}};
+    if (status == PS_OK)
+        status = cuda_fused_layer(b, &shape, left, right, bias, y, &done);
+    if (status == PS_OK && !done)
+        status = multiply(b, 0, 0, rows, outputs, inputs, left, right, y);
+    return status == PS_OK && !done ? cuda_bias_activate(self, kind, rows, outputs, bias, y) : status;
 }
 
 ps_status cuda_activate_backward(backend *self, activation_kind kind, uint32_t rows, uint32_t columns,
@@ -140,6 +163,7 @@ void cuda_destroy(backend *self)
     cuda_backend *b = cuda_of(self);
     if (b->streams[QUEUE_COUNT - 1])
         (void)cuda_synchronize(self);
+    cuda_fused_close(b);
     if (b->handle)
         (void)BLAS_CHECK(b, b->blas->destroy(b->handle));
     for (void *memory : {b->workspace, b->sums.memory, b->factors[0].memory, b->factors[1].memory})
@@ -178,6 +202,7 @@ const backend_ops cuda_ops = {
     .destroy_graph = cuda_destroy_graph,
     .gemm = cuda_gemm,
     .bias_activate = cuda_bias_activate,
+    .layer = cuda_layer,
     .activate_backward = cuda_activate_backward,
     .softmax_cross_entropy = cuda_softmax_cross_entropy,
     .measure = cuda_measure,
@@ -205,14 +230,14 @@ ps_status open_blas(cuda_backend *b)
     ps_status status = cuda_blas_open(&b->blas, &place->failure);
     if (status != PS_OK)
         return status;
-    b->workspace = cuda_allocate_for(place, WORKSPACE_BYTES, "workspace of cuBLAS");
+    b->workspace = cuda_allocate_for(place, CUDA_WORKSPACE_BYTES, "workspace of cuBLAS");
     if (!b->workspace)
         return place->failure.status;
     status = BLAS_CHECK(b, b->blas->create(&b->handle));
     if (status == PS_OK)
         status = BLAS_CHECK(b, b->blas->set_stream(b->handle, b->streams[QUEUE_COMPUTE]));
     if (status == PS_OK) /* after the stream, with which it is forgotten */
-        status = BLAS_CHECK(b, b->blas->set_workspace(b->handle, b->workspace, WORKSPACE_BYTES));
+        status = BLAS_CHECK(b, b->blas->set_workspace(b->handle, b->workspace, CUDA_WORKSPACE_BYTES));
     if (status == PS_OK)
         status = BLAS_CHECK(b, b->blas->set_math_mode(b->handle, CUBLAS_DEFAULT_MATH));
     return status;
@@ -239,10 +264,18 @@ ps_status open_device(cuda_backend *b)
         CUDA_TRY(&b->place, cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
     CUDA_TRY(&b->place, cudaEventCreateWithFlags(&b->turn, cudaEventDisableTiming));
     const ps_status opened = open_blas(b);
-    return opened == PS_OK ? try_kernel(b) : opened;
+    const ps_status tried = opened == PS_OK ? try_kernel(b) : opened;
+    return tried == PS_OK ? cuda_fused_open(b) : tried;
 }
 
 } // namespace
+
+ps_status cuda_check_blas(cuda_backend *b, cublasStatus_t result, const char *call, const char *file,
+                          int line)
+{
+    const char *name = result == CUBLAS_STATUS_SUCCESS ? "" : b->blas->status_name(result);
+    return cublas_check(&b->place, result, name, call, file, line);
+}
 
 ps_status backend_cuda_create(uint32_t index, precision_kind precision, backend **out, ps_error *error)
 {

@@ -26,6 +26,7 @@ pthread_once_t once = PTHREAD_ONCE_INIT;
 cuda_blas loaded;
 ps_error failure;
 
+/* cuBLAS needs cuBLASLt, so whoever has loaded the one finds functions of both. */
 bool find(void *library)
 {
     bool complete = true;

@@ -1,9 +1,10 @@
 /* backend_cuda_state.cuh - a CUDA backend from within. Private to:
  *
  *   backend_cuda.cu         what is computed, and how a backend comes into being
+ *   backend_cuda_fused.cu   products that end with bias and activation, by cuBLASLt
  *   backend_cuda_queues.cu  memory, copies, marks and graphs
  *
- * The functions are entries of the table of backend.h. */
+ * Functions that take a backend are entries of the table of backend.h. */
 #ifndef PENSTOCK_WORKER_BACKEND_CUDA_STATE_CUH
 #define PENSTOCK_WORKER_BACKEND_CUDA_STATE_CUH
 
@@ -16,6 +17,28 @@ typedef struct {
     void *memory;
     size_t bytes;
 } scratch;
+
+enum {
+    CUDA_WORKSPACE_BYTES =
+        32 << 20,         /* what NVIDIA advises for Hopper and later, more than enough for others */
+    CUDA_FUSED_MAX = 256, /* shapes of layers; twice that of the deepest model */
+};
+
+/* A layer's shape, and where it lies, as far as cuBLASLt asks. */
+typedef struct {
+    activation_kind kind;
+    uint32_t rows, inputs, outputs;
+    uint32_t alignments[4]; /* of kernel, input, output and bias, in bytes */
+} fused_shape;
+
+/* How its product is made; chosen once. */
+typedef struct {
+    fused_shape shape;
+    bool usable; /* else cuBLASLt has nothing for it, and the rest is not there */
+    cublasLtMatmulDesc_t product;
+    cublasLtMatrixLayout_t kernel, input, output;
+    cublasLtMatmulAlgo_t algorithm;
+} fused_plan;
 
 struct cuda_backend {
     backend base;
@@ -30,12 +53,33 @@ struct cuda_backend {
     void *workspace;
     scratch sums;       /* partial sums of columns, or scores of rows */
     scratch factors[2]; /* of a product, as bfloat16 */
+    bool fuses;         /* ReLU of cuBLASLt lets NaN through */
+    fused_plan *plans;  /* (CUDA_FUSED_MAX) */
+    uint32_t plan_count;
 };
 
 static inline cuda_backend *cuda_of(backend *self)
 {
     return reinterpret_cast<cuda_backend *>(self);
 }
+
+#define BLAS_CHECK(b, call) cuda_check_blas((b), (call), #call, __FILE__, __LINE__)
+
+ps_status cuda_check_blas(cuda_backend *b, cublasStatus_t result, const char *call, const char *file,
+                          int line);
+
+/* ---- backend_cuda_fused.cu ---- */
+
+/* Finds out whether layers may be fused. */
+ps_status cuda_fused_open(cuda_backend *b);
+void cuda_fused_close(cuda_backend *b);
+
+/* y = activation(x kernel + bias) as one product; x and kernel as the precision has factors. `*done` false:
+ * not for this layer, and nothing has happened. */
+ps_status cuda_fused_layer(cuda_backend *b, const fused_shape *of, const void *x, const void *kernel,
+                           const float *bias, float *y, bool *done);
+
+/* ---- backend_cuda_queues.cu ---- */
 
 /* NULL with the reason in `place`. */
 void *cuda_allocate_for(cuda_place *place, size_t bytes, const char *what);

@@ -151,14 +151,10 @@ static ps_status fetch_gradient(mlp *m, uint32_t l, float *gradients)
 /* The output of layer `l`, whose weights are readable. */
 static ps_status compute_layer(mlp *m, const batch *in, uint32_t l, const float *weights)
 {
-    backend *b = m->backend;
     const mlp_layer *at = &m->layers[l];
     const float *from = weights_at(m, weights);
-    ps_status status = b->ops->gemm(b, 0, 0, in->rows, at->outputs, at->inputs, layer_input(m, in, l),
-                                    from + at->kernel, m->outputs[l]);
-    if (status != PS_OK)
-        return status;
-    return b->ops->bias_activate(b, at->activation, in->rows, at->outputs, from + at->bias, m->outputs[l]);
+    return backend_layer(m->backend, at->activation, in->rows, at->inputs, at->outputs, layer_input(m, in, l),
+                         from + at->kernel, from + at->bias, m->outputs[l]);
 }
 
 /* From features to the output of layer `layers` - 1, at `weights`, which are the caller's. */

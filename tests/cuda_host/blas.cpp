@@ -1,9 +1,8 @@
 /* blas.cpp - products of matrices as cuBLAS makes them, by OpenBLAS. */
-#include "state.h"
+#include "blas.h"
 
 #include <cblas.h>
 #include <cstring>
-#include <vector>
 
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
@@ -29,51 +28,52 @@ float to_tf32(float value)
     return value;
 }
 
-struct matrix {
-    const void *memory;
-    cudaDataType type;
-    bool transposed;
-    int rows, columns, leading; /* as it lies, by columns */
+size_t spanned(const cuda_host::matrix &m)
+{
+    return static_cast<size_t>(m.leading) * static_cast<size_t>(m.columns - 1) + static_cast<size_t>(m.rows);
+}
 
-    size_t spanned() const
-    {
-        return static_cast<size_t>(leading) * static_cast<size_t>(columns - 1) + static_cast<size_t>(rows);
-    }
-
-    bool valid() const
-    {
-        const size_t bytes = type == CUDA_R_16BF ? sizeof(__nv_bfloat16) : sizeof(float);
-        return leading >= rows && cuda_host::is_device(memory, spanned() * bytes);
-    }
-
-    /* Densely by columns, as the device would read it. */
-    std::vector<float> read(bool tf32) const
-    {
-        std::vector<float> result;
-        result.reserve(static_cast<size_t>(rows) * static_cast<size_t>(columns));
-        for (int column = 0; column < columns; column++) {
-            const size_t start = static_cast<size_t>(leading) * static_cast<size_t>(column);
-            for (size_t at = start; at < start + static_cast<size_t>(rows); at++) {
-                if (type == CUDA_R_16BF)
-                    result.push_back(__bfloat162float(static_cast<const __nv_bfloat16 *>(memory)[at]));
-                else if (tf32)
-                    result.push_back(to_tf32(static_cast<const float *>(memory)[at]));
-                else
-                    result.push_back(static_cast<const float *>(memory)[at]);
-            }
+/* Bias and ReLU on what the product has come to. */
+void finish(const cuda_host::product &p)
+{
+    for (int column = 0; column < p.n; column++)
+        for (int row = 0; row < p.m; row++) {
+            float &c =
+                p.c[static_cast<size_t>(p.ldc) * static_cast<size_t>(column) + static_cast<size_t>(row)];
+            c += p.bias[row];
+            if (p.relu && (c < 0.0f || (p.hides_nan && c != c)))
+                c = 0.0f;
         }
-        return result;
-    }
-};
+}
 
-struct product {
-    matrix a, b;
-    int m, n, k;
-    float alpha, beta;
-    float *c;
-    int ldc;
-    bool tf32;
-};
+} // namespace
+
+namespace cuda_host
+{
+
+bool matrix::valid() const
+{
+    const size_t bytes = type == CUDA_R_16BF ? sizeof(__nv_bfloat16) : sizeof(float);
+    return leading >= rows && is_device(memory, spanned(*this) * bytes);
+}
+
+std::vector<float> matrix::read(bool tf32) const
+{
+    std::vector<float> result;
+    result.reserve(static_cast<size_t>(rows) * static_cast<size_t>(columns));
+    for (int column = 0; column < columns; column++) {
+        const size_t start = static_cast<size_t>(leading) * static_cast<size_t>(column);
+        for (size_t at = start; at < start + static_cast<size_t>(rows); at++) {
+            if (type == CUDA_R_16BF)
+                result.push_back(__bfloat162float(static_cast<const __nv_bfloat16 *>(memory)[at]));
+            else if (tf32)
+                result.push_back(to_tf32(static_cast<const float *>(memory)[at]));
+            else
+                result.push_back(static_cast<const float *>(memory)[at]);
+        }
+    }
+    return result;
+}
 
 void multiply(const product &p)
 {
@@ -86,10 +86,12 @@ void multiply(const product &p)
     cblas_sgemm(CblasColMajor, p.a.transposed ? CblasTrans : CblasNoTrans,
                 p.b.transposed ? CblasTrans : CblasNoTrans, p.m, p.n, p.k, p.alpha, a.data(), p.a.rows,
                 b.data(), p.b.rows, p.beta, p.c, p.ldc);
-    cuda_host::counts.products++;
+    if (p.bias)
+        finish(p);
+    counts.products++;
 }
 
-} // namespace
+} // namespace cuda_host
 
 #define CUBLAS_BEGIN                                                \
     const std::lock_guard<std::mutex> guard(cuda_host::lock);       \
@@ -163,7 +165,7 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transpose_a
     if (m <= 0 || n <= 0 || k <= 0)
         return CUBLAS_STATUS_INVALID_VALUE;
     const bool ta = transpose_a == CUBLAS_OP_T, tb = transpose_b == CUBLAS_OP_T;
-    product p = {};
+    cuda_host::product p = {};
     p.a = {a, type_a, ta, ta ? k : m, ta ? m : k, lda};
     p.b = {b, type_b, tb, tb ? n : k, tb ? k : n, ldb};
     p.m = m;
@@ -174,12 +176,12 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transpose_a
     p.c = static_cast<float *>(c);
     p.ldc = ldc;
     p.tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
-    const matrix target = {c, type_c, false, m, n, ldc};
+    const cuda_host::matrix target = {c, type_c, false, m, n, ldc};
     if (type_a != type_b || type_c != CUDA_R_32F)
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if (!p.a.valid() || !p.b.valid() || !target.valid())
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (cuda_host::enqueue_work(handle->stream, [p](const cuda_host::moment &) { multiply(p); }) !=
+    if (cuda_host::enqueue_work(handle->stream, [p](const cuda_host::moment &) { cuda_host::multiply(p); }) !=
         cudaSuccess)
         return CUBLAS_STATUS_EXECUTION_FAILED;
     return CUBLAS_STATUS_SUCCESS;

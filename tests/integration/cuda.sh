@@ -99,7 +99,7 @@ begin "started again, workers that lose their devices end with the same bits"
 mkdir "$case_dir/bin"
 cp "$ps" "$case_dir/bin/"
 ln -s "$worker" "$case_dir/bin/penstock-worker"
-CUDA_HOST_FAIL=cublasGemmEx:40:13 run_program launcher 0 "$launcher" run --run-dir "$case_dir/run" \
+CUDA_HOST_FAIL=cudaGraphLaunch:6:719 run_program launcher 0 "$launcher" run --run-dir "$case_dir/run" \
     --bin-dir "$case_dir/bin" --ps 1 --workers 3 --restarts 20 --checkpoint-steps 1000 -- "${common[@]}"
 expect_log launcher "138"
 mkdir "$case_dir/outputs"

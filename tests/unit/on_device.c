@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/unit/unit.h"
 #include "worker/device.h"
@@ -76,6 +77,27 @@ ps_status on_device_bias_activate(backend *b, activation_kind kind, uint32_t row
     ps_status status = b->ops->bias_activate(b, kind, rows, columns, there[0], there[1]);
     take_back(b, there[0], NULL, 0);
     take_back(b, there[1], y, word * rows * columns);
+    return status;
+}
+
+ps_status on_device_layer(backend *b, activation_kind kind, uint32_t rows, uint32_t inputs, uint32_t outputs,
+                          const float *x, const float *kernel, const float *bias, float *y)
+{
+    const size_t word = sizeof(float), weights = (size_t)inputs * outputs;
+    /* Kernel and bias behind each other, and after an element, as in a model: the arrays are not aligned. */
+    float *flat = calloc(1 + weights + outputs, word);
+    assert_non_null(flat);
+    memcpy(flat + 1, kernel, weights * word);
+    memcpy(flat + 1 + weights, bias, outputs * word);
+    float *x_there = bring(b, x, word * rows * inputs);
+    float *flat_there = bring(b, flat, word * (1 + weights + outputs));
+    float *y_there = bring(b, y, word * rows * outputs);
+    ps_status status = backend_layer(b, kind, rows, inputs, outputs, x_there, flat_there + 1,
+                                     flat_there + 1 + weights, y_there);
+    take_back(b, x_there, NULL, 0);
+    take_back(b, flat_there, NULL, 0);
+    take_back(b, y_there, y, word * rows * outputs);
+    free(flat);
     return status;
 }
 

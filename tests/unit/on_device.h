@@ -15,6 +15,8 @@ ps_status on_device_gemm(backend *b, int transpose_a, int transpose_b, uint32_t 
                          const float *left, const float *right, float *c);
 ps_status on_device_bias_activate(backend *b, activation_kind kind, uint32_t rows, uint32_t columns,
                                   const float *bias, float *y);
+ps_status on_device_layer(backend *b, activation_kind kind, uint32_t rows, uint32_t inputs, uint32_t outputs,
+                          const float *x, const float *kernel, const float *bias, float *y);
 ps_status on_device_activate_backward(backend *b, activation_kind kind, uint32_t rows, uint32_t columns,
                                       const float *y, float *dy, float *dbias);
 ps_status on_device_softmax(backend *b, uint32_t rows, uint32_t classes, const uint32_t *labels,

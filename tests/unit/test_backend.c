@@ -333,6 +333,52 @@ static void label_out_of_range_makes_nan_of_its_row_where_the_host_cannot_look(v
     assert_int_equal(score.correct, 0);
 }
 
+/* Whether it is fused or not, a layer is its product, its bias and its activation. */
+static void layers_are_products_with_bias_and_activation(void **state)
+{
+    backend *b = *state;
+    numbers n = {31};
+    static const uint32_t sizes[] = {1, 2, 3, 8, 17, 64, 100};
+    enum { SIZES = sizeof sizes / sizeof *sizes, LARGEST = 100 * 100 };
+    static float x[LARGEST], kernel[LARGEST], y[LARGEST];
+    float bias[100];
+    for (int round = 0; round < 60; round++) {
+        const activation_kind kind = round % 5;
+        const uint32_t rows = sizes[numbers_between(&n, 0, SIZES - 1)],
+                       inputs = sizes[numbers_between(&n, 0, SIZES - 1)],
+                       outputs = sizes[numbers_between(&n, 0, SIZES - 1)];
+        numbers_fill(&n, 1.0f, x, rows * inputs);
+        numbers_fill(&n, 1.0f, kernel, inputs * outputs);
+        numbers_fill(&n, 1.0f, bias, outputs);
+        assert_int_equal(on_device_layer(b, kind, rows, inputs, outputs, x, kernel, bias, y), PS_OK);
+        for (uint32_t r = 0; r < rows; r++)
+            for (uint32_t o = 0; o < outputs; o++) {
+                double sum = (double)bias[o];
+                for (uint32_t i = 0; i < inputs; i++)
+                    sum += (double)x[r * inputs + i] * (double)kernel[i * outputs + o];
+                assert_near((double)y[r * outputs + o], reference_activate(kind, sum),
+                            (inputs + 4.0) * (double)FLT_EPSILON * (inputs + 4.0));
+            }
+    }
+    assert_int_equal(on_device_layer(b, ACTIVATION_RELU, 1, 1, 1, x, kernel, bias, y), PS_OK);
+}
+
+static void layers_let_nan_through(void **state)
+{
+    backend *b = *state;
+    static const uint32_t sizes[] = {1, 5, 64, 96};
+    static float x[96 * 96], kernel[96 * 96], y[96 * 96], bias[96];
+    bias[0] = NAN;
+    for (int kind = 0; kind < 5; kind++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            const uint32_t size = sizes[i];
+            assert_int_equal(on_device_layer(b, (activation_kind)kind, size, size, size, x, kernel, bias, y),
+                             PS_OK);
+            for (uint32_t r = 0; r < size; r++)
+                assert_true(y[r * size] != y[r * size]);
+        }
+}
+
 /* The bits of common/gradient.h, around the edges of blocks, lanes and partial sums of blocks. */
 static void sums_of_squares_have_the_bits_of_the_hosts(void **state)
 {
@@ -400,6 +446,8 @@ int main(void)
         cmocka_unit_test(logits_that_are_not_numbers_give_nan_and_no_hit),
         cmocka_unit_test(label_out_of_range_is_refused_and_changes_nothing),
         cmocka_unit_test(label_out_of_range_makes_nan_of_its_row_where_the_host_cannot_look),
+        cmocka_unit_test(layers_are_products_with_bias_and_activation),
+        cmocka_unit_test(layers_let_nan_through),
         cmocka_unit_test(sums_of_squares_have_the_bits_of_the_hosts),
         cmocka_unit_test(sums_of_squares_show_what_is_not_finite),
     };
