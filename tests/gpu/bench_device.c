@@ -131,7 +131,7 @@ static void begin(bench *b, numbers *n)
     b->weights = fill(b, n, 0.05f, b->parameters);
     b->gradients = fill(b, n, 1.0f, b->parameters);
     b->features = fill(b, n, 1.0f, (uint64_t)b->rows * c->inputs);
-    b->labels = malloc(b->rows * sizeof *b->labels);
+    b->labels = backend_allocate_host(b->on, b->rows * sizeof *b->labels);
     if (!b->labels)
         fail("the labels", "out of memory");
     for (uint32_t r = 0; r < b->rows; r++)
@@ -152,7 +152,7 @@ static void end(bench *b)
     backend_release_host(b->on, b->weights);
     backend_release_host(b->on, b->gradients);
     backend_release_host(b->on, b->features);
-    free(b->labels);
+    backend_release_host(b->on, b->labels);
 }
 
 /* Images per second of as many calls as fit into a turn. */
