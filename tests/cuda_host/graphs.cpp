@@ -151,7 +151,9 @@ cudaError_t wait_captured(cudaStream_t stream, cudaEvent_t event)
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode)
 {
     CUDA_HOST_BEGIN;
-    if (!cuda_host::known(stream))
+    if (!stream)
+        return report(cudaErrorStreamCaptureUnsupported);
+    if (!cuda_host::find(stream))
         return report(cudaErrorInvalidResourceHandle);
     if (mode != cudaStreamCaptureModeThreadLocal)
         return report(cudaErrorInvalidValue); /* the others are not known here */
@@ -173,7 +175,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
     const std::lock_guard<std::mutex> guard(cuda_host::lock);
     const int fault = cuda_host::begin_call(__func__);
     *graph = nullptr;
-    if (!cuda_host::known(stream))
+    if (!stream || !cuda_host::find(stream))
         return report(cudaErrorInvalidResourceHandle);
     const std::shared_ptr<capture> c = stream->capture;
     if (!c)
@@ -202,7 +204,7 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *ready, cudaGraph_t gr
         return report(cudaErrorInvalidValue);
     *ready = new CUgraphExec_st{graph->nodes, {}, nullptr};
     for (size_t i = 0; i < graph->nodes.size(); i++)
-        (*ready)->streams.push_back(cuda_host::make_stream(true));
+        (*ready)->streams.push_back(cuda_host::make_stream(cuda_host::stream_kind::of_graph));
     return cudaSuccess;
 }
 
@@ -231,10 +233,11 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t ready)
 }
 
 /* After all that `stream` was given before, and the launch before. */
-cudaError_t cudaGraphLaunch(cudaGraphExec_t ready, cudaStream_t stream)
+cudaError_t cudaGraphLaunch(cudaGraphExec_t ready, cudaStream_t named)
 {
     CUDA_HOST_BEGIN;
-    if (!ready || !cuda_host::known(stream))
+    const cudaStream_t stream = cuda_host::find(named);
+    if (!ready || !stream)
         return report(cudaErrorInvalidResourceHandle);
     const auto start = std::make_shared<cuda_host::recording>();
     std::vector<cuda_host::mark> ran;

@@ -4,7 +4,7 @@
  * barriers runs on one. Which thread of a block goes next is drawn, unless all runs in order. Before each
  * block the __shared__ arrays are filled with NaN. Barriers where not all threads of the block, or for a
  * shuffle of the warp, come to the same line end the process. */
-#include "state.h"
+#include "queues.h"
 
 #include <cstring>
 #include <memory>
@@ -267,8 +267,11 @@ cudaError_t launch(const cudaLaunchConfig_t *config, const std::function<void()>
         return cuda_host::report(static_cast<cudaError_t>(fault));
     if (!fits(*config))
         return cuda_host::report(cudaErrorInvalidConfiguration);
-    return cuda_host::enqueue_work(config->stream, [kept = *config, work = *thread](
-                                                       const cuda_host::moment &) { run_grid(kept, work); });
+    const cudaStream_t stream = cuda_host::find(config->stream);
+    if (!stream || stream->device != cuda_host::current_device())
+        return cuda_host::report(cudaErrorInvalidResourceHandle);
+    return cuda_host::enqueue_work(
+        stream, [kept = *config, work = *thread](const cuda_host::moment &) { run_grid(kept, work); });
 }
 
 } // namespace

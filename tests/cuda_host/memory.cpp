@@ -1,7 +1,8 @@
-/* memory.cpp - device memory, pinned memory, and the one device that has them.
+/* memory.cpp - device memory, and pinned memory.
  *
- * Device memory is one range of addresses that nobody may touch but while something runs on the device. It
- * comes full of NaN, with a gap after each allocation; under ASan gaps and freed memory are poisoned. */
+ * Device memory is one range of addresses, of all devices, that nobody may touch but while something runs on
+ * the device. It comes full of NaN, with a gap after each allocation; under ASan gaps and freed memory are
+ * poisoned. */
 #include "state.h"
 
 #include <csignal>
@@ -31,12 +32,13 @@ constexpr int UNTOUCHED = 0xff; /* four of them are a NaN */
 struct block {
     size_t bytes;
     uint64_t number; /* of its allocation */
+    int device;
 };
 
 char *arena;
 size_t arena_bytes;
-size_t limit_bytes;
-size_t used_bytes;
+size_t limit_bytes; /* of each device */
+size_t used_bytes[cuda_host::DEVICES_MAX];
 size_t reached;                 /* the pages that were ever used */
 std::map<size_t, block> blocks; /* by place in the arena */
 std::map<uintptr_t, size_t> pinned;
@@ -80,8 +82,8 @@ void reserve()
 {
     if (arena)
         return;
-    arena_bytes = cuda_host::setting("CUDA_HOST_MEMORY_MIB", MEMORY_MIB) << 20;
-    limit_bytes = arena_bytes;
+    limit_bytes = cuda_host::setting("CUDA_HOST_MEMORY_MIB", MEMORY_MIB) << 20;
+    arena_bytes = limit_bytes * cuda_host::setting("CUDA_HOST_DEVICES", 1);
     void *const range = mmap(nullptr, arena_bytes + LARGE_PAGE, PROT_NONE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED)
@@ -150,6 +152,12 @@ bool is_device(const void *memory, size_t bytes)
     return at <= found.first + found.second.bytes && bytes <= found.first + found.second.bytes - at;
 }
 
+size_t device_memory_bytes()
+{
+    reserve();
+    return limit_bytes;
+}
+
 bool is_pinned(const void *memory, size_t bytes)
 {
     const uintptr_t at = reinterpret_cast<uintptr_t>(memory);
@@ -172,7 +180,8 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
         return cudaSuccess;
     reserve();
     const size_t at = find_room(bytes);
-    if (bytes > limit_bytes || used_bytes > limit_bytes - bytes || at > arena_bytes ||
+    size_t &used = used_bytes[cuda_host::current_device()];
+    if (bytes > limit_bytes || used > limit_bytes - bytes || at > arena_bytes ||
         round_up(bytes, ALIGNMENT) + ALIGNMENT > arena_bytes - at)
         return report(cudaErrorMemoryAllocation);
     const size_t end = at + round_up(bytes, ALIGNMENT) + ALIGNMENT;
@@ -182,8 +191,8 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
     ASAN_UNPOISON_MEMORY_REGION(arena + at, end - at);
     memset(arena + at, UNTOUCHED, end - at);
     ASAN_POISON_MEMORY_REGION(arena + at + bytes, end - at - bytes);
-    blocks[at] = {bytes, ++allocations};
-    used_bytes += bytes;
+    blocks[at] = {bytes, ++allocations, cuda_host::current_device()};
+    used += bytes;
     cuda_host::counts.allocations++;
     *memory = arena + at;
     return cudaSuccess;
@@ -202,7 +211,7 @@ cudaError_t cudaFree(void *memory)
     cuda_host::counts.synchronizations++;
     cuda_host::run_all();
     ASAN_POISON_MEMORY_REGION(memory, found->second.bytes);
-    used_bytes -= found->second.bytes;
+    used_bytes[found->second.device] -= found->second.bytes;
     blocks.erase(found);
     return cudaSuccess;
 }
@@ -212,7 +221,7 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
     CUDA_HOST_BEGIN;
     reserve();
     *total = limit_bytes;
-    *available = limit_bytes - used_bytes;
+    *available = limit_bytes - used_bytes[cuda_host::current_device()];
     return cudaSuccess;
 }
 
@@ -267,60 +276,12 @@ void cuda_host_limit_memory(size_t bytes)
 {
     const std::lock_guard<std::mutex> guard(cuda_host::lock);
     reserve();
-    limit_bytes = bytes < arena_bytes ? bytes : arena_bytes;
+    const size_t all = arena_bytes / cuda_host::setting("CUDA_HOST_DEVICES", 1);
+    limit_bytes = bytes < all ? bytes : all;
 }
 
 void cuda_host_watch(void)
 {
     const std::lock_guard<std::mutex> guard(cuda_host::lock);
     watch();
-}
-
-/* ---- the device ---- */
-
-cudaError_t cudaGetDeviceCount(int *count)
-{
-    CUDA_HOST_BEGIN;
-    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
-    *count = visible && !*visible ? 0 : 1;
-    return *count ? cudaSuccess : report(cudaErrorNoDevice);
-}
-
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
-{
-    CUDA_HOST_BEGIN;
-    if (device != 0)
-        return report(cudaErrorInvalidDevice);
-    reserve();
-    *properties = {};
-    snprintf(properties->name, sizeof properties->name, "host stand-in");
-    properties->totalGlobalMem = arena_bytes;
-    properties->major = 9;
-    properties->multiProcessorCount = 1;
-    return cudaSuccess;
-}
-
-cudaError_t cudaSetDevice(int device)
-{
-    CUDA_HOST_BEGIN;
-    return device == 0 ? cudaSuccess : report(cudaErrorInvalidDevice);
-}
-
-cudaError_t cudaGetDevice(int *device)
-{
-    CUDA_HOST_BEGIN;
-    *device = 0;
-    return cudaSuccess;
-}
-
-cudaError_t cudaDriverGetVersion(int *version)
-{
-    *version = CUDART_VERSION;
-    return cudaSuccess;
-}
-
-cudaError_t cudaRuntimeGetVersion(int *version)
-{
-    *version = CUDART_VERSION;
-    return cudaSuccess;
 }

@@ -38,11 +38,19 @@ struct node {
 
 struct capture;
 
+enum class stream_kind {
+    legacy,   /* the one that NULL names; each device has one */
+    blocking, /* takes turns with that one */
+    non_blocking,
+    of_graph, /* carries a node of a graph: not a program's */
+};
+
 } // namespace cuda_host
 
 struct CUstream_st {
     uint64_t number;
-    bool of_graph; /* carries a node of a graph: not a program's */
+    int device;
+    cuda_host::stream_kind kind;
     uint64_t done;
     cuda_host::moment seen; /* what has certainly happened before its next operation */
     std::deque<cuda_host::operation> queue;
@@ -51,6 +59,7 @@ struct CUstream_st {
 };
 
 struct CUevent_st {
+    int device;
     cuda_host::mark latest; /* NULL before the first, and where that was written down */
     std::shared_ptr<cuda_host::capture> capture;
     std::vector<size_t> nodes; /* that it stands behind there */
@@ -61,12 +70,13 @@ namespace cuda_host
 
 /* ---- streams.cpp ---- */
 
-cudaStream_t make_stream(bool of_graph);
+/* On the current device. */
+cudaStream_t make_stream(stream_kind kind);
 void end_stream(cudaStream_t stream);
-/* Whether the program may use it. */
-bool known(cudaStream_t stream);
+/* The stream that the program means, of which NULL is one; NULL if there is none. */
+cudaStream_t find(cudaStream_t named);
 bool known(cudaEvent_t event);
-/* Into the queue; nothing runs yet. */
+/* Into the queue, behind what it has to wait for by its kind; nothing runs yet. */
 void push(cudaStream_t stream, operation next);
 /* Runs some of what may run, as the dice say. */
 void maybe_run();

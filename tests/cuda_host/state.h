@@ -32,6 +32,13 @@ int begin_call(const char *function);
 cudaError_t report(cudaError_t error);
 bool device_lost();
 
+/* ---- devices.cpp ---- */
+
+enum { DEVICES_MAX = 8 };
+
+/* Of the calling thread. */
+int current_device();
+
 /* ---- memory.cpp ---- */
 
 /* Device memory is there for this process as long as one of them lives. */
@@ -47,6 +54,7 @@ class open_memory
 /* Whether that is part of one allocation. */
 bool is_device(const void *memory, size_t bytes);
 bool is_pinned(const void *memory, size_t bytes);
+size_t device_memory_bytes();
 
 /* ---- streams.cpp ---- */
 

@@ -13,6 +13,7 @@ namespace
 
 using cuda_host::operation;
 using cuda_host::recording;
+using cuda_host::stream_kind;
 
 std::vector<cudaStream_t> streams;
 std::vector<cudaEvent_t> events;
@@ -69,6 +70,12 @@ void merge(cuda_host::moment &into, const cuda_host::moment &from)
             into[one.first] = one.second;
 }
 
+void append(cudaStream_t stream, operation next)
+{
+    next.turn = ++turns;
+    stream->queue.push_back(std::move(next));
+}
+
 bool run_one()
 {
     CUstream_st *stream = choose();
@@ -116,10 +123,10 @@ bool in_order()
     return seed == 0;
 }
 
-cudaStream_t make_stream(bool of_graph)
+cudaStream_t make_stream(stream_kind kind)
 {
     begin();
-    streams.push_back(new CUstream_st{++stream_count, of_graph, 0, {}, {}, nullptr, {}});
+    streams.push_back(new CUstream_st{++stream_count, current_device(), kind, 0, {}, {}, nullptr, {}});
     return streams.back();
 }
 
@@ -129,9 +136,16 @@ void end_stream(cudaStream_t stream)
     delete stream;
 }
 
-bool known(cudaStream_t stream)
+cudaStream_t find(cudaStream_t named)
 {
-    return std::find(streams.begin(), streams.end(), stream) != streams.end() && !stream->of_graph;
+    if (!named) {
+        for (cudaStream_t stream : streams)
+            if (stream->kind == stream_kind::legacy && stream->device == current_device())
+                return stream;
+        return make_stream(stream_kind::legacy);
+    }
+    const bool there = std::find(streams.begin(), streams.end(), named) != streams.end();
+    return there && named->kind != stream_kind::of_graph ? named : nullptr;
 }
 
 bool known(cudaEvent_t event)
@@ -141,8 +155,15 @@ bool known(cudaEvent_t event)
 
 void push(cudaStream_t stream, operation next)
 {
-    next.turn = ++turns;
-    stream->queue.push_back(std::move(next));
+    const bool legacy = stream->kind == stream_kind::legacy;
+    if (legacy || stream->kind == stream_kind::blocking)
+        for (cudaStream_t other : streams)
+            if (other->device == stream->device && !other->queue.empty() &&
+                other->kind == (legacy ? stream_kind::blocking : stream_kind::legacy)) {
+                next.awaits.push_back(std::make_shared<recording>());
+                append(other, {nullptr, next.awaits.back(), {}, 0});
+            }
+    append(stream, std::move(next));
 }
 
 void maybe_run()
@@ -159,10 +180,11 @@ void run_until_empty(cudaStream_t stream)
     run_until([stream] { return stream->queue.empty(); });
 }
 
-cudaError_t enqueue(cudaStream_t stream, preparing prepare)
+cudaError_t enqueue(cudaStream_t named, preparing prepare)
 {
     begin();
-    if (!known(stream))
+    const cudaStream_t stream = find(named);
+    if (!stream)
         return report(cudaErrorInvalidResourceHandle);
     if (stream->capture)
         return write_down(stream, {std::move(prepare), nullptr, {}});
@@ -189,6 +211,7 @@ void run_all()
 
 } // namespace cuda_host
 
+using cuda_host::find;
 using cuda_host::known;
 using cuda_host::report;
 
@@ -207,10 +230,11 @@ cudaError_t cudaDeviceSynchronize(void)
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned int)
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned int flags)
 {
     CUDA_HOST_BEGIN;
-    *stream = cuda_host::make_stream(false);
+    *stream = cuda_host::make_stream(flags == cudaStreamNonBlocking ? stream_kind::non_blocking
+                                                                    : stream_kind::blocking);
     return cudaSuccess;
 }
 
@@ -218,17 +242,18 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned int)
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
     CUDA_HOST_BEGIN;
-    if (!known(stream))
+    if (!stream || !find(stream))
         return report(cudaErrorInvalidResourceHandle);
     cuda_host::run_until_empty(stream);
     cuda_host::end_stream(stream);
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+cudaError_t cudaStreamSynchronize(cudaStream_t named)
 {
     CUDA_HOST_BEGIN;
-    if (!known(stream))
+    const cudaStream_t stream = find(named);
+    if (!stream)
         return report(cudaErrorInvalidResourceHandle);
     cuda_host::counts.synchronizations++;
     cuda_host::run_until_empty(stream);
@@ -236,10 +261,11 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamQuery(cudaStream_t stream)
+cudaError_t cudaStreamQuery(cudaStream_t named)
 {
     CUDA_HOST_BEGIN;
-    if (!known(stream))
+    const cudaStream_t stream = find(named);
+    if (!stream)
         return report(cudaErrorInvalidResourceHandle);
     {
         const cuda_host::open_memory open;
@@ -251,10 +277,11 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int flags)
+cudaError_t cudaStreamWaitEvent(cudaStream_t named, cudaEvent_t event, unsigned int flags)
 {
     CUDA_HOST_BEGIN;
-    if (!known(stream) || !known(event))
+    const cudaStream_t stream = find(named);
+    if (!stream || !known(event))
         return report(cudaErrorInvalidResourceHandle);
     if (flags)
         return report(cudaErrorInvalidValue); /* not known here */
@@ -272,7 +299,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int)
 {
     CUDA_HOST_BEGIN;
-    *event = new CUevent_st{nullptr, nullptr, {}};
+    *event = new CUevent_st{cuda_host::current_device(), nullptr, nullptr, {}};
     events.push_back(*event);
     return cudaSuccess;
 }
@@ -281,9 +308,10 @@ namespace
 {
 
 /* `external`: into a graph, for whoever waits outside. */
-cudaError_t record(cudaEvent_t event, cudaStream_t stream, bool external)
+cudaError_t record(cudaEvent_t event, cudaStream_t named, bool external)
 {
-    if (!known(stream) || !known(event))
+    const cudaStream_t stream = find(named);
+    if (!stream || !known(event) || event->device != stream->device)
         return report(cudaErrorInvalidResourceHandle);
     if (external && !stream->capture)
         return report(cudaErrorIllegalState);

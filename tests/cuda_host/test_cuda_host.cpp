@@ -26,6 +26,7 @@ namespace
 
 constexpr unsigned int BLOCK = 64;
 constexpr int SEEDS = 40;
+constexpr int DEVICES = 3;
 
 template <typename... parameters, typename... arguments>
 cudaError_t launch(cudaStream_t stream, unsigned int blocks, unsigned int threads,
@@ -288,6 +289,71 @@ void waits_and_allocations_are_counted(void **)
     cuda_host_read_counts(&after);
     assert_int_equal(after.synchronizations, before.synchronizations + 1);
     assert_int_equal(after.uploaded_bytes, before.uploaded_bytes + COUNT * sizeof(float));
+    close_place(p);
+}
+
+/* NULL names a stream that comes after all that blocking streams were given, and before what they are given
+ * next; it takes no notice of others. */
+void the_null_stream_takes_turns_with_blocking_streams_alone(void **)
+{
+    int early = 0;
+    for (int seed = 1; seed <= SEEDS; seed++) {
+        cuda_host_seed(static_cast<uint64_t>(seed));
+        place *p = open_place();
+        cudaStream_t blocking, other;
+        assert_int_equal(cudaStreamCreateWithFlags(&blocking, cudaStreamDefault), cudaSuccess);
+        assert_int_equal(cudaStreamCreateWithFlags(&other, cudaStreamDefault), cudaSuccess);
+        assert_int_equal(upload(p, blocking), cudaSuccess);
+        assert_int_equal(launch(nullptr, 1, COUNT, add_kernel, COUNT, 1.0f, p->device), cudaSuccess);
+        assert_int_equal(launch(other, 1, COUNT, add_kernel, COUNT, 2.0f, p->device), cudaSuccess);
+        assert_int_equal(launch(nullptr, 1, COUNT, add_kernel, COUNT, 4.0f, p->device), cudaSuccess);
+        assert_int_equal(download(p, nullptr), cudaSuccess);
+        assert_int_equal(cudaStreamSynchronize(nullptr), cudaSuccess);
+        assert_true(p->host[1] == 8.0f);
+        assert_int_equal(launch(p->one, 1, COUNT, add_kernel, COUNT, 1.0f, p->device), cudaSuccess);
+        assert_int_equal(download(p, nullptr), cudaSuccess);
+        assert_int_equal(cudaStreamSynchronize(nullptr), cudaSuccess);
+        early += p->host[1] == 8.0f;
+        assert_int_equal(cudaStreamDestroy(blocking), cudaSuccess);
+        assert_int_equal(cudaStreamDestroy(other), cudaSuccess);
+        close_place(p);
+    }
+    assert_in_range(early, 1, SEEDS - 1);
+}
+
+void devices_have_memory_and_streams_of_their_own(void **)
+{
+    const size_t all = static_cast<size_t>(1) << 31;
+    int count;
+    cudaDeviceProp properties;
+    setenv("CUDA_VISIBLE_DEVICES", "2,0,7", 1);
+    assert_int_equal(cudaGetDeviceCount(&count), cudaSuccess);
+    assert_int_equal(count, 2); /* the third names none */
+    assert_int_equal(cudaGetDeviceProperties(&properties, 0), cudaSuccess);
+    assert_int_equal(properties.pciBusID, 2);
+    unsetenv("CUDA_VISIBLE_DEVICES");
+    assert_int_equal(cudaGetDeviceCount(&count), cudaSuccess);
+    assert_int_equal(count, DEVICES);
+    assert_int_equal(cudaSetDevice(DEVICES), cudaErrorInvalidDevice);
+
+    place *p = open_place();
+    size_t available, total;
+    assert_int_equal(cudaMemGetInfo(&available, &total), cudaSuccess);
+    assert_true(total == all && available < all);
+    assert_int_equal(cudaSetDevice(1), cudaSuccess);
+    assert_int_equal(cudaMemGetInfo(&available, &total), cudaSuccess);
+    assert_true(available == all);
+    /* Kernels and events want their own device; copies go where they like. */
+    assert_int_equal(launch(p->one, 1, COUNT, add_kernel, COUNT, 1.0f, p->device),
+                     cudaErrorInvalidResourceHandle);
+    cudaEvent_t event;
+    assert_int_equal(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), cudaSuccess);
+    assert_int_equal(cudaEventRecord(event, p->one), cudaErrorInvalidResourceHandle);
+    assert_int_equal(cudaEventDestroy(event), cudaSuccess);
+    assert_int_equal(upload(p, p->one), cudaSuccess);
+    assert_int_equal(cudaSetDevice(0), cudaSuccess);
+    assert_int_equal(launch(p->one, 1, COUNT, add_kernel, COUNT, 1.0f, p->device), cudaSuccess);
+    cudaGetLastError();
     close_place(p);
 }
 
@@ -572,6 +638,8 @@ void a_bad_launch_or_copy_is_refused(void **)
 
 int main()
 {
+    setenv("CUDA_HOST_DEVICES", "3", 1); /* DEVICES */
+    unsetenv("CUDA_VISIBLE_DEVICES");    /* which tests are given empty */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_and_kernels_do_what_they_say),
         cmocka_unit_test(barriers_and_shuffles_join_threads),
@@ -579,6 +647,8 @@ int main()
         cmocka_unit_test(bfloat16_is_rounded_to_even),
         cmocka_unit_test(faults_come_when_asked_for),
         cmocka_unit_test(waits_and_allocations_are_counted),
+        cmocka_unit_test(the_null_stream_takes_turns_with_blocking_streams_alone),
+        cmocka_unit_test(devices_have_memory_and_streams_of_their_own),
         cmocka_unit_test(a_graph_does_at_each_launch_what_was_captured),
         cmocka_unit_test(a_graph_keeps_its_place_in_its_stream_alone),
         cmocka_unit_test(captures_are_spoilt_by_what_cuda_forbids),

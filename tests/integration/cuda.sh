@@ -14,11 +14,13 @@ steps=$(scaled 20)
 ((steps >= 9)) || steps=9 # past the end of the first epoch
 common=(--data-folder "$scratch/data" --evaluate-every 0 --steps "$steps" --hidden "20,10" --device cuda)
 
-begin "the same bits on any number of ps, whatever runs first on the device, and in a worker alone"
+begin "the same bits on any number of ps and devices, whatever runs first there, and in a worker alone"
 train one 1 3 "${common[@]}" --clip-norm 0.5
 expect_log worker-0 "computing on cuda:0 of "
 expect_log worker-0 "steps of 50 rows are launched as a graph"
-CUDA_HOST_SEED=7 train two 2 3 "${common[@]}" --slice-kib 4 --clip-norm 0.5
+CUDA_HOST_SEED=7 CUDA_HOST_DEVICES=2 train two 2 3 "${common[@]}" --slice-kib 4 --clip-norm 0.5
+expect_log worker-1 "computing on cuda:1 of 2"
+expect_log worker-2 "computing on cuda:0 of 2"
 same_model one two
 train cluster 1 1 "${common[@]}"
 run_program worker 0 "$worker" --output-dir "$case_dir/outputs" "${common[@]}"
@@ -55,10 +57,16 @@ mixed mixed
 CUDA_HOST_SEED=5 mixed again
 same_model mixed again
 
-begin "devices are listed"
+begin "devices are listed, those alone that CUDA_VISIBLE_DEVICES shows"
+export CUDA_HOST_DEVICES=4
 run_program devices 0 "$worker" --list-devices
-expect_log devices "cuda:0"
+expect_log devices "cuda:3"
 expect_log devices "CUDA: runtime "
+CUDA_VISIBLE_DEVICES=3,1 run_program chosen 0 "$worker" --list-devices
+expect_log chosen "PCI 0000:03:00"
+expect_log chosen "cuda:1"
+! log_says chosen "cuda:2" || fail "a device is listed that is hidden"
+unset CUDA_HOST_DEVICES
 
 begin "a device of a number that there is not is refused"
 run_program worker 2 "$worker" "${common[@]}" --device cuda:999
