@@ -66,6 +66,12 @@ void json_put_text(json_writer *w, const char *key, const char *text)
     fputs(text ? quoted : "null", w->out);
 }
 
+void json_put_raw(json_writer *w, const char *key, const char *text, size_t bytes)
+{
+    begin(w, key);
+    fwrite(text, 1, bytes, w->out);
+}
+
 void json_put_digits(json_writer *w, const char *key, uint64_t number)
 {
     begin(w, key);

@@ -12,6 +12,7 @@
 #define PENSTOCK_COMMON_JSON_WRITE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -35,6 +36,9 @@ void json_put_real(json_writer *w, const char *key, double number);
 
 /* null if `text` is NULL. */
 void json_put_text(json_writer *w, const char *key, const char *text);
+
+/* What is JSON already. */
+void json_put_raw(json_writer *w, const char *key, const char *text, size_t bytes);
 
 /* A number beyond what a double holds, as a string of digits. */
 void json_put_digits(json_writer *w, const char *key, uint64_t number);

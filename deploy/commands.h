@@ -34,6 +34,8 @@ int plan_main(int argc, char **argv);
 
 /* One trace of the parts that processes have left: trace.c. Returns the exit code. */
 int trace_main(int argc, char **argv);
+/* How a training goes: status.c. Returns the exit code. */
+int status_main(int argc, char **argv);
 
 /* Simulate clusters under faults: sim.c. Returns only if it cannot. */
 int sim_main(int argc, char **argv);

@@ -2,6 +2,7 @@
  *
  *   logs/<role>-<index>.log          what each process wrote
  *   tf_config/<role>-<index>.json    the TF_CONFIG of each process
+ *   http/<role>-<index>              "address:port" where that process shows itself, while it runs
  *   outputs/                         what the chief leaves: the model
  *   trace/                           with --trace, until the run has ended: what each process leaves of it */
 #ifndef PENSTOCK_DEPLOY_RUN_FOLDER_H
@@ -12,6 +13,7 @@
 #include "common/status.h"
 
 enum { RUN_PATH_MAX = 4096 };
+#define RUN_HTTP "http"
 
 typedef struct {
     char path[RUN_PATH_MAX];

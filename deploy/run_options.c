@@ -28,6 +28,7 @@ enum {
     KEY_TRACE,
     KEY_PROGRESS_FILE,
     KEY_CHECK,
+    KEY_NO_HTTP,
 };
 
 static const struct argp_option option_list[] = {
@@ -75,6 +76,8 @@ static const struct argp_option option_list[] = {
      "(none)",
      3},
     {"check", KEY_CHECK, NULL, 0, "Only say whether ps and workers would take these options", 3},
+    {"no-http", KEY_NO_HTTP, NULL, 0,
+     "Let no process show over HTTP, on loopback, how it goes; penstock status and dashboards need that", 3},
     {"quiet", 'q', NULL, 0, "Show no progress, only the result and errors", 3},
     {0},
 };
@@ -210,6 +213,9 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     case KEY_CHECK:
         options->check = true;
         return 0;
+    case KEY_NO_HTTP:
+        options->shows_http = false;
+        return 0;
     case 'q':
         options->quiet = true;
         return 0;
@@ -246,6 +252,7 @@ void run_options_parse(int argc, char **argv, run_options *options)
     *options = (run_options){.servers = DEFAULT_SERVERS,
                              .workers = DEFAULT_WORKERS,
                              .grace_s = DEFAULT_GRACE_S,
+                             .shows_http = true,
                              .checkpoint_steps = RUN_CHECKPOINT_STEPS};
     argp_parse(&parser, run_options_cut(argc, argv, options), argv, ARGP_IN_ORDER, NULL, options);
 }

@@ -35,6 +35,7 @@ typedef struct {
     const char *bin_dir;       /* NULL: look in the usual places */
     const char *log_level;     /* NULL: the daemons' own default */
     const char *log_format;    /* likewise */
+    bool shows_http;           /* all processes on loopback, at ports that the run's folder tells */
     const char *logdir;        /* NULL: nothing for TensorBoard */
     const char *trace;         /* where the trace goes; NULL: nowhere */
     const char *progress_file; /* NULL: none */

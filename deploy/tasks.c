@@ -23,7 +23,7 @@ extern char **environ;
 
 enum {
     TF_CONFIG_BYTES = 32 << 10, /* some 30 for each of TASKS_MAX addresses, with room */
-    OWN_ARGUMENTS_MAX = 20,     /* of a daemon, before options passed on and the final NULL */
+    OWN_ARGUMENTS_MAX = 28,     /* of a daemon, before options passed on and the final NULL */
     ADDED_ENVIRONMENT_MAX = 8,  /* by a detour */
     NUMBER_BYTES = 24,
 };
@@ -178,6 +178,7 @@ static ps_status open_report(task *each, ps_error *error)
 
 /* What argv borrows. */
 typedef struct {
+    char http[RUN_PATH_MAX]; /* file; empty: none */
     char passed[NUMBER_BYTES], steps[NUMBER_BYTES], keep[NUMBER_BYTES];
 } argument_texts;
 
@@ -226,6 +227,12 @@ static char **make_arguments(const task *each, launch *l, int passed, argument_t
     if (l->traces[0]) {
         list[used++] = "--trace-dir";
         list[used++] = l->traces;
+    }
+    if (texts->http[0]) {
+        list[used++] = "--http-port";
+        list[used++] = "0";
+        list[used++] = "--http-port-file";
+        list[used++] = texts->http;
     }
     if (each->role == ROLE_PS) {
         add_server_arguments(l, list, used, texts);
@@ -279,7 +286,7 @@ static ps_status start_one(task *each, launch *l, const run_folder *folder, supe
                            const size_t *number, ps_error *error)
 {
     char entry[TF_CONFIG_BYTES];
-    argument_texts texts;
+    argument_texts texts = {.http = ""};
     char **environment = NULL;
     char **arguments = NULL;
     int log_fd = -1;
@@ -288,6 +295,8 @@ static ps_status start_one(task *each, launch *l, const run_folder *folder, supe
         status = configure(each, l, folder, entry, sizeof entry, error);
     if (status == PS_OK && reports(each, l->options))
         status = open_report(each, error);
+    if (status == PS_OK && l->options->shows_http)
+        status = run_folder_path(folder, RUN_HTTP, each->name, "", texts.http, error);
     if (status)
         goto done;
 
@@ -386,8 +395,19 @@ static void close_one(int *fd)
     *fd = -1;
 }
 
+/* Nobody shall look where a process has been. */
+static void forget_http(const tasks *t, const task *each)
+{
+    char path[RUN_PATH_MAX];
+    ps_error ignored;
+    const bool shows = t->launch && t->launch->options->shows_http && t->folder.path[0];
+    if (shows && run_folder_path(&t->folder, RUN_HTTP, each->name, "", path, &ignored) == PS_OK)
+        unlink(path);
+}
+
 void tasks_let_go(tasks *t, size_t number)
 {
+    forget_http(t, &t->list[number]);
     if (t->list[number].role == ROLE_PS)
         close_one(&t->list[number].socket);
 }
@@ -395,6 +415,7 @@ void tasks_let_go(tasks *t, size_t number)
 void tasks_fini(tasks *t)
 {
     for (size_t i = 0; i < t->count; i++) {
+        forget_http(t, &t->list[i]);
         close_one(&t->list[i].socket);
         close_one(&t->list[i].report);
         close_one(&t->list[i].report_end);
