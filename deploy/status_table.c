@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { CELL = 32, NAME = CELL + 2, DEVICE_COLUMNS = 10, REASON = 160, COLUMNS = 80 };
+enum { CELL = 32, NAME = CELL + 2, DEVICE_COLUMNS = 6, REASON = 160, COLUMNS = 80 };
 
 /* ---- reading ---- */
 
