@@ -137,10 +137,13 @@ ps_status observer_serve(observer *o, const http_options *options, ps_error *err
     };
     metrics_set(o->counted, PS_METRIC_TICK, 0, clock_monotonic_ms());
     ps_status status = http_start(&config, &o->server, error);
-    if (status == PS_OK)
-        address_format(options->address ? options->address : "127.0.0.1", http_port(o->server), o->where,
-                       sizeof o->where);
-    return status;
+    if (status != PS_OK)
+        return status;
+    pthread_mutex_lock(&o->lock); /* somebody may have asked already */
+    address_format(options->address ? options->address : "127.0.0.1", http_port(o->server), o->where,
+                   sizeof o->where);
+    pthread_mutex_unlock(&o->lock);
+    return PS_OK;
 }
 
 const char *observer_where(const observer *o)

@@ -51,11 +51,12 @@ static void *keep_beating(void *context)
     while (!p->ending) {
         const pulse_identity self = p->self;
         void (*const tell)(void *context, worker_figures *figures) = p->tell;
+        void *const context_of_tell = p->context;
         p->renewed = false;
         pthread_mutex_unlock(&p->lock);
         worker_figures figures;
         if (tell)
-            tell(p->context, &figures);
+            tell(context_of_tell, &figures);
         beat(p, &self, tell ? &figures : NULL);
         pthread_mutex_lock(&p->lock);
         const struct timespec next = thread_deadline(p->interval_ms);

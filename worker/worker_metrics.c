@@ -46,7 +46,7 @@ static const metric table[WORKER_METRIC_COUNT] = {
     [WORKER_METRIC_EXAMPLES] = COUNTER("penstock_worker_examples_total", "Rows of these steps."),
     [WORKER_METRIC_CORRECT] =
         COUNTER("penstock_worker_correct_examples_total", "Those of them that were classified rightly."),
-    [WORKER_METRIC_LOSS_SUM] = GAUGE(METRIC_REAL, "penstock_worker_loss_sum", "Loss, summed over them."),
+    [WORKER_METRIC_LOSS_SUM] = GAUGE(METRIC_REAL, "penstock_worker_summed_loss", "Loss, summed over them."),
     [WORKER_METRIC_LOSS] =
         GAUGE(METRIC_REAL, "penstock_worker_loss", "Mean loss over its rows of the last second or so."),
     [WORKER_METRIC_ACCURACY] = GAUGE(METRIC_REAL, "penstock_worker_accuracy_ratio",

@@ -9,7 +9,7 @@
 
 #include "common/log.h"
 #include "common/partition.h"
-#include "ps/shard.h"
+#include "ps/shard_view.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/wire_reference.h"
 
@@ -150,6 +150,9 @@ static void require_answered(shard *s, wire_message *m)
     shard_tick(s, 1);
     shard_tick(s, 1 + SHARD_STALL_MS);
     shard_finished(s);
+    shard_view view = {0};
+    FUZZ_REQUIRE(shard_view_take(s, &view, 2 + SHARD_STALL_MS) == PS_OK);
+    shard_view_fini(&view);
 }
 
 static shard *make_shard(void)
