@@ -84,6 +84,7 @@ expect [ "$(number $killed start)" = 1 ]
 expect [ "$(number "$killed, start 2" restart)" = 1 ]
 expect [ "$(number "$killed, start 2" apply)" = "$(says ${killed/\//-} 'N updates of')" ]
 expect [ "$(number "$killed, start 2" resumed)" = 1 ]
+expect [ "$(number "$killed, start 2" 'duplicate refused')" = "$(says ${killed/\//-} 'examples; N repeats')" ]
 expect [ "$(number worker/0 rollback)" -ge 1 ]
 expect [ "$(number worker/1 rollback)" -ge 1 ]
 expect grep -q '"events_dropped":0,.*"gradients_without_push":0' "$case_dir/trace.json"
