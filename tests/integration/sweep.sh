@@ -12,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # A case with fake workers, which tries these learning rates; $space has more of the space.
 rates() {
     fake=$case_dir/fake
+    fixed=(-- --ps 0 --workers 1 --bin-dir "$case_dir/bin" -- --epochs 3)
     mkdir -p "$fake" "$case_dir/bin"
     ln -sf "$here/fake-trial" "$case_dir/bin/penstock-worker"
     local list
@@ -22,15 +23,11 @@ END
     space=
 }
 
-fixed() {
-    echo -- --ps 0 --workers 1 --bin-dir "$case_dir/bin" -- --epochs 3
-}
-
 # sweep CODE OPTION...   to its end; what it prints goes to out and err.
 sweep() {
     local wanted=$1
     shift
-    FAKE_DIR=$fake "$launcher" sweep "$case_dir/space.json" --sweep-dir "$case_dir/sweep" "$@" $(fixed) \
+    FAKE_DIR=$fake "$launcher" sweep "$case_dir/space.json" --sweep-dir "$case_dir/sweep" "$@" "${fixed[@]}" \
         >"$case_dir/out" 2>"$case_dir/err" </dev/null
     local code=$?
     [ "$code" = "$wanted" ] || fail "exit code $code instead of $wanted: $(cat "$case_dir/err")"
@@ -38,13 +35,13 @@ sweep() {
 
 # The same in the background, as process `sweep`.
 begin_sweep() {
-    start sweep env FAKE_DIR="$fake" "$launcher" sweep "$case_dir/space.json" --sweep-dir "$case_dir/sweep" "$@" $(fixed)
+    start sweep env FAKE_DIR="$fake" "$launcher" sweep "$case_dir/space.json" --sweep-dir "$case_dir/sweep" "$@" "${fixed[@]}"
 }
 
 hold() { touch "$fake/$1.hold"; }
 says() { grep -qF -- "$2" "$case_dir/$1"; }
 has_begun() { grep -qxF "$1" "$fake/began" 2>/dev/null; }
-journal_has() { [ "$(cat "$case_dir/sweep/trials.jsonl" 2>/dev/null | wc -l)" -ge "$1" ]; }
+journal_has() { [ "$(grep -cs "" "$case_dir/sweep/trials.jsonl")" -ge "$1" ]; }
 times_begun() { grep -cxF "$1" "$fake/began"; }
 outcomes() { sed -nE 's/.*"trial": ([0-9]+), "outcome": "([a-z]+)".*/\1 \2/p' "$case_dir/sweep/trials.jsonl" | sort -n | paste -sd,; }
 
@@ -271,8 +268,8 @@ done
 expect [ "$(grep -c '"outcome": "finished"' "$case_dir/one.json")" = 4 ]
 expect cmp "$case_dir/one.json" "$case_dir/two.json"
 expect cmp "$case_dir/one/best/outputs/model/model.safetensors" "$case_dir/two/best/outputs/model/model.safetensors"
-run_program repeat 0 "$launcher" run --run-dir "$case_dir/repeat" \
-    $(sed 's/^penstock run//' "$case_dir/one/best/command") # shellcheck disable=SC2046
+read -r -a command <"$case_dir/one/best/command"
+run_program repeat 0 "$launcher" run --run-dir "$case_dir/repeat" "${command[@]:2}"
 expect cmp "$case_dir/one/best/outputs/model/model.safetensors" "$case_dir/repeat/outputs/model/model.safetensors"
 sed -i 's/batch-size/batch-sise/' "$case_dir/space.json"
 run_program unknown 2 "$launcher" sweep "$case_dir/space.json" --sweep-dir "$case_dir/three" "${options[@]}"

@@ -316,7 +316,8 @@ static void draws_lie_in_their_range_and_fill_it(void **state)
     assert_int_equal(t.count, 1000);
     size_t small = 0, c[6] = {0}, d[3] = {0}, tiny = 0;
     for (size_t i = 0; i < t.count; i++) {
-        double a = strtod(sweep_trials_values(&t, i)[0].text, NULL), b = strtod(sweep_trials_values(&t, i)[1].text, NULL);
+        double a = strtod(sweep_trials_values(&t, i)[0].text, NULL),
+               b = strtod(sweep_trials_values(&t, i)[1].text, NULL);
         double e = strtod(sweep_trials_values(&t, i)[4].text, NULL);
         assert_true(a >= 0.12345678 && a <= 0.22345678);
         assert_true(b >= 1 && b <= 1000 && floor(b) == b);
