@@ -172,6 +172,8 @@ ps_status sweep_report_text(FILE *out, const sweep *s, ps_error *error)
         fprintf(out, "no trial has finished with a result\n");
         return PS_OK;
     }
+    char trial[32];
+    sweep_trial_folder(s, best, trial, sizeof trial);
     char *command = sweep_command_text(s->command, s->space, sweep_trials_values(s->list, best));
     if (!command)
         return ps_fail(error, PS_ENOMEM, "out of memory");
@@ -179,9 +181,9 @@ ps_status sweep_report_text(FILE *out, const sweep *s, ps_error *error)
             "best trial     %zu: %s\n"
             "model          %s/best/outputs/model\n"
             "repeat it      %s\n"
-            "register it    penstock models register --path %s/best/outputs/model\n",
+            "register it    penstock models register --name NAME --path %s/%s/outputs/model\n",
             best + 1, goal_text(&s->space->goal, s->trials[best].accuracy, s->trials[best].loss, text),
-            s->folder, command, s->folder);
+            s->folder, command, s->folder, trial);
     free(command);
     return PS_OK;
 }

@@ -107,7 +107,7 @@ expect says out "best trial     2: 70.00 %"
 command="penstock run --ps 0 --workers 1 --bin-dir $case_dir/bin -- --epochs 3 --learning-rate=0.7"
 expect says out "repeat it      $command"
 expect [ "$(cat "$case_dir/sweep/trials/002/command")" = "$command" ]
-expect says out "penstock models register --path $case_dir/sweep/best/outputs/model"
+expect says out "penstock models register --name NAME --path $case_dir/sweep/trials/002/outputs/model"
 sweep 0 --json
 expect says out '"best": {"trial": 2, "command": "penstock run'
 expect [ "$(grep -c '"outcome": "finished"' "$case_dir/out")" = 3 ]
@@ -268,6 +268,8 @@ done
 expect [ "$(grep -c '"outcome": "finished"' "$case_dir/one.json")" = 4 ]
 expect cmp "$case_dir/one.json" "$case_dir/two.json"
 expect cmp "$case_dir/one/best/outputs/model/model.safetensors" "$case_dir/two/best/outputs/model/model.safetensors"
+run_program registered 0 "$launcher" models register --registry "$case_dir/registry" --name swept \
+    --path "$case_dir/one/best/outputs/model"
 read -r -a command <"$case_dir/one/best/command"
 run_program repeat 0 "$launcher" run --run-dir "$case_dir/repeat" "${command[@]:2}"
 expect cmp "$case_dir/one/best/outputs/model/model.safetensors" "$case_dir/repeat/outputs/model/model.safetensors"
