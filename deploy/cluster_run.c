@@ -58,7 +58,8 @@ struct cluster_run {
     bool killed;
     int64_t kill_ms;   /* while ending: when patience is over */
     int ending_signal; /* 0: a failure ended the run */
-    bool given_up;     /* by the observer */
+    bool given_up;     /* by the observer, or because of ... */
+    char given_up_reason[CLUSTER_REASON_BYTES];
     struct pollfd waits[1 + REPORTERS_MAX + CLUSTER_RUN_WAITS_MAX];
     size_t observed; /* of the waits */
 };
@@ -183,7 +184,9 @@ static void start_those_due(cluster_run *r)
         return;
     for (size_t i; (i = restarts_next(&r->restarts, r->tasks.count, now_in_ms())) < r->tasks.count;) {
         if (tasks_start_again(&r->tasks, i, r->supervisor, &error) != PS_OK) {
-            complain(r, "%s cannot be started again: %s\n", r->tasks.list[i].name, error.text);
+            snprintf(r->given_up_reason, sizeof r->given_up_reason, "%s cannot be started again: %s",
+                     r->tasks.list[i].name, error.text);
+            complain(r, "%s\n", r->given_up_reason);
             r->given_up = true;
             begin_ending(r, SIGTERM);
             return;
@@ -372,31 +375,37 @@ static void show_log(cluster_run *r, const task *of)
         complain(r, "its log %s holds nothing\n", path);
 }
 
-/* Tells how the run ended; returns the exit code. */
-static int conclude(cluster_run *r)
+/* Tells how the run ended, also in `outcome->reason`; returns the exit code. */
+static int conclude(cluster_run *r, cluster_outcome *outcome)
 {
     size_t count;
     const process_end *ends = supervisor_ends(r->supervisor, &count);
     if (r->ending_signal) {
-        complain(r, "ended by SIG%s; logs are in %s/logs\n", sigabbrev_np(r->ending_signal),
-                 r->tasks.folder.path);
+        outcome->ending_signal = r->ending_signal;
+        snprintf(outcome->reason, sizeof outcome->reason, "ended by SIG%s", sigabbrev_np(r->ending_signal));
+        complain(r, "%s; logs are in %s/logs\n", outcome->reason, r->tasks.folder.path);
         return SIGNAL_EXIT_BASE + r->ending_signal;
     }
-    if (r->given_up)
+    if (r->given_up) {
+        snprintf(outcome->reason, sizeof outcome->reason, "%s", r->given_up_reason);
         return PS_EXIT_FAILURE;
+    }
     size_t failed = first_failure(r);
     if (failed < count) {
         char how[128];
         verdict_describe(&ends[failed], how, sizeof how);
-        complain(r, "%s failed with %s\n", r->tasks.list[failed].name, how);
+        snprintf(outcome->reason, sizeof outcome->reason, "%s failed with %s", r->tasks.list[failed].name,
+                 how);
+        complain(r, "%s\n", outcome->reason);
         show_log(r, &r->tasks.list[failed]);
         return verdict_exit_code(&ends[failed]);
     }
     return PS_EXIT_DONE;
 }
 
-static int fail(cluster_run *r, const ps_error *error)
+static int fail(cluster_run *r, const ps_error *error, cluster_outcome *outcome)
 {
+    snprintf(outcome->reason, sizeof outcome->reason, "%s", error->text);
     complain(r, "%s\n", error->text);
     return ps_status_exit_code(error->status);
 }
@@ -437,7 +446,7 @@ static void run_to_end(cluster_run *r, const tasks_detour *detour, cluster_outco
 {
     ps_error error;
     if (begin(r, detour, &error) != PS_OK) {
-        outcome->exit_code = fail(r, &error);
+        outcome->exit_code = fail(r, &error, outcome);
         return;
     }
     restarts_init(&r->restarts, r->options->restarts, now_in_ms());
@@ -446,7 +455,7 @@ static void run_to_end(cluster_run *r, const tasks_detour *detour, cluster_outco
     if (r->observer && r->observer->begun)
         r->observer->begun(r->observer->context, r, &r->tasks);
     watch(r);
-    outcome->exit_code = conclude(r);
+    outcome->exit_code = conclude(r, outcome);
     outcome->restarts = r->restarts.used;
     outcome->strays = supervisor_strays(r->supervisor);
     outcome->finished = training(r)->finished;

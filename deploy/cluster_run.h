@@ -17,7 +17,10 @@
 #include "deploy/tasks.h"
 #include "deploy/verdict.h"
 
-enum { CLUSTER_RUN_WAITS_MAX = 4096 /* descriptors that an observer may poll */ };
+enum {
+    CLUSTER_RUN_WAITS_MAX = 4096, /* descriptors that an observer may poll */
+    CLUSTER_REASON_BYTES = 640,
+};
 
 typedef struct cluster_run cluster_run;
 
@@ -36,10 +39,12 @@ typedef struct {
 } cluster_observer;
 
 typedef struct {
-    int exit_code;     /* 0: every process ended well */
-    unsigned restarts; /* processes started again */
-    size_t strays;     /* processes that were left when all had ended; they have been killed */
-    bool finished;     /* `result` is there */
+    int exit_code;                     /* 0: every process ended well */
+    int ending_signal;                 /* that a person or engine ended the run with; 0: none */
+    char reason[CLUSTER_REASON_BYTES]; /* why it did not end well, for a person */
+    unsigned restarts;                 /* processes started again */
+    size_t strays; /* processes that were left when all had ended; they have been killed */
+    bool finished; /* `result` is there */
     progress_result result;
     run_folder folder;
 } cluster_outcome;

@@ -29,6 +29,9 @@ int run_main(int argc, char **argv);
 /* Train again and again with different options: sweep.c. Returns the exit code. */
 int sweep_main(int argc, char **argv);
 
+/* Runs, past and present: runs.c. Likewise. */
+int runs_main(int argc, char **argv);
+
 /* How many ps a job needs, and how long its steps will take: plan.c. Likewise. */
 int plan_main(int argc, char **argv);
 

@@ -13,6 +13,7 @@
 #include "deploy/model_store.h"
 #include "deploy/models_print.h"
 #include "deploy/registry_command.h"
+#include "deploy/run_history.h"
 
 enum { REFERENCES_MAX = 256 };
 
@@ -139,7 +140,7 @@ static void parse(const struct argp *parser, int argc, char **argv, size_t least
 
 static const struct argp_option register_options[] = {
     {"name", KEY_NAME, "NAME", 0, "What it is called: a-z, 0-9, '.', '_', '-'; must be given", 0},
-    {"path", KEY_PATH, "PATH", 0, "A folder, or one file; must be given", 0},
+    {"path", KEY_PATH, "PATH", 0, "A folder, or one file (outputs/model of the run)", 0},
     {"run", KEY_RUN, "ID", 0, "The run that it comes from (penstock runs list)", 0},
     {"tag", KEY_TAG, "KEY=VALUE", 0, "Something to know it by; may be repeated", 0},
     OPTION_REGISTRY,
@@ -155,25 +156,43 @@ static const struct argp register_parser = {
            "changes, also if this is killed. With --run the version keeps what is known of that run.\n\n"
            "Exit status: 0; 2 usage; 1 anything else, such as a full disk."};
 
+/* What a run has left, unless a path is given. */
+static ps_status find_path(registry *r, model_registration *m, char path[PATH_BYTES], ps_error *error)
+{
+    run_rows rows = {0};
+    if (m->path)
+        return PS_OK;
+    ps_status status = run_history_find(r, m->run, &rows, error);
+    if (status == PS_OK)
+        status = path_make(path, error, "%s/outputs/model", rows.rows[0].folder);
+    m->path = path;
+    run_rows_free(&rows);
+    return status;
+}
+
 static int register_main(int argc, char **argv)
 {
     static models_options o;
     registry r = {0};
     ps_error error;
     int64_t version = 0;
+    char path[PATH_BYTES];
     ps_status status = PS_OK;
     parse(&register_parser, argc, argv, 0, 0, &o);
-    if (!o.registration.name || !o.registration.path || o.registration.path[0] == '\0')
-        status = ps_fail(&error, PS_EINVAL, "%s is missing", o.registration.name ? "--path" : "--name");
+    model_registration *m = &o.registration;
+    if (!m->name || (!m->path && !m->run) || (m->path && m->path[0] == '\0'))
+        status = ps_fail(&error, PS_EINVAL, "%s is missing", m->name ? "--path" : "--name");
     if (status == PS_OK)
-        status = registry_check_name("model", o.registration.name, &error);
+        status = registry_check_name("model", m->name, &error);
     if (status == PS_OK)
         status = registry_command_open(argv[0], o.registry, REGISTRY_MAY_BE_NEW, &r, &error);
     if (status == PS_OK)
-        status = model_store_register(&r, &o.registration, &version, &error);
+        status = find_path(&r, m, path, &error);
     if (status == PS_OK)
-        printf(o.json ? "{\"name\": \"%s\", \"version\": %lld}\n" : "registered %s version %lld\n",
-               o.registration.name, (long long)version);
+        status = model_store_register(&r, m, &version, &error);
+    if (status == PS_OK)
+        printf(o.json ? "{\"name\": \"%s\", \"version\": %lld}\n" : "registered %s version %lld\n", m->name,
+               (long long)version);
     registry_close(&r);
     return registry_command_end(argv[0], status, &error);
 }

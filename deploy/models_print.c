@@ -7,6 +7,10 @@
 
 #include "common/json.h"
 #include "deploy/moment.h"
+#include "deploy/run_view.h"
+#include "deploy/runs_print.h"
+
+enum { OPTIONS_BYTES = 4096 };
 
 /* {"stage":"production"} as stage=production */
 static void print_tags(const char *tags)
@@ -36,6 +40,22 @@ void models_print_table(const model_list *list)
     }
 }
 
+/* What is known of the run that it comes from. */
+static void print_lineage(const char *lineage)
+{
+    char options[OPTIONS_BYTES], text[RUN_CELL_BYTES];
+    run_view run;
+    if (!lineage || run_view_open(lineage, &run, NULL) != PS_OK)
+        return;
+    run_view_options(&run, options, sizeof options);
+    printf("  experiment  %s\n  phase       %s\n  cluster     %.0f ps, %.0f workers\n  options     %s\n",
+           run.experiment, run_phase_name(run.phase), run.servers, run.workers, options);
+    printf("  data        %s\n  accuracy    %s\n", run.data_sha256[0] ? run.data_sha256 : "-",
+           runs_cell(run.accuracy, 4, text));
+    printf("  loss        %s\n", runs_cell(run.loss, 4, text));
+    run_view_close(&run);
+}
+
 void models_print_one(const model_version *v, const model_files *files)
 {
     char time[MOMENT_BYTES];
@@ -44,6 +64,7 @@ void models_print_one(const model_version *v, const model_files *files)
     printf("tags        ");
     print_tags(v->tags);
     printf("\nrun         %s\n", v->run ? v->run : "-");
+    print_lineage(v->lineage);
     printf("files       %" PRId64 ", %" PRId64 " bytes\n", v->files, v->bytes);
     for (size_t i = 0; i < files->count; i++)
         printf("  %s  %12" PRId64 "  %s\n", files->files[i].sha256, files->files[i].bytes,

@@ -6,8 +6,10 @@
 #include "deploy/commands.h"
 #include "deploy/progress.h"
 #include "deploy/run_check.h"
+#include "deploy/run_keeper.h"
 #include "deploy/run_options.h"
 #include "deploy/run_trace.h"
+#include "deploy/tasks.h"
 
 enum { TRACE_TEXT_BYTES = 512 };
 
@@ -29,10 +31,18 @@ int run_main(int argc, char **argv)
     run_options options;
     cluster_outcome outcome;
     char trace[TRACE_TEXT_BYTES] = "";
+    run_keeper *keeper = NULL;
+    ps_error error;
     run_options_parse(argc, argv, &options);
     if (options.check)
         return run_check(argv[0], &options);
-    cluster_run_to_end(argv[0], &options, NULL, NULL, &outcome);
+    if (tasks_check(&options, &error) != PS_OK ||
+        run_keeper_begin(argv[0], &options, &keeper, &error) != PS_OK) {
+        fprintf(stderr, "%s: %s\n", argv[0], error.text);
+        return ps_status_exit_code(error.status);
+    }
+    cluster_run_to_end(argv[0], &options, NULL, run_keeper_observer(keeper), &outcome);
+    run_keeper_end(&keeper, &outcome);
     int code = outcome.exit_code;
     if (options.trace && outcome.folder.path[0])
         code = finish_trace(argv[0], &options, &outcome, trace);

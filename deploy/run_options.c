@@ -29,6 +29,9 @@ enum {
     KEY_PROGRESS_FILE,
     KEY_CHECK,
     KEY_NO_HTTP,
+    KEY_EXPERIMENT,
+    KEY_REGISTRY,
+    KEY_ID,
 };
 
 static const struct argp_option option_list[] = {
@@ -57,8 +60,12 @@ static const struct argp_option option_list[] = {
      2},
     {"checkpoint-keep", KEY_CHECKPOINT_KEEP, "N", 0, "Checkpoints to keep, the newest ones (3)", 2},
     {NULL, 0, NULL, 0, "Run", 3},
-    {"run-dir", RUN_KEY_RUN_DIR, "DIR", 0,
-     "Where logs, configuration and outputs go (a new folder runs/YYYYMMDD-HHMMSS)", 3},
+    {"experiment", KEY_EXPERIMENT, "NAME", 0, "What the run belongs to, for penstock runs (default)", 3},
+    {"registry", KEY_REGISTRY, "DIR", 0,
+     "The registry that remembers the run ($PENSTOCK_HOME, else ~/.local/share/penstock)", 3},
+    {"id", KEY_ID, "ID", OPTION_HIDDEN, NULL, 3}, /* of penstock submit */
+    {"run-dir", RUN_KEY_RUN_DIR, "DIR", 0, "Where logs, configuration and outputs go (a new folder runs/ID)",
+     3},
     {"bin-dir", RUN_KEY_BIN_DIR, "DIR", 0,
      "Where penstock-ps and penstock-worker lie (beside this program, or in PATH)", 3},
     {"grace", KEY_GRACE, "SECONDS", 0, "Time to end after a signal before processes are killed (10)", 3},
@@ -87,7 +94,8 @@ static const char documentation[] =
     "\vEverything after -- goes to every worker; see penstock-worker --help. DIR holds logs/, outputs/ and "
     "tf_config/, the TF_CONFIG of each process, to start one by hand. A run in a DIR with checkpoints/ goes "
     "on "
-    "from the newest one.\n\n"
+    "from the newest one. DIR/run.json and DIR/metrics.jsonl say how the run goes; penstock runs shows all "
+    "runs.\n\n"
     "Exit code: 0 if every process ended well; that of the process that failed first; 128 + the number of "
     "the signal that ended the run or the process; 2 for a mistake on the command line.\n\n"
     "Example:\n"
@@ -215,6 +223,19 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_NO_HTTP:
         options->shows_http = false;
+        return 0;
+    case KEY_EXPERIMENT:
+        options->experiment = argument;
+        return 0;
+    case KEY_REGISTRY:
+        if (argument[0] == '\0')
+            argp_error(state, "--registry has an empty name");
+        options->registry = argument;
+        return 0;
+    case KEY_ID:
+        if (strlen(argument) >= RUN_OPTIONS_ID_MAX)
+            argp_error(state, "--id: '%.40s...' is too long", argument);
+        options->id = argument;
         return 0;
     case 'q':
         options->quiet = true;

@@ -14,6 +14,7 @@ enum {
     RUN_WORKERS_MAX = 256,
     RUN_GRACE_MAX_S = 3600,
     RUN_SERVER_OPTIONS_MAX = 32,
+    RUN_OPTIONS_ID_MAX = 32,    /* bytes of an id, with its terminator */
     RUN_CHECKPOINT_STEPS = 200, /* half an epoch of MNIST, with 3 workers and batches of 50 */
 };
 
@@ -39,6 +40,9 @@ typedef struct {
     const char *logdir;        /* NULL: nothing for TensorBoard */
     const char *trace;         /* where the trace goes; NULL: nowhere */
     const char *progress_file; /* NULL: none */
+    const char *experiment;    /* NULL: the default one */
+    const char *registry;      /* NULL: the usual one */
+    const char *id;            /* of the run; NULL: a new one */
     char **training;           /* what follows `--`, passed on untouched */
     size_t training_count;
     char *server_options[RUN_SERVER_OPTIONS_MAX]; /* likewise, for every ps */

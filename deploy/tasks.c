@@ -350,6 +350,18 @@ static ps_status look_for_checkpoints(tasks *t, launch *l, ps_error *error)
     return PS_OK;
 }
 
+ps_status tasks_check(const run_options *options, ps_error *error)
+{
+    launch *l = calloc(1, sizeof *l);
+    if (!l)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    l->options = options;
+    l->alone = options->servers == 0;
+    ps_status status = find_programs(l, error);
+    free(l);
+    return status;
+}
+
 ps_status tasks_start(tasks *t, const run_options *options, const tasks_detour *detour, supervisor *s,
                       ps_error *error)
 {

@@ -58,6 +58,9 @@ typedef struct {
 /* Sets up a table without anything to release in it. */
 void tasks_init(tasks *t);
 
+/* Are the programs there? For a mistake to be told of before anything is made. PS_ECONFIG, PS_ENOMEM. */
+ps_status tasks_check(const run_options *options, ps_error *error);
+
 /* Finds the programs, makes the folder, reserves the ports and starts every task; the number of a task is its
  * number in the supervisor. `options` and `detour` (may be NULL) are borrowed until tasks_fini. After a
  * failure those started so far still run. PS_ECONFIG, PS_EIO, PS_ELIMIT, PS_ENOMEM. */

@@ -38,10 +38,10 @@ static ps_status run_cluster(const cluster *c, const char *folder, unsigned long
 {
     char command[COMMAND_MAX], line[LINE_MAX_BYTES];
     snprintf(command, sizeof command,
-             "'%s' run --ps %d --workers %d --run-dir %s/run -- --data-folder '%s' --batch-size %u "
-             "--steps %llu --evaluate-every 0 2>%s/errors",
-             c->options->launcher_program, SERVERS, WORKERS, folder, c->options->mnist_folder, c->batch,
-             steps, folder);
+             "PENSTOCK_HOME=%s/registry '%s' run --ps %d --workers %d --run-dir %s/run -- --data-folder '%s' "
+             "--batch-size %u --steps %llu --evaluate-every 0 2>%s/errors",
+             folder, c->options->launcher_program, SERVERS, WORKERS, folder, c->options->mnist_folder,
+             c->batch, steps, folder);
     FILE *output = popen(command, "r");
     if (!output)
         return ps_fail(error, PS_EIO, "cannot start the launcher");

@@ -8,6 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
 PATIENCE_S=${PATIENCE_S:-120} # for what must happen; only a broken launcher ever waits that long
 failures=0
+export PENSTOCK_HOME=$scratch/registry
 
 # ---- helpers ----------------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ failures=0
 case_dir=$scratch
 declare -A pids=()
 unset TF_CONFIG
+# What runs leave in a registry is not left in that of whoever tests.
+export PENSTOCK_HOME=$scratch/registry
 
 kill_all() {
     local name
