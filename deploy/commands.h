@@ -43,4 +43,7 @@ int status_main(int argc, char **argv);
 /* Simulate clusters under faults: sim.c. Returns only if it cannot. */
 int sim_main(int argc, char **argv);
 
+/* A job that a file describes: submit.c. Returns the exit code. */
+int submit_main(int argc, char **argv);
+
 #endif

@@ -49,3 +49,25 @@ at_call() {
             LD_PRELOAD="$tools/nth_call.so" "$launcher" "$@") >"$case_dir/out" 2>"$case_dir/err"
     } 2>/dev/null
 }
+
+# ---- runs of daemons that only play their part (fake-daemon) ----
+
+# A new case, with daemons of its own, whose modes are in fake/.
+begin_runs() {
+    local here
+    here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+    begin "$1"
+    mkdir "$case_dir/bin" "$case_dir/fake"
+    ln -s "$here/fake-daemon" "$case_dir/bin/penstock-ps"
+    ln -s "$here/fake-daemon" "$case_dir/bin/penstock-worker"
+    export FAKE_DIR=$case_dir/fake PENSTOCK_HOME=$case_dir/home
+}
+
+mode() {
+    echo "${*:2}" >"$case_dir/fake/$1.mode"
+}
+
+# phase_is ID PHASE
+phase_is() {
+    "$launcher" runs show "$1" 2>/dev/null | grep -qE "^phase +$2$"
+}

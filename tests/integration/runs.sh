@@ -6,20 +6,6 @@
 source "$(dirname "$0")/lib.sh" "$@"
 # shellcheck source=tests/integration/lib_registry.sh
 source "$(dirname "$0")/lib_registry.sh"
-here=$(realpath "$(dirname "$0")")
-
-# A new case, with daemons of its own, whose modes are in fake/.
-begin_runs() {
-    begin "$1"
-    mkdir "$case_dir/bin" "$case_dir/fake"
-    ln -s "$here/fake-daemon" "$case_dir/bin/penstock-ps"
-    ln -s "$here/fake-daemon" "$case_dir/bin/penstock-worker"
-    export FAKE_DIR=$case_dir/fake PENSTOCK_HOME=$case_dir/home
-}
-
-mode() {
-    echo "${*:2}" >"$case_dir/fake/$1.mode"
-}
 
 train_is() {
     local code=$1
@@ -37,11 +23,6 @@ start_training() {
 # The id of the newest run.
 newest() {
     "$launcher" runs list | tail -n 1 | cut -d' ' -f1
-}
-
-# shellcheck disable=SC2317 # for await
-phase_is() {
-    "$launcher" runs show "$1" | grep -qE "^phase +$2$"
 }
 
 begin_runs "a run that ends well: its row, phases, metrics, and the data it was trained on"
