@@ -6,12 +6,9 @@
  * while descriptors lack it turns without end. So the loop decides who gets in, and shuts down those that are
  * too old or have to make room.
  *
- * Threads: `loop` owns all but `ending`, which http_stop tells it of through a descriptor. */
-#include "common/http.h"
-
+ * What a service answers is http_request.c's. Who owns what: http_state.h. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -26,6 +23,7 @@
 #include "common/address.h"
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/http_state.h"
 #include "common/log.h"
 #include "common/thread.h"
 
@@ -36,40 +34,31 @@ enum {
     LINE_BYTES = 256 /* of a refusal */
 };
 
-struct http {
-    http_config config;
-    uint16_t port;
-    bool checks_names;
-    struct MHD_Daemon *daemon;
-    int listener;
-    int ending; /* an eventfd */
-    pthread_t thread;
-    bool has_thread;
-    http_guests guests;
-    uint64_t closed_until_ms; /* nobody is let in; 0: whoever comes */
-};
-
 /* ---- answers ---- */
 
-static enum MHD_Result send_response(struct MHD_Connection *c, unsigned status, const char *type,
-                                     const char *allow, struct MHD_Response *r)
+enum MHD_Result http_send(struct MHD_Connection *c, const http_answer *answer, struct MHD_Response *r)
 {
     static const char *const headers[][2] = {
         {"Cache-Control", "no-store"},
-        {"Connection", "close"},
         {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
         {"Referrer-Policy", "no-referrer"},
         {"X-Content-Type-Options", "nosniff"},
     };
     if (!r)
         return MHD_NO;
-    enum MHD_Result done = MHD_add_response_header(r, "Content-Type", type);
+    char seconds[16];
+    snprintf(seconds, sizeof seconds, "%u", answer->retry_after_s);
+    enum MHD_Result done = MHD_add_response_header(r, "Content-Type", answer->type);
     for (size_t i = 0; done == MHD_YES && i < sizeof headers / sizeof headers[0]; i++)
         done = MHD_add_response_header(r, headers[i][0], headers[i][1]);
-    if (done == MHD_YES && allow)
-        done = MHD_add_response_header(r, "Allow", allow);
+    if (done == MHD_YES && answer->close)
+        done = MHD_add_response_header(r, "Connection", "close");
+    if (done == MHD_YES && answer->allow)
+        done = MHD_add_response_header(r, "Allow", answer->allow);
+    if (done == MHD_YES && answer->retry_after_s)
+        done = MHD_add_response_header(r, "Retry-After", seconds);
     if (done == MHD_YES)
-        done = MHD_queue_response(c, status, r);
+        done = MHD_queue_response(c, answer->status, r);
     MHD_destroy_response(r);
     return done;
 }
@@ -79,8 +68,11 @@ static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, const c
     char line[LINE_BYTES];
     const int length = snprintf(line, sizeof line, "%u %s\n", status, why);
     struct MHD_Response *r = MHD_create_response_from_buffer((size_t)length, line, MHD_RESPMEM_MUST_COPY);
-    return send_response(c, status, "text/plain; charset=utf-8",
-                         status == MHD_HTTP_METHOD_NOT_ALLOWED ? "GET, HEAD" : NULL, r);
+    const http_answer answer = {.status = status,
+                                .type = "text/plain; charset=utf-8",
+                                .allow = status == MHD_HTTP_METHOD_NOT_ALLOWED ? "GET, HEAD" : NULL,
+                                .close = true};
+    return http_send(c, &answer, r);
 }
 
 static enum MHD_Result answer_page(const http *h, struct MHD_Connection *c, const http_page *page)
@@ -96,7 +88,8 @@ static enum MHD_Result answer_page(const http *h, struct MHD_Connection *c, cons
     struct MHD_Response *r = MHD_create_response_from_buffer(bytes, body, MHD_RESPMEM_MUST_FREE);
     if (!r)
         free(body);
-    return send_response(c, status, page->type, NULL, r);
+    const http_answer answer = {.status = status, .type = page->type, .close = true};
+    return http_send(c, &answer, r);
 }
 
 /* Does a body follow the head? */
@@ -127,19 +120,26 @@ static const char *judge_host(const http *h, struct MHD_Connection *c)
     if (count > 1)
         return "a request names one host";
     if (host && h->checks_names && !http_host_is_ours(h->config.hosts ? h->config.hosts : &none, host))
-        return "this host name is not answered to here: use an address, or see --http-host";
+        return h->foreign_name;
     return NULL;
 }
 
-/* Is called with the head of a request; all is decided on that. */
+static const http_page *find_page(const http *h, const char *path)
+{
+    for (uint32_t i = 0; i < h->config.page_count; i++)
+        if (strcmp(path, h->config.pages[i].path) == 0)
+            return &h->config.pages[i];
+    return NULL;
+}
+
+/* Is called with the head of a request; of a page, all is decided on that. */
 static enum MHD_Result answer(void *context, struct MHD_Connection *c, const char *path, const char *method,
                               const char *version, const char *body, size_t *body_bytes, void **request)
 {
-    const http *h = context;
+    http *h = context;
     (void)version;
-    (void)body;
-    (void)body_bytes;
-    (void)request;
+    if (*request) /* a service's, and not its head any more */
+        return http_request_handle(h, c, path, method, body, body_bytes, request);
     const union MHD_ConnectionInfo *about = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     http_guest *guest = about->socket_context;
     if (guest)
@@ -147,14 +147,14 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
     const char *wrong = judge_host(h, c);
     if (wrong)
         return refuse(c, MHD_HTTP_MISDIRECTED_REQUEST, wrong);
+    const http_page *page = find_page(h, path);
+    if (h->config.service && !page)
+        return http_request_handle(h, c, path, method, body, body_bytes, request);
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
     if (brings_a_body(c))
         return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here");
-    for (uint32_t i = 0; i < h->config.page_count; i++)
-        if (strcmp(path, h->config.pages[i].path) == 0)
-            return answer_page(h, c, &h->config.pages[i]);
-    return refuse(c, MHD_HTTP_NOT_FOUND, "there is no such page");
+    return page ? answer_page(h, c, page) : refuse(c, MHD_HTTP_NOT_FOUND, "there is no such page");
 }
 
 /* ---- connections ---- */
@@ -201,7 +201,7 @@ static void dismiss_the_half_closed(http *h)
 
 static void sweep(http *h, uint64_t now_ms)
 {
-    for (http_guest *old; (old = http_guests_expire(&h->guests, now_ms, HTTP_CONNECTION_MS));)
+    for (http_guest *old; (old = http_guests_expire(&h->guests, now_ms, h->patience_ms));)
         hang_up(old);
     dismiss_the_half_closed(h);
 }
@@ -217,7 +217,7 @@ static void close_door(http *h, uint64_t now_ms)
 /* Lets in some of those who wait; the others have their turn when these have been looked at. */
 static void let_in(http *h, uint64_t now_ms)
 {
-    for (int i = 0; i < ENTRIES_PER_TURN && h->guests.here < HTTP_GUESTS_MAX; i++) {
+    for (int i = 0; i < ENTRIES_PER_TURN && http_guests_fit(&h->guests); i++) {
         struct sockaddr_storage from;
         socklen_t bytes = sizeof from;
         const int fd = accept4(h->listener, (struct sockaddr *)&from, &bytes, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -236,10 +236,11 @@ static void *loop(void *context)
 {
     http *h = context;
     const union MHD_DaemonInfo *about = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    enum { GUESTS, ENDING, DOOR, WAITS };
+    enum { GUESTS, ENDING, REPLIES, DOOR, WAITS };
     struct pollfd waits[WAITS] = {
         [GUESTS] = {.fd = about->epoll_fd, .events = POLLIN},
         [ENDING] = {.fd = h->ending, .events = POLLIN},
+        [REPLIES] = {.fd = h->replied, .events = POLLIN},
         [DOOR] = {.events = POLLIN},
     };
     uint64_t swept_ms = 0, now_ms = clock_monotonic_ms();
@@ -247,7 +248,7 @@ static void *loop(void *context)
         MHD_UNSIGNED_LONG_LONG patience = SWEEP_MS;
         if (MHD_get_timeout(h->daemon, &patience) != MHD_YES || patience > SWEEP_MS)
             patience = SWEEP_MS;
-        const bool open = now_ms >= h->closed_until_ms && h->guests.here < HTTP_GUESTS_MAX;
+        const bool open = now_ms >= h->closed_until_ms && http_guests_fit(&h->guests);
         waits[DOOR].fd = open ? h->listener : -1;
         poll(waits, WAITS, (int)patience);
         now_ms = clock_monotonic_ms();
@@ -257,8 +258,12 @@ static void *loop(void *context)
             sweep(h, now_ms);
             swept_ms = now_ms;
         }
+        if (waits[REPLIES].revents)
+            http_request_resume(h);
         MHD_run(h->daemon);
     }
+    http_request_resume(h); /* libmicrohttpd does not end with connections suspended */
+    MHD_run(h->daemon);
     return NULL;
 }
 
@@ -314,7 +319,7 @@ static ps_status listen_at(http *h, struct sockaddr_storage *at, ps_error *error
     char where[ADDRESS_TEXT_MAX + 8];
     address_format(h->config.address, h->config.port, where, sizeof where);
     if (!parse_address(h->config.address, h->config.port, at, &bytes))
-        return ps_fail(error, PS_ECONFIG, "--http-address: '%s' is no IPv4 or IPv6 address",
+        return ps_fail(error, PS_ECONFIG, "--%saddress: '%s' is no IPv4 or IPv6 address", h->config.options,
                        h->config.address);
     h->listener = socket(at->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const int one = 1;
@@ -322,8 +327,8 @@ static ps_status listen_at(http *h, struct sockaddr_storage *at, ps_error *error
         return ps_fail(error, PS_EIO, "no socket for HTTP: %s", strerror(errno));
     setsockopt(h->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(h->listener, (struct sockaddr *)at, bytes) != 0 || listen(h->listener, BACKLOG) != 0)
-        return ps_fail(error, PS_ECONFIG, "cannot listen for HTTP on %s: %s (--http-address, --http-port)",
-                       where, strerror(errno));
+        return ps_fail(error, PS_ECONFIG, "cannot listen for HTTP on %s: %s (--%saddress, --%sport)", where,
+                       strerror(errno), h->config.options, h->config.options);
     if (getsockname(h->listener, (struct sockaddr *)at, &bytes) != 0)
         return ps_fail(error, PS_EIO, "cannot listen for HTTP on %s: %s", where, strerror(errno));
     h->port = ntohs(at->ss_family == AF_INET ? ((struct sockaddr_in *)at)->sin_port
@@ -333,12 +338,16 @@ static ps_status listen_at(http *h, struct sockaddr_storage *at, ps_error *error
 
 static ps_status start_daemon(http *h, ps_error *error)
 {
+    const http_service *s = h->config.service;
+    h->patience_ms = s ? s->patience_ms : HTTP_CONNECTION_MS;
+    h->guests.most = s ? s->connections_max : HTTP_CONNECTIONS_MAX;
     h->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL, answer, h,
-        MHD_OPTION_EXTERNAL_LOGGER, log_complaint, NULL, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_GUESTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES,
-        MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_NOTIFY_CONNECTION, note_connection, h, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | (s ? MHD_ALLOW_SUSPEND_RESUME : 0), 0,
+        NULL, NULL, answer, h, MHD_OPTION_EXTERNAL_LOGGER, log_complaint, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)HTTP_GUESTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        s ? (size_t)s->memory_bytes : (size_t)HTTP_MEMORY_BYTES, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes,
+        NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, note_connection, h,
+        MHD_OPTION_NOTIFY_COMPLETED, http_request_completed, h, MHD_OPTION_END);
     if (!h->daemon)
         return ps_fail(error, PS_EIO, "libmicrohttpd does not start");
     int failed = thread_start(&h->thread, loop, h);
@@ -361,12 +370,19 @@ ps_status http_start(const http_config *config, http **out, ps_error *error)
     h->config = *config;
     if (!h->config.address)
         h->config.address = "127.0.0.1";
+    if (!h->config.options)
+        h->config.options = "http-";
+    snprintf(h->foreign_name, sizeof h->foreign_name,
+             "this host name is not answered to here: use an address, or see --%shost", h->config.options);
+    pthread_mutex_init(&h->lock, NULL);
     h->listener = -1;
     h->ending = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    h->replied = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct sockaddr_storage at;
     char where[ADDRESS_TEXT_MAX + 8];
-    ps_status status = h->ending < 0 ? ps_fail(error, PS_EIO, "no descriptor for HTTP: %s", strerror(errno))
-                                     : listen_at(h, &at, error);
+    ps_status status = h->ending < 0 || h->replied < 0
+                           ? ps_fail(error, PS_EIO, "no descriptor for HTTP: %s", strerror(errno))
+                           : listen_at(h, &at, error);
     h->checks_names = status == PS_OK && (is_loopback(&at) || (config->hosts && config->hosts->count > 0));
     if (status == PS_OK)
         status = start_daemon(h, error);
@@ -406,5 +422,8 @@ void http_stop(http **handle)
         close(h->listener);
     if (h->ending >= 0)
         close(h->ending);
+    if (h->replied >= 0)
+        close(h->replied);
+    pthread_mutex_destroy(&h->lock);
     free(h);
 }

@@ -7,10 +7,15 @@
  *
  * Strangers are bounded: HTTP_CONNECTIONS_MAX connections, HTTP_MEMORY_BYTES for each, HTTP_CONNECTION_MS
  * from its start to its end, however busy it seems. Whoever comes beyond gets in all the same, and one of
- * those who take the most places is hung up on (http_guests.h). */
+ * those who take the most places is hung up on (http_guests.h).
+ *
+ * With a service (below) requests that are no page's are its own: any method, with a body, one after the
+ * other on a connection, answered at once or later, by any thread. */
 #ifndef PENSTOCK_COMMON_HTTP_H
 #define PENSTOCK_COMMON_HTTP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -34,6 +39,57 @@ typedef struct {
     unsigned (*answer)(void *context, FILE *body);
 } http_page;
 
+/* ---- A service ---- */
+
+typedef enum {
+    HTTP_BODY_COMING,
+    HTTP_BODY_WHOLE,     /* or there is none */
+    HTTP_BODY_TOO_LONG,  /* longer than body_max */
+    HTTP_BODY_NO_MEMORY, /* all bodies together would be more than bodies_max_bytes, or memory is out */
+} http_body;
+
+/* The server's until `whole` is called, then the service's until http_reply. */
+typedef struct {
+    const char *method, *path;
+    uint64_t begun_ns; /* by clock_monotonic_ns, when the head had come */
+    size_t body_max;   /* for `head` to set; 0 at first */
+    http_body body_is;
+    const char *body; /* (body_bytes), without a zero behind it; NULL unless HTTP_BODY_WHOLE */
+    size_t body_bytes;
+} http_request;
+
+typedef struct {
+    unsigned status;
+    const char *type; /* of the content; static, as `allow` */
+    char *body;       /* (bytes) from malloc; becomes the server's. NULL: none */
+    size_t bytes;
+    const char *allow;      /* methods, with 405; else NULL */
+    unsigned retry_after_s; /* 0: not said */
+    bool close;             /* the connection, when this is sent */
+} http_answer;
+
+typedef struct {
+    uint32_t connections_max; /* for HTTP_CONNECTIONS_MAX; at most HTTP_CONNECTIONS_MOST */
+    uint32_t patience_ms;     /* for HTTP_CONNECTION_MS, and for each request anew: until it is whole, and
+                               * then for the answer to be taken; what is computed meanwhile does not count */
+    uint32_t memory_bytes;    /* for HTTP_MEMORY_BYTES; the larger, the fewer calls of recv a body takes */
+    size_t bodies_max_bytes;  /* of all bodies together */
+    /* All on the server's thread, which they must not hold up. */
+    void (*head)(void *context, http_request *r);  /* may reply: then a body is read and thrown away */
+    void (*whole)(void *context, http_request *r); /* unless it was replied to: body_is says what came; unless
+                                                    * that is HTTP_BODY_WHOLE, it replies before it returns */
+    /* What is said to `r`; it is gone after that. Optional. */
+    void (*answered)(void *context, const http_request *r, unsigned status);
+} http_service;
+
+/* A header of the request, or NULL. On the server's thread, before http_reply. */
+const char *http_header(const http_request *r, const char *name);
+
+/* By any thread, once for each request. */
+void http_reply(http_request *r, const http_answer *answer);
+
+/* ---- The server ---- */
+
 typedef struct {
     const char *address;     /* numeric, to listen on; NULL: 127.0.0.1 */
     uint16_t port;           /* 0: any that is free */
@@ -41,7 +97,9 @@ typedef struct {
     const http_hosts *hosts; /* names it is asked by; borrowed, until http_stop; NULL: none */
     const http_page *pages;  /* borrowed, until http_stop */
     uint32_t page_count;
-    void *context; /* of the pages */
+    const http_service *service; /* borrowed; NULL: none */
+    void *context;               /* of pages and service */
+    const char *options;         /* how errors call the options "--<options>port"; NULL: "http-" */
 } http_config;
 
 /* Starts to serve, and says in the log where. PS_ECONFIG: the address is none of this host, or the port is
@@ -50,7 +108,11 @@ ps_status http_start(const http_config *config, http **out, ps_error *error);
 
 uint16_t http_port(const http *h);
 
-/* Ends the thread and all connections; nulls the pointer; does nothing on NULL. */
+/* Requests of the service that have begun and whose answer is not sent yet. By any thread. */
+uint32_t http_under_way(const http *h);
+
+/* Ends the thread and all connections; nulls the pointer; does nothing on NULL. What a service was given
+ * whole it must have replied to before, and from then on it replies at once. */
 void http_stop(http **h);
 
 #endif

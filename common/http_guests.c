@@ -25,9 +25,19 @@ static bool is_same(const http_origin *a, const http_origin *b)
     return a->network == b->network && a->host == b->host;
 }
 
+static uint32_t most_of(const http_guests *g)
+{
+    return g->most ? g->most : HTTP_CONNECTIONS_MAX;
+}
+
+bool http_guests_fit(const http_guests *g)
+{
+    return g->here < 2 * most_of(g);
+}
+
 http_guest *http_guests_enter(http_guests *g, const struct sockaddr *from, int fd, uint64_t now_ms)
 {
-    for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++) {
+    for (uint32_t i = 0; i < HTTP_GUESTS_MAX && http_guests_fit(g); i++) {
         http_guest *place = &g->places[i];
         if (place->here)
             continue;
@@ -58,12 +68,17 @@ void http_guests_dismiss(http_guests *g, http_guest *who)
     g->staying--;
 }
 
+static bool goes_later(const http_guest *guest, const http_guest *than)
+{
+    return guest->held != than->held ? guest->held : guest->arrival > than->arrival;
+}
+
 http_guest *http_guests_make_room(http_guests *g)
 {
     bool counted[HTTP_GUESTS_MAX] = {false};
     http_guest *chosen = NULL;
     uint32_t most = 0;
-    if (g->staying < HTTP_CONNECTIONS_MAX)
+    if (g->staying < most_of(g))
         return NULL;
     for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++) {
         http_guest *oldest = &g->places[i];
@@ -76,10 +91,10 @@ http_guest *http_guests_make_room(http_guests *g)
                 continue;
             counted[k] = true;
             count++;
-            if (guest->arrival < oldest->arrival)
+            if (goes_later(oldest, guest))
                 oldest = guest;
         }
-        if (count > most || (count == most && oldest->arrival < chosen->arrival)) {
+        if (count > most || (count == most && goes_later(chosen, oldest))) {
             chosen = oldest;
             most = count;
         }
@@ -92,7 +107,7 @@ http_guest *http_guests_expire(http_guests *g, uint64_t now_ms, uint64_t longest
 {
     for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++) {
         http_guest *guest = &g->places[i];
-        if (stays(guest) && now_ms >= guest->since_ms + longest_ms) {
+        if (stays(guest) && !guest->held && now_ms >= guest->since_ms + longest_ms) {
             http_guests_dismiss(g, guest);
             return guest;
         }

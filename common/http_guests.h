@@ -1,8 +1,9 @@
 /* http_guests.h - who is connected to the HTTP server, and who has to go when there is no room for the next.
  *
- * Whoever comes gets in. When HTTP_CONNECTIONS_MAX are there, one is told to leave for it: the oldest of the
- * address that holds the most places. So who sits on connections loses them first, and one address, however
- * many it opens, keeps no other out. Of IPv6 a whole network of 64 bits is one address: a host has all of it.
+ * Whoever comes gets in. When `most` are there, one is told to leave for it: the oldest of the address that
+ * holds the most places, or if some of those are held, the oldest of the others. So who sits on connections
+ * loses them first, and one address, however many it opens, keeps no other out. Of IPv6 a whole network of 64
+ * bits is one address: a host has all of it.
  *
  * Pure: no socket, no clock, nothing allocated. Belongs to one thread. */
 #ifndef PENSTOCK_COMMON_HTTP_GUESTS_H
@@ -13,8 +14,9 @@
 #include <sys/socket.h>
 
 enum {
-    HTTP_CONNECTIONS_MAX = 64,
-    HTTP_GUESTS_MAX = 2 * HTTP_CONNECTIONS_MAX, /* with those who were told to leave and are not gone */
+    HTTP_CONNECTIONS_MAX = 64, /* unless somebody wants more: */
+    HTTP_CONNECTIONS_MOST = 256,
+    HTTP_GUESTS_MAX = 2 * HTTP_CONNECTIONS_MOST, /* with those who were told to leave and are not gone */
 };
 
 typedef struct {
@@ -25,6 +27,7 @@ typedef struct {
 typedef struct {
     bool here, leaving;
     bool asked; /* its user's: a whole request has come */
+    bool held;  /* its user's: it waits for us, and does not expire */
     int fd;
     http_origin from;
     uint64_t arrival; /* 1, 2, ... */
@@ -33,19 +36,23 @@ typedef struct {
 
 /* Start from zeros. */
 typedef struct {
+    uint32_t most;          /* who may stay; 0: HTTP_CONNECTIONS_MAX */
     uint32_t here, staying; /* staying: and not told to leave */
     uint64_t arrivals;
     http_guest places[HTTP_GUESTS_MAX];
 } http_guests;
 
-/* NULL: there are HTTP_GUESTS_MAX. What is neither IPv4 nor IPv6 is all one address. */
+/* Is there a place, with all who were told to leave and are not gone? */
+bool http_guests_fit(const http_guests *g);
+
+/* NULL: there is no place. What is neither IPv4 nor IPv6 is all one address. */
 http_guest *http_guests_enter(http_guests *g, const struct sockaddr *from, int fd, uint64_t now_ms);
 void http_guests_exit(http_guests *g, http_guest *who);
 
 /* It is told to leave. */
 void http_guests_dismiss(http_guests *g, http_guest *who);
 
-/* Dismisses one, as said above, if HTTP_CONNECTIONS_MAX stay; the caller hangs up. NULL: nobody. */
+/* Dismisses one, as said above, if as many stay as may; the caller hangs up. NULL: nobody. */
 http_guest *http_guests_make_room(http_guests *g);
 
 /* Likewise one that is here for `longest_ms` or longer. */

@@ -85,7 +85,7 @@ static void one_network_of_ipv6_is_one_address(void **state)
 static void there_is_an_end_to_places(void **state)
 {
     (void)state;
-    http_guests g = {0};
+    http_guests g = {.most = HTTP_CONNECTIONS_MOST};
     http_guest *who;
     for (int i = 0; i < HTTP_GUESTS_MAX; i++) {
         http_guests_make_room(&g);
@@ -112,6 +112,39 @@ static void who_is_here_for_too_long_goes(void **state)
     assert_int_equal(g.here + g.staying, 0);
 }
 
+static void who_waits_for_us_goes_last_and_does_not_expire(void **state)
+{
+    (void)state;
+    http_guests g = {.most = 3};
+    http_guest *all[] = {enter(&g, "192.0.2.1", 0), enter(&g, "192.0.2.1", 1), enter(&g, "192.0.2.1", 2)};
+    all[0]->held = true;
+    assert_ptr_equal(http_guests_expire(&g, 100, 100), NULL);
+    assert_ptr_equal(http_guests_make_room(&g), all[1]);
+    http_guests_exit(&g, all[1]);
+    http_guest *last = enter(&g, "192.0.2.1", 3);
+    all[2]->held = last->held = true;
+    assert_ptr_equal(http_guests_make_room(&g), all[0]);
+    all[0]->held = false; /* it is told already */
+    assert_ptr_equal(http_guests_expire(&g, 100, 1), NULL);
+}
+
+static void there_are_as_many_as_somebody_wants(void **state)
+{
+    (void)state;
+    http_guests g = {.most = HTTP_CONNECTIONS_MOST};
+    for (int i = 0; i < HTTP_CONNECTIONS_MOST; i++) {
+        assert_null(http_guests_make_room(&g));
+        assert_non_null(enter(&g, "192.0.2.1", 0));
+    }
+    for (int i = 0; i < HTTP_CONNECTIONS_MOST; i++) {
+        assert_true(http_guests_fit(&g));
+        assert_non_null(http_guests_make_room(&g));
+        assert_non_null(enter(&g, "192.0.2.1", 0));
+    }
+    assert_false(http_guests_fit(&g));
+    assert_null(enter(&g, "192.0.2.1", 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +153,8 @@ int main(void)
         cmocka_unit_test(one_network_of_ipv6_is_one_address),
         cmocka_unit_test(there_is_an_end_to_places),
         cmocka_unit_test(who_is_here_for_too_long_goes),
+        cmocka_unit_test(who_waits_for_us_goes_last_and_does_not_expire),
+        cmocka_unit_test(there_are_as_many_as_somebody_wants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
