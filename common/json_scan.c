@@ -11,8 +11,6 @@
 
 enum { CARET_WIDTH = 76 }; /* columns of source line shown */
 
-static bool scan_value(json_scan *s);
-
 static bool at_end(const json_scan *s)
 {
     return s->at >= s->bytes;
@@ -45,7 +43,7 @@ static void skip_blanks(json_scan *s)
         s->at++;
 }
 
-__attribute__((format(printf, 3, 4))) static bool fail(json_scan *s, size_t offset, const char *format, ...)
+bool json_scan_fail(json_scan *s, size_t offset, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -55,26 +53,25 @@ __attribute__((format(printf, 3, 4))) static bool fail(json_scan *s, size_t offs
     return false;
 }
 
-/* "expected X, found Y" at the cursor, or what people are known to write there; at the end of the text the
- * place is right behind the last word. */
-static bool fail_expected(json_scan *s, const char *expected)
+/* At the end of the text the place is right behind the last word. */
+bool json_scan_expected(json_scan *s, const char *expected)
 {
     const int c = peek(s);
     if (c < 0) {
         size_t end = s->bytes;
         while (end > 0 && is_blank((unsigned char)s->text[end - 1]))
             end--;
-        return fail(s, end, "expected %s, but the text ends", expected);
+        return json_scan_fail(s, end, "expected %s, but the text ends", expected);
     }
     if (c == '/' || c == '#')
-        return fail(s, s->at, "JSON has no comments");
+        return json_scan_fail(s, s->at, "JSON has no comments");
     if (c == '\'')
-        return fail(s, s->at, "text must be in double quotes, not single ones");
+        return json_scan_fail(s, s->at, "text must be in double quotes, not single ones");
     if (s->bytes - s->at >= 3 && memcmp(s->text + s->at, "\xe2\x80", 2) == 0)
-        return fail(s, s->at, "text must be in plain double quotes, not typographic ones");
+        return json_scan_fail(s, s->at, "text must be in plain double quotes, not typographic ones");
     if (c > 0x20 && c < 0x7f)
-        return fail(s, s->at, "expected %s, found '%c'", expected, c);
-    return fail(s, s->at, "expected %s, found byte 0x%02x", expected, (unsigned)c);
+        return json_scan_fail(s, s->at, "expected %s, found '%c'", expected, c);
+    return json_scan_fail(s, s->at, "expected %s, found byte 0x%02x", expected, (unsigned)c);
 }
 
 /* The value of the four hexadecimal digits at `offset`, or -1. */
@@ -101,16 +98,16 @@ static bool scan_unicode_escape(json_scan *s)
     const size_t start = s->at;
     const int unit = hex4(s, start + 2);
     if (unit < 0)
-        return fail(s, start, "\\u needs four hexadecimal digits");
+        return json_scan_fail(s, start, "\\u needs four hexadecimal digits");
     if (unit == 0)
-        return fail(s, start, "\\u0000 is not accepted: it would cut the text short");
+        return json_scan_fail(s, start, "\\u0000 is not accepted: it would cut the text short");
     s->at += 6;
     if (unit < 0xd800 || unit > 0xdfff)
         return true;
     const bool paired = s->bytes - s->at >= 6 && s->text[s->at] == '\\' && s->text[s->at + 1] == 'u';
     const int low = paired ? hex4(s, s->at + 2) : -1;
     if (unit > 0xdbff || low < 0xdc00 || low > 0xdfff)
-        return fail(s, start, "half a surrogate pair is no character");
+        return json_scan_fail(s, start, "half a surrogate pair is no character");
     s->at += 6;
     return true;
 }
@@ -121,7 +118,7 @@ static bool scan_escape(json_scan *s)
     if (c == 'u')
         return scan_unicode_escape(s);
     if (c == 0 || !strchr("\"\\/bfnrt", c))
-        return fail(s, s->at, "unknown escape after '\\'");
+        return json_scan_fail(s, s->at, "unknown escape after '\\'");
     s->at += 2;
     return true;
 }
@@ -132,15 +129,15 @@ static bool scan_string(json_scan *s)
     for (;;) {
         const int c = peek(s);
         if (c < 0)
-            return fail(s, start, "this string is never closed");
+            return json_scan_fail(s, start, "this string is never closed");
         if (c == '"') {
             s->at++;
             return true;
         }
         if (c == '\n' || c == '\r')
-            return fail(s, start, "this string is not closed on its line");
+            return json_scan_fail(s, start, "this string is not closed on its line");
         if (c < 0x20)
-            return fail(s, s->at, "control character 0x%02x in a string", (unsigned)c);
+            return json_scan_fail(s, s->at, "control character 0x%02x in a string", (unsigned)c);
         if (c == '\\') {
             if (!scan_escape(s))
                 return false;
@@ -148,7 +145,7 @@ static bool scan_string(json_scan *s)
         }
         const size_t length = utf8_length(s->text + s->at, s->bytes - s->at);
         if (length == 0)
-            return fail(s, s->at, "byte 0x%02x is not UTF-8", (unsigned)c);
+            return json_scan_fail(s, s->at, "byte 0x%02x is not UTF-8", (unsigned)c);
         s->at += length;
     }
 }
@@ -169,31 +166,32 @@ static bool scan_number(json_scan *s)
     const bool zero = peek(s) == '0';
     const size_t digits = s->at;
     if (!skip_digits(s))
-        return fail_expected(s, "a digit");
+        return json_scan_expected(s, "a digit");
     if (zero && s->at > digits + 1)
-        return fail(s, start, "a number must not start with 0 and another digit");
+        return json_scan_fail(s, start, "a number must not start with 0 and another digit");
     if (peek(s) == '.') {
         s->at++;
         if (!skip_digits(s))
-            return fail_expected(s, "a digit after the point");
+            return json_scan_expected(s, "a digit after the point");
     }
     if (peek(s) == 'e' || peek(s) == 'E') {
         s->at++;
         if (peek(s) == '+' || peek(s) == '-')
             s->at++;
         if (!skip_digits(s))
-            return fail_expected(s, "a digit of the exponent");
+            return json_scan_expected(s, "a digit of the exponent");
     }
     if (is_word(peek(s)))
-        return fail(s, start, "not a decimal number");
+        return json_scan_fail(s, start, "not a decimal number");
     char number[JSON_NUMBER_MAX + 1];
     const size_t length = s->at - start;
     if (length > JSON_NUMBER_MAX)
-        return fail(s, start, "a number of %zu characters; at most %d are accepted", length, JSON_NUMBER_MAX);
+        return json_scan_fail(s, start, "a number of %zu characters; at most %d are accepted", length,
+                              JSON_NUMBER_MAX);
     memcpy(number, s->text + start, length);
     number[length] = '\0';
     if (!isfinite(strtod(number, NULL)))
-        return fail(s, start, "number too large for a double");
+        return json_scan_fail(s, start, "number too large for a double");
     return true;
 }
 
@@ -218,16 +216,17 @@ static bool scan_word(json_scan *s)
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strlen(words[i].word) != length || memcmp(words[i].word, s->text + start, length) != 0)
             continue;
-        return words[i].hint ? fail(s, start, "'%s' is not JSON: %s", words[i].word, words[i].hint) : true;
+        return words[i].hint ? json_scan_fail(s, start, "'%s' is not JSON: %s", words[i].word, words[i].hint)
+                             : true;
     }
-    return fail(s, start, "a text value must be in double quotes");
+    return json_scan_fail(s, start, "a text value must be in double quotes");
 }
 
 /* Whether a comma at `comma`, directly before the closing character at the cursor, may pass. */
 static bool take_trailing_comma(json_scan *s, size_t comma)
 {
     if (!s->allow_trailing_commas)
-        return fail(s, comma, "a comma before the closing '%c'; remove it", peek(s));
+        return json_scan_fail(s, comma, "a comma before the closing '%c'; remove it", peek(s));
     if (s->trailing_comma == JSON_SCAN_NOWHERE)
         s->trailing_comma = comma;
     if (s->clean)
@@ -238,14 +237,14 @@ static bool take_trailing_comma(json_scan *s, size_t comma)
 static bool scan_key(json_scan *s)
 {
     if (peek(s) != '"')
-        return fail_expected(s, "a key in double quotes");
+        return json_scan_expected(s, "a key in double quotes");
     if (s->keys++ == s->wanted_key)
         s->key_offset = s->at;
     if (!scan_string(s))
         return false;
     skip_blanks(s);
     if (peek(s) != ':')
-        return fail_expected(s, "':' after the key");
+        return json_scan_expected(s, "':' after the key");
     s->at++;
     skip_blanks(s);
     return true;
@@ -254,20 +253,20 @@ static bool scan_key(json_scan *s)
 static bool scan_container(json_scan *s, char close, const char *separators)
 {
     if (++s->depth > JSON_DEPTH_MAX)
-        return fail(s, s->at, "nested more than %d deep", JSON_DEPTH_MAX);
+        return json_scan_fail(s, s->at, "nested more than %d deep", JSON_DEPTH_MAX);
     s->at++;
     skip_blanks(s);
     if (peek(s) != close) {
         for (;;) {
             if (close == '}' && !scan_key(s))
                 return false;
-            if (!scan_value(s))
+            if (!json_scan_value(s))
                 return false;
             skip_blanks(s);
             if (peek(s) == close)
                 break;
             if (peek(s) != ',')
-                return fail_expected(s, separators);
+                return json_scan_expected(s, separators);
             const size_t comma = s->at++;
             skip_blanks(s);
             if (peek(s) != close)
@@ -282,7 +281,7 @@ static bool scan_container(json_scan *s, char close, const char *separators)
     return true;
 }
 
-static bool scan_value(json_scan *s)
+bool json_scan_value(json_scan *s)
 {
     const int c = peek(s);
     if (c == '{')
@@ -295,24 +294,32 @@ static bool scan_value(json_scan *s)
         return scan_number(s);
     if (is_word(c))
         return scan_word(s);
-    return fail_expected(s, "a value");
+    return json_scan_expected(s, "a value");
 }
 
-bool json_scan_run(json_scan *s)
+bool json_scan_begin(json_scan *s)
 {
     s->key_offset = s->trailing_comma = s->fault = JSON_SCAN_NOWHERE;
     s->reason[0] = '\0';
     s->at = s->keys = 0;
     s->depth = 0;
     if (s->bytes >= 3 && memcmp(s->text, "\xef\xbb\xbf", 3) == 0)
-        return fail(s, 0, "the text starts with a byte order mark; save it without one");
+        return json_scan_fail(s, 0, "the text starts with a byte order mark; save it without one");
     skip_blanks(s);
     if (at_end(s))
-        return fail(s, 0, "the text is empty");
-    if (!scan_value(s))
-        return false;
+        return json_scan_fail(s, 0, "the text is empty");
+    return true;
+}
+
+bool json_scan_end(json_scan *s)
+{
     skip_blanks(s);
-    return at_end(s) ? true : fail(s, s->at, "more text after the end of the value");
+    return at_end(s) ? true : json_scan_fail(s, s->at, "more text after the end of the value");
+}
+
+bool json_scan_run(json_scan *s)
+{
+    return json_scan_begin(s) && json_scan_value(s) && json_scan_end(s);
 }
 
 static bool starts_character(char c)

@@ -1,7 +1,8 @@
 /* json_scan.h - is this text JSON as RFC 8259 has it, and if not, where exactly not?
  *
- * The grammar only: no tree, no allocation. Private to json.c, which leaves the tree to cJSON; cJSON alone
- * is too kind (01, 0x10, 1e999, raw control characters) and says neither what nor exactly where. */
+ * The grammar only: no tree, no allocation. Private to json.c, which leaves the tree to cJSON (cJSON alone
+ * is too kind: 01, 0x10, 1e999, raw control characters; and says neither what nor exactly where), and to
+ * json_reader.c, which needs none. */
 #ifndef PENSTOCK_COMMON_JSON_SCAN_H
 #define PENSTOCK_COMMON_JSON_SCAN_H
 
@@ -35,6 +36,16 @@ typedef struct {
 
 /* Scans the whole text; on false `fault` and `reason` say why. */
 bool json_scan_run(json_scan *scan);
+
+/* Its parts, for json_reader.c; false as there. The cursor is `at`. */
+bool json_scan_begin(json_scan *scan); /* to the first value */
+bool json_scan_value(json_scan *scan); /* past the value at the cursor */
+bool json_scan_end(json_scan *scan);   /* nothing more may come */
+
+/* Both are false. "expected X, found Y" at the cursor, or what people are known to write there. */
+bool json_scan_expected(json_scan *scan, const char *expected);
+bool json_scan_fail(json_scan *scan, size_t offset, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Line and column, counted from 1 in characters, of a byte of the text or of its end. */
 json_place json_scan_place(const char *text, size_t offset);
