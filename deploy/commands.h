@@ -14,6 +14,9 @@ int checkpoints_main(int argc, char **argv);
 /* What a trained model says of images: predict.c. Returns only if it cannot. */
 int predict_main(int argc, char **argv);
 
+/* A trained model behind HTTP: serve.c. Likewise. */
+int serve_main(int argc, char **argv);
+
 /* A trained model in formats of others: export.c. Returns the exit code. */
 int export_main(int argc, char **argv);
 

@@ -23,6 +23,7 @@ static const command commands[] = {
     {"plan", "penstock plan", "Say how many ps a job needs, and how long its steps will take", plan_main},
     {"predict", "penstock predict", "Say what a trained model makes of images", predict_main},
     {"trace", "penstock trace", "Make one trace of what the processes of a cluster have left", trace_main},
+    {"serve", "penstock serve", "Answer over HTTP what a trained model makes of images", serve_main},
     {"export", "penstock export", "Write a trained model in a format that others read", export_main},
     {"runs", "penstock runs", "Look at runs: list, compare, follow, cancel, remove", runs_main},
     {"models", "penstock models", "Keep trained models: versions, their files, and where they come from",

@@ -84,3 +84,21 @@ void inference_probabilities(const float *logits, uint32_t classes, double *prob
     for (uint32_t c = 0; c < classes; c++)
         probabilities[c] /= sum;
 }
+
+static int by_value(const void *a, const void *b, void *context)
+{
+    const double *values = context;
+    const uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    if (values[left] > values[right])
+        return -1;
+    if (values[left] < values[right])
+        return 1;
+    return left < right ? -1 : left > right;
+}
+
+void inference_rank(const double *values, uint32_t classes, uint32_t *order)
+{
+    for (uint32_t c = 0; c < classes; c++)
+        order[c] = c;
+    qsort_r(order, classes, sizeof *order, by_value, (void *)(uintptr_t)values);
+}

@@ -24,4 +24,8 @@ ps_status inference_logits(inference *i, const float *features, uint32_t rows, f
 /* Softmax of one row, in double: logits, probabilities (classes). */
 void inference_probabilities(const float *logits, uint32_t classes, double *probabilities);
 
+/* order: (classes) from the largest of `values` (classes) to the smallest; of equals the lower number first.
+ */
+void inference_rank(const double *values, uint32_t classes, uint32_t *order);
+
 #endif

@@ -107,23 +107,6 @@ static const struct argp parser = {
 
 /* ---- output ---- */
 
-/* Puts the `top` most likely classes in front; of equals the lower number. */
-static void rank(const double *probabilities, uint32_t classes, uint32_t top, uint32_t *order)
-{
-    for (uint32_t c = 0; c < classes; c++)
-        order[c] = c;
-    for (uint32_t n = 0; n < top; n++) {
-        uint32_t best = n;
-        for (uint32_t c = n + 1; c < classes; c++)
-            if (probabilities[order[c]] > probabilities[order[best]] ||
-                (probabilities[order[c]] == probabilities[order[best]] && order[c] < order[best]))
-                best = c;
-        const uint32_t class = order[best];
-        order[best] = order[n];
-        order[n] = class;
-    }
-}
-
 static void print_line(const char *path, bool many, uint64_t row, const double *probabilities,
                        const uint32_t *order, uint32_t top)
 {
@@ -177,7 +160,7 @@ static ps_status predict_batch(predictor *p, const char *path, const image_set *
     for (uint32_t r = 0; status == PS_OK && r < rows; r++) {
         const float *logits = p->logits + (size_t)r * classes;
         inference_probabilities(logits, classes, p->probabilities);
-        rank(p->probabilities, classes, top, p->order);
+        inference_rank(p->probabilities, classes, p->order);
         if (o->json)
             print_entry(path, first + r, p->probabilities, p->order, top, o->logits ? logits : NULL, classes,
                         !p->any);

@@ -309,6 +309,22 @@ static void requests_half_sent_do_not_keep_it_from_ending(void **state)
     close(fd);
 }
 
+static void what_was_just_replied_to_does_not_keep_it_from_ending(void **state)
+{
+    (void)state;
+    desk d;
+    http *h = serve_as(&d, &service);
+    int fds[SLOW_MAX];
+    for (int i = 0; i < SLOW_MAX; i++)
+        fds[i] = ask_later(h);
+    await_kept(&d, SLOW_MAX);
+    for (int i = 0; i < SLOW_MAX; i++)
+        say(d.kept[i], 200, "done\n", 5);
+    http_stop(&h);
+    for (int i = 0; i < SLOW_MAX; i++)
+        close(fds[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_client_that_does_not_wait_for_its_answer_harms_nobody),
         cmocka_unit_test(time_that_the_service_takes_does_not_count),
         cmocka_unit_test(requests_half_sent_do_not_keep_it_from_ending),
+        cmocka_unit_test(what_was_just_replied_to_does_not_keep_it_from_ending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,12 +88,22 @@ static void probabilities_sum_up_to_one_at_any_size_of_logits(void **state)
     assert_true(fabs(probabilities[0] - 0.125) < 1e-7 && fabs(probabilities[2] - 0.625) < 1e-7);
 }
 
+static void classes_are_ranked_by_value_and_then_by_number(void **state)
+{
+    (void)state;
+    static const uint32_t expected[] = {3, 1, 4, 0, 2};
+    uint32_t order[5];
+    inference_rank((const double[]){0.1, 0.5, 0, 0.6, 0.5}, 5, order);
+    assert_memory_equal(order, expected, sizeof expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_make_the_loss_that_the_trainer_sees),
         cmocka_unit_test(too_many_rows_and_none_are_refused),
         cmocka_unit_test(probabilities_sum_up_to_one_at_any_size_of_logits),
+        cmocka_unit_test(classes_are_ranked_by_value_and_then_by_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
