@@ -32,17 +32,17 @@ static bool expected(json_reader *r, const char *what)
     return note(r, json_scan_expected(&r->scan, what));
 }
 
-static void skip_blanks(json_scan *s)
+static bool is_blank(char c)
 {
-    while (s->at < s->bytes && (s->text[s->at] == ' ' || s->text[s->at] == '\n' || s->text[s->at] == '\r' ||
-                                s->text[s->at] == '\t'))
-        s->at++;
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
 char json_read_peek(json_reader *r)
 {
-    skip_blanks(&r->scan);
-    return !r->failed && r->scan.at < r->scan.bytes ? r->scan.text[r->scan.at] : '\0';
+    json_scan *s = &r->scan;
+    while (s->at < s->bytes && is_blank(s->text[s->at]))
+        s->at++;
+    return !r->failed && s->at < s->bytes ? s->text[s->at] : '\0';
 }
 
 /* The value at the cursor has been passed. */
@@ -70,7 +70,8 @@ bool json_read_next(json_reader *r, char close)
     json_scan *s = &r->scan;
     if (r->failed)
         return false;
-    if (json_read_peek(r) == close) {
+    const char first = json_read_peek(r);
+    if (first == close) {
         s->at++;
         s->depth--;
         passed(r);
@@ -78,7 +79,7 @@ bool json_read_next(json_reader *r, char close)
     }
     if (r->fresh)
         return true;
-    if (json_read_peek(r) != ',')
+    if (first != ',')
         return expected(r, close == '}' ? "',' or '}'" : "',' or ']'");
     const size_t comma = s->at++;
     if (json_read_peek(r) == close)
@@ -207,7 +208,8 @@ static bool refuse_number(json_reader *r, const char *reason)
 /* May a number end here? Where it may not, the scanner says why. */
 static bool is_number_end(const json_scan *s, const char *behind)
 {
-    return behind == s->text + s->bytes || (*behind != '\0' && strchr(",]} \n\r\t", *behind));
+    return behind == s->text + s->bytes || *behind == ',' || *behind == ']' || *behind == '}' ||
+           is_blank(*behind);
 }
 
 bool json_read_integer(json_reader *r, uint64_t most, uint64_t *value)
@@ -215,6 +217,7 @@ bool json_read_integer(json_reader *r, uint64_t most, uint64_t *value)
     const char start = json_read_peek(r);
     json_scan *s = &r->scan;
     const char *at = s->text + s->at, *end = s->text + s->bytes;
+    const uint64_t tenth = most / 10;
     uint64_t number = 0;
     if (r->failed)
         return false;
@@ -222,7 +225,7 @@ bool json_read_integer(json_reader *r, uint64_t most, uint64_t *value)
         start >= '0' && start <= '9' && !(start == '0' && at + 1 < end && at[1] >= '0' && at[1] <= '9');
     for (; at < end && *at >= '0' && *at <= '9' && fits; at++) {
         const uint64_t digit = (uint64_t)(*at - '0');
-        fits = number <= (most - digit) / 10 && digit <= most;
+        fits = number < tenth || (number == tenth && digit <= most % 10);
         number = 10 * number + digit;
     }
     if (!fits || !is_number_end(s, at)) {
