@@ -12,7 +12,7 @@ make_data "$scratch/data" 500
 
 begin "an installation is complete"
 run_program install 0 cmake --install "$build" --prefix "$prefix"
-for program in penstock penstock-bench penstock-ps penstock-sim penstock-worker; do
+for program in penstock penstock-bench penstock-predict penstock-ps penstock-serve penstock-sim penstock-worker; do
     expect [ -x "$prefix/bin/$program" ]
 done
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/torture.h"
 #include "tests/unit/unit.h"
 
 enum { INPUTS = 2, CLASSES = 1, JOBS = 20, ROWS_MAX = 9, BATCH_MAX = 6 };
@@ -221,6 +222,23 @@ static void a_failure_is_told_to_all_of_its_batch(void **state)
         assert_int_equal(items[i].status, PS_EINTERNAL);
 }
 
+static void lack_of_memory_is_told(void **state)
+{
+    (void)state;
+    const batcher_config config = {
+        .inputs = INPUTS, .classes = CLASSES, .rows_max = ROWS_MAX, .batch_max = BATCH_MAX, .queue_max = 1};
+    batcher *b = NULL;
+    for (long allowed = 0; !b; allowed++) {
+        ps_error error;
+        torture_begin(allowed);
+        const ps_status status = batcher_create(&config, &b, &error);
+        torture_end();
+        assert_int_equal(status, b ? PS_OK : PS_ENOMEM);
+        assert_true(allowed < 20);
+    }
+    batcher_destroy(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +248,7 @@ int main(void)
         cmocka_unit_test(the_first_job_waits_no_longer_than_it_should),
         cmocka_unit_test(the_queue_is_bounded_and_ends),
         cmocka_unit_test(a_failure_is_told_to_all_of_its_batch),
+        cmocka_unit_test(lack_of_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "tests/unit/torture.h"
 #include "tests/unit/unit.h"
 #include "worker/inference.h"
 #include "worker/v2_answer.h"
@@ -275,6 +276,32 @@ static void what_a_server_says_of_itself_is_json(void **state)
     }
 }
 
+static void lack_of_memory_is_told_and_leaves_nothing(void **state)
+{
+    (void)state;
+    static const char text[] = "{" INPUTS "}";
+    static const float logits[] = {0, 1, 2, 3};
+    v2_request q;
+    ps_error error;
+    torture_begin(0);
+    assert_int_equal(v2_request_parse(&model, text, strlen(text), &q, &error), PS_ENOMEM);
+    torture_end();
+    assert_string_equal(error.text, "out of memory for 1 rows");
+    assert_null(q.features);
+    q = parse(text);
+    char *answered = NULL;
+    for (long allowed = 0; !answered; allowed++) {
+        size_t bytes;
+        torture_begin(allowed);
+        const ps_status status = v2_answer_inference(&model, &q, logits, &answered, &bytes, &error);
+        torture_end();
+        assert_int_equal(status, answered ? PS_OK : PS_ENOMEM);
+        assert_true(allowed < 10);
+    }
+    free(answered);
+    v2_request_fini(&q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +313,7 @@ int main(void)
         cmocka_unit_test(the_longest_answer_fits),
         cmocka_unit_test(numbers_that_json_has_not_are_no_answer),
         cmocka_unit_test(what_a_server_says_of_itself_is_json),
+        cmocka_unit_test(lack_of_memory_is_told_and_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
