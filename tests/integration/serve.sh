@@ -116,6 +116,7 @@ for ((i = 0; i < 640; i++)); do cat "$case_dir/expected"; done >"$case_dir/all"
 same_logits "$case_dir/logits" "$case_dir/all"
 expect [ "$(wc -l <"$case_dir/logits")" = 6400 ]
 curl --silent "http://$at/metrics" >"$case_dir/metrics"
+"$(dirname "$0")/check-metrics" "$case_dir/metrics" || fail "the metrics are not as Prometheus wants them"
 expect grep -qx 'penstock_serve_rows_total 640' "$case_dir/metrics"
 expect grep -qx 'penstock_serve_requests_total{code="200"} 640' "$case_dir/metrics"
 expect grep -qx 'penstock_serve_inference_seconds_count 640' "$case_dir/metrics"
