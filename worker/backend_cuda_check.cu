@@ -3,6 +3,9 @@
 
 #include <cstring>
 
+/* cudaErrorContained, which the first toolkits of version 12 do not name. */
+static const cudaError_t CONTAINED = static_cast<cudaError_t>(226);
+
 /* PS_EDEVICE: this process can use the device no more, but a new one may.    error, status, likely cause */
 #define CAUSE_LIST(X)                                                                                       \
     X(cudaErrorMemoryAllocation, PS_ENOMEM,                                                                 \
@@ -16,7 +19,7 @@
     X(cudaErrorDevicesUnavailable, PS_EDEVICE, "another process has it to itself (nvidia-smi)")             \
     X(cudaErrorECCUncorrectable, PS_EDEVICE, "its memory is damaged (nvidia-smi -q -d ECC)")                \
     X(cudaErrorNvlinkUncorrectable, PS_EDEVICE, "a link to it is damaged")                                  \
-    X(cudaErrorContained, PS_EDEVICE, "a memory error that the hardware has contained")                     \
+    X(CONTAINED, PS_EDEVICE, "a memory error that the hardware has contained")                              \
     X(cudaErrorHardwareStackError, PS_EDEVICE, "the hardware has failed (dmesg, Xid)")                      \
     X(cudaErrorIllegalAddress, PS_EDEVICE, "a kernel went astray, or the hardware has failed (dmesg, Xid)") \
     X(cudaErrorIllegalInstruction, PS_EDEVICE, "the hardware has failed (dmesg, Xid)")                      \
