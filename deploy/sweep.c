@@ -76,17 +76,20 @@ static ps_status check_directory(const sweep_command *kept, const char *folder, 
     return status;
 }
 
-/* Is there a sweep already? Then it has to be this one. */
-static ps_status begin_or_go_on(sitting *s, bool *begins, ps_error *error)
+static bool holds_sweep(const char *folder)
 {
     char path[PATH_BYTES];
+    return path_make(path, NULL, "%s/sweep.json", folder) == PS_OK && access(path, F_OK) == 0;
+}
+
+/* Is there a sweep already? Then it has to be this one. */
+static ps_status begin_or_go_on(const sitting *s, ps_error *error)
+{
     sweep_command kept = {0};
     sweep_space *space = NULL;
-    ps_status status = path_make(path, error, "%s/sweep.json", s->folder.path);
-    *begins = status == PS_OK && access(path, F_OK) != 0;
-    if (status != PS_OK || *begins)
-        return status;
-    status = sweep_command_read(s->folder.path, &kept, &space, error);
+    if (!holds_sweep(s->folder.path))
+        return sweep_command_write(&s->command, s->folder.path, error);
+    ps_status status = sweep_command_read(s->folder.path, &kept, &space, error);
     if (status == PS_OK)
         status = sweep_command_compare(&kept, &s->command, s->folder.path, error);
     if (status == PS_OK)
@@ -107,23 +110,23 @@ static void forget_failures(sitting *s)
     }
 }
 
-/* The lock comes first, so that of two that begin in the same folder one does. */
+/* What no run takes leaves no folder. The lock comes before anything is written, so that of two that begin in
+ * the same folder one does. */
 static ps_status open_folder(sitting *s, ps_error *error)
 {
     const char *wanted = s->options.resume ? s->options.resume : s->options.sweep_dir;
-    bool begins = true;
     s->trials = sweep_trial_list_create(s->list.count);
     if (!s->trials)
         return ps_fail(error, PS_ENOMEM, "out of memory");
-    ps_status status = run_folder_make(&s->folder, wanted, error);
+    ps_status status = PS_OK;
+    if (!wanted || !holds_sweep(wanted))
+        status = sweep_check(&s->command, s->space, error);
+    if (status == PS_OK)
+        status = run_folder_make(&s->folder, wanted, error);
     if (status == PS_OK)
         status = sweep_journal_open(s->folder.path, &s->journal, error);
     if (status == PS_OK)
-        status = begin_or_go_on(s, &begins, error);
-    if (status == PS_OK && begins)
-        status = sweep_check(&s->command, s->space, error);
-    if (status == PS_OK && begins)
-        status = sweep_command_write(&s->command, s->folder.path, error);
+        status = begin_or_go_on(s, error);
     if (status == PS_OK)
         status = sweep_journal_read(&s->journal, s->trials, s->list.count, &s->sweep.elapsed, error);
     if (status == PS_OK && s->options.retry_failed)

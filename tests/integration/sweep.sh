@@ -276,7 +276,27 @@ expect cmp "$case_dir/one/best/outputs/model/model.safetensors" "$case_dir/repea
 sed -i 's/batch-size/batch-sise/' "$case_dir/space.json"
 run_program unknown 2 "$launcher" sweep "$case_dir/space.json" --sweep-dir "$case_dir/three" "${options[@]}"
 expect_log unknown "unrecognized option '--batch-sise="
-expect [ ! -e "$case_dir/three/trials" ]
+expect [ ! -e "$case_dir/three" ]
+
+begin "real daemons: a run with checkpoints that was half done goes on from them, to the same model"
+cat >"$case_dir/space.json" <<'END'
+{"version": 1, "method": "grid", "training": {"learning-rate": {"choice": [0.05]}}}
+END
+options=(-- --ps 1 --workers 2 --checkpoint-steps 20 -- --data-folder "$scratch/data" --batch-size 10 --hidden 16 --epochs 30)
+has_checkpoint() { compgen -G "$case_dir/broken/trials/001/checkpoints/step-*" >/dev/null; }
+start sweep "$launcher" sweep "$case_dir/space.json" --sweep-dir "$case_dir/broken" "${options[@]}"
+await has_checkpoint
+kill -KILL "${pids[sweep]}"
+await_end sweep 137
+daemons_have_ended() { ! grep -qsF "$case_dir/broken" /proc/[0-9]*/cmdline; }
+await daemons_have_ended
+run_program sweep 0 "$launcher" sweep --resume "$case_dir/broken"
+run_program whole 0 "$launcher" sweep "$case_dir/space.json" --sweep-dir "$case_dir/whole" "${options[@]}"
+expect cmp "$case_dir/broken/best/outputs/model/model.safetensors" "$case_dir/whole/best/outputs/model/model.safetensors"
+evaluations() { grep -o '"evaluations": .*' "$case_dir/$1/trials.jsonl"; }
+expect [ "$(evaluations broken)" = "$(evaluations whole)" ]
+
+begin "penstock run --check asks the daemons, and starts nothing"
 run_program checked 0 "$launcher" run --check --ps-option --threads --ps-option 2 -- --batch-size 20
 run_program checked 2 "$launcher" run --check --ps-option --threats -- --batch-size 20
 run_program checked 2 "$launcher" run --check -- --batch-size 0
