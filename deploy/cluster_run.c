@@ -410,18 +410,28 @@ static int fail(cluster_run *r, const ps_error *error, cluster_outcome *outcome)
     return ps_status_exit_code(error->status);
 }
 
-static ps_status open_progress_file(cluster_run *r, ps_error *error)
+/* `*fd` is -1 if none is asked for. */
+static ps_status open_progress_file(const run_options *options, int *fd, ps_error *error)
 {
-    const char *path = r->options->progress_file;
-    if (!path)
-        return PS_OK;
-    r->progress_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
-    return r->progress_fd >= 0 ? PS_OK : ps_fail(error, PS_EIO, "cannot open %s: %s", path, strerror(errno));
+    const char *path = options->progress_file;
+    *fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666) : -1;
+    return !path || *fd >= 0 ? PS_OK : ps_fail(error, PS_EIO, "cannot open %s: %s", path, strerror(errno));
+}
+
+ps_status cluster_run_check(const run_options *options, ps_error *error)
+{
+    int fd = -1;
+    ps_status status = tasks_check(options, error);
+    if (status == PS_OK)
+        status = open_progress_file(options, &fd, error);
+    if (fd >= 0)
+        close(fd);
+    return status;
 }
 
 static ps_status begin(cluster_run *r, const tasks_detour *detour, ps_error *error)
 {
-    ps_status status = open_progress_file(r, error);
+    ps_status status = open_progress_file(r->options, &r->progress_fd, error);
     if (status == PS_OK)
         status = signals_open(&r->signal_fd, error);
     if (status == PS_OK)

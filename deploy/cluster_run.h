@@ -49,6 +49,10 @@ typedef struct {
     run_folder folder;
 } cluster_outcome;
 
+/* Is there what a run takes before it begins, its programs and its --progress-file? For a mistake to be told
+ * of before anything is made. PS_ECONFIG, PS_EIO, PS_ENOMEM. */
+ps_status cluster_run_check(const run_options *options, ps_error *error);
+
 /* Starts a cluster, watches it to its end, and leaves no process behind. `detour` and `observer` may be NULL.
  * Complains on standard error in the name of `title`. */
 void cluster_run_to_end(const char *title, const run_options *options, const tasks_detour *detour,

@@ -9,7 +9,6 @@
 #include "deploy/run_keeper.h"
 #include "deploy/run_options.h"
 #include "deploy/run_trace.h"
-#include "deploy/tasks.h"
 
 enum { TRACE_TEXT_BYTES = 512 };
 
@@ -36,7 +35,7 @@ int run_main(int argc, char **argv)
     run_options_parse(argc, argv, &options);
     if (options.check)
         return run_check(argv[0], &options);
-    if (tasks_check(&options, &error) != PS_OK ||
+    if (cluster_run_check(&options, &error) != PS_OK ||
         run_keeper_begin(argv[0], &options, &keeper, &error) != PS_OK) {
         fprintf(stderr, "%s: %s\n", argv[0], error.text);
         return ps_status_exit_code(error.status);

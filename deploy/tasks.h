@@ -58,7 +58,7 @@ typedef struct {
 /* Sets up a table without anything to release in it. */
 void tasks_init(tasks *t);
 
-/* Are the programs there? For a mistake to be told of before anything is made. PS_ECONFIG, PS_ENOMEM. */
+/* Are the programs there? PS_ECONFIG, PS_ENOMEM. */
 ps_status tasks_check(const run_options *options, ps_error *error);
 
 /* Finds the programs, makes the folder, reserves the ports and starts every task; the number of a task is its
