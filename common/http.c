@@ -36,11 +36,17 @@ enum {
 
 /* ---- answers ---- */
 
-enum MHD_Result http_send(struct MHD_Connection *c, const http_answer *answer, struct MHD_Response *r)
+static const char strict_policy[] = "default-src 'none'; frame-ancestors 'none'";
+
+enum MHD_Result http_send(const http *h, struct MHD_Connection *c, const http_answer *answer,
+                          struct MHD_Response *r)
 {
-    static const char *const headers[][2] = {
+    const char *origin =
+        h->config.is_shared ? MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN) : NULL;
+    const char *const headers[][2] = {
+        {"Content-Type", answer->type},
+        {"Content-Security-Policy", h->config.policy ? h->config.policy : strict_policy},
         {"Cache-Control", "no-store"},
-        {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
         {"Referrer-Policy", "no-referrer"},
         {"X-Content-Type-Options", "nosniff"},
     };
@@ -48,9 +54,11 @@ enum MHD_Result http_send(struct MHD_Connection *c, const http_answer *answer, s
         return MHD_NO;
     char seconds[16];
     snprintf(seconds, sizeof seconds, "%u", answer->retry_after_s);
-    enum MHD_Result done = MHD_add_response_header(r, "Content-Type", answer->type);
+    enum MHD_Result done = MHD_YES;
     for (size_t i = 0; done == MHD_YES && i < sizeof headers / sizeof headers[0]; i++)
         done = MHD_add_response_header(r, headers[i][0], headers[i][1]);
+    if (done == MHD_YES && origin && http_origin_is_loopback(origin))
+        done = MHD_add_response_header(r, "Access-Control-Allow-Origin", origin);
     if (done == MHD_YES && answer->close)
         done = MHD_add_response_header(r, "Connection", "close");
     if (done == MHD_YES && answer->allow)
@@ -63,7 +71,7 @@ enum MHD_Result http_send(struct MHD_Connection *c, const http_answer *answer, s
     return done;
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, const char *why)
+static enum MHD_Result refuse(const http *h, struct MHD_Connection *c, unsigned status, const char *why)
 {
     char line[LINE_BYTES];
     const int length = snprintf(line, sizeof line, "%u %s\n", status, why);
@@ -72,7 +80,7 @@ static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, const c
                                 .type = "text/plain; charset=utf-8",
                                 .allow = status == MHD_HTTP_METHOD_NOT_ALLOWED ? "GET, HEAD" : NULL,
                                 .close = true};
-    return http_send(c, &answer, r);
+    return http_send(h, c, &answer, r);
 }
 
 static enum MHD_Result answer_page(const http *h, struct MHD_Connection *c, const http_page *page)
@@ -83,13 +91,13 @@ static enum MHD_Result answer_page(const http *h, struct MHD_Connection *c, cons
     const unsigned status = out ? page->answer(h->config.context, out) : MHD_HTTP_INTERNAL_SERVER_ERROR;
     if (!out || fclose(out) != 0 || bytes > HTTP_BODY_MAX) {
         free(body);
-        return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "no memory for the answer");
+        return refuse(h, c, MHD_HTTP_INTERNAL_SERVER_ERROR, "no memory for the answer");
     }
     struct MHD_Response *r = MHD_create_response_from_buffer(bytes, body, MHD_RESPMEM_MUST_FREE);
     if (!r)
         free(body);
     const http_answer answer = {.status = status, .type = page->type, .close = true};
-    return http_send(c, &answer, r);
+    return http_send(h, c, &answer, r);
 }
 
 /* Does a body follow the head? */
@@ -146,15 +154,15 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
         guest->asked = true;
     const char *wrong = judge_host(h, c);
     if (wrong)
-        return refuse(c, MHD_HTTP_MISDIRECTED_REQUEST, wrong);
+        return refuse(h, c, MHD_HTTP_MISDIRECTED_REQUEST, wrong);
     const http_page *page = find_page(h, path);
     if (h->config.service && !page)
         return http_request_handle(h, c, path, method, body, body_bytes, request);
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
+        return refuse(h, c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
     if (brings_a_body(c))
-        return refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here");
-    return page ? answer_page(h, c, page) : refuse(c, MHD_HTTP_NOT_FOUND, "there is no such page");
+        return refuse(h, c, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here");
+    return page ? answer_page(h, c, page) : refuse(h, c, MHD_HTTP_NOT_FOUND, "there is no such page");
 }
 
 /* ---- connections ---- */

@@ -97,6 +97,8 @@ typedef struct {
     const http_hosts *hosts; /* names it is asked by; borrowed, until http_stop; NULL: none */
     const http_page *pages;  /* borrowed, until http_stop */
     uint32_t page_count;
+    const char *policy; /* Content-Security-Policy of all pages; NULL: they may load and run nothing */
+    bool is_shared;     /* what came from another server on the reader's own host may read them all */
     const http_service *service; /* borrowed; NULL: none */
     void *context;               /* of pages and service */
     const char *options;         /* how errors call the options "--<options>port"; NULL: "http-" */

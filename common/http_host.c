@@ -61,3 +61,22 @@ bool http_host_is_ours(const http_hosts *hosts, const char *value)
             return true;
     return false;
 }
+
+bool http_origin_is_loopback(const char *value)
+{
+    static const char scheme[] = "http://";
+    char host[ADDRESS_NAME_MAX + 1];
+    if (strncmp(value, scheme, sizeof scheme - 1) != 0)
+        return false;
+    const char *begin = value + sizeof scheme - 1;
+    const bool bracketed = *begin == '[';
+    const size_t length = strcspn(begin, bracketed ? "]" : ":") + bracketed;
+    if (length >= sizeof host || !is_port(begin + length))
+        return false;
+    memcpy(host, begin, length);
+    host[length] = '\0';
+    struct in_addr v4;
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0;
+}

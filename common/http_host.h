@@ -28,4 +28,8 @@ ps_status http_hosts_add(http_hosts *hosts, const char *name, ps_error *error);
  * Case and a last dot do not matter. */
 bool http_host_is_ours(const http_hosts *hosts, const char *value);
 
+/* Did the page with this field Origin come from a server on its reader's own host: "http://localhost:8000",
+ * or an address of loopback? Who can serve from there can connect to the ports there without a browser. */
+bool http_origin_is_loopback(const char *value);
+
 #endif

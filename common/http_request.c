@@ -110,7 +110,7 @@ static enum MHD_Result send_answer(served *s)
         MHD_create_response_from_buffer(body ? s->answer.bytes : 0, body, MHD_RESPMEM_MUST_FREE);
     if (!r)
         free(body);
-    return http_send(s->connection, &s->answer, r);
+    return http_send(s->server, s->connection, &s->answer, r);
 }
 
 /* ---- bodies ---- */

@@ -35,7 +35,8 @@ struct http {
 };
 
 /* Destroys `r`, which may be NULL: then it fails. */
-enum MHD_Result http_send(struct MHD_Connection *c, const http_answer *answer, struct MHD_Response *r);
+enum MHD_Result http_send(const http *h, struct MHD_Connection *c, const http_answer *answer,
+                          struct MHD_Response *r);
 
 /* As libmicrohttpd calls its handler. */
 enum MHD_Result http_request_handle(http *h, struct MHD_Connection *c, const char *path, const char *method,

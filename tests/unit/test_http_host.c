@@ -60,6 +60,34 @@ static void other_names_are_not(void **state)
     assert_false(http_host_is_ours(&one, longest));
 }
 
+static void pages_of_this_host_are_told_from_others(void **state)
+{
+    (void)state;
+    static const char *const near[] = {"http://localhost", "http://localhost:8000", "http://127.0.0.1:9090",
+                                       "http://127.1.2.3", "http://[::1]:80",       "http://[::1]"};
+    static const char *const far[] = {"",
+                                      "null",
+                                      "http://",
+                                      "http://[",
+                                      "localhost",
+                                      "https://localhost",
+                                      "http://evil.example",
+                                      "http://10.1.2.3:9090",
+                                      "http://128.0.0.1",
+                                      "http://127.0.0.1.evil.example",
+                                      "http://127.0.0.1:80.evil.example",
+                                      "http://localhost.evil.example",
+                                      "http://localhost@evil.example",
+                                      "http://[::1].evil.example",
+                                      "http://[::2]:80"};
+    for (size_t i = 0; i < sizeof near / sizeof near[0]; i++)
+        if (!http_origin_is_loopback(near[i]))
+            fail_msg("%s", near[i]);
+    for (size_t i = 0; i < sizeof far / sizeof far[0]; i++)
+        if (http_origin_is_loopback(far[i]))
+            fail_msg("%s", far[i]);
+}
+
 static void names_that_were_given_are_ours(void **state)
 {
     (void)state;
@@ -98,6 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_and_localhost_are_ours),
         cmocka_unit_test(other_names_are_not),
+        cmocka_unit_test(pages_of_this_host_are_told_from_others),
         cmocka_unit_test(names_that_were_given_are_ours),
         cmocka_unit_test(what_is_no_name_cannot_be_given),
     };
