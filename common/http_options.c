@@ -8,7 +8,9 @@ enum { KEY_PORT = 256, KEY_ADDRESS, KEY_PORT_FILE, KEY_HOST };
 
 static const struct argp_option option_table[] = {
     {"http-port", KEY_PORT, "N", 0,
-     "Show over HTTP how it goes: /livez, /readyz, /metrics, /status; 0: on any free port (off)", 0},
+     "Show over HTTP how it goes: /livez, /readyz, /metrics, /status, and a ps a page for browsers; 0: on "
+     "any free port (off)",
+     0},
     {"http-address", KEY_ADDRESS, "ADDRESS", 0, "Where HTTP listens, a numeric address (127.0.0.1)", 0},
     {"http-port-file", KEY_PORT_FILE, "FILE", 0, "Write the address and port of HTTP to FILE", 0},
     {"http-host", KEY_HOST, "NAME", 0,

@@ -1,12 +1,15 @@
 /* observer.c - see observer.h. */
 #include "ps/observer.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/address.h"
 #include "common/clock.h"
+#include "common/dashboard.h"
 #include "common/events.h"
 #include "common/http.h"
 #include "ps/chronicle.h"
@@ -23,6 +26,9 @@ struct observer {
     /* The loop's. */
     uint64_t shown_ms, viewed_ms; /* when last */
     uint64_t updates, update_ns;  /* that have been noted, and when the last was */
+
+    /* At /status: when somebody looked last, and how often in all. */
+    _Atomic uint64_t looked_ms, looks;
 
     /* The loop tries, and leaves it if somebody reads; readers wait. */
     pthread_mutex_t lock;
@@ -82,6 +88,8 @@ static unsigned answer_status(void *context, FILE *body)
     };
     status_page_print(&page, body);
     pthread_mutex_unlock(&o->lock);
+    atomic_store(&o->looked_ms, page.now_ms);
+    atomic_fetch_add(&o->looks, 1);
     return 200;
 }
 
@@ -89,7 +97,7 @@ static const http_page pages[] = {
     {"/livez", "text/plain; charset=utf-8", answer_live},
     {"/readyz", "text/plain; charset=utf-8", answer_ready},
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", answer_metrics},
-    {"/status", "application/json", answer_status},
+    {"/status", "application/json", answer_status} DASHBOARD_PAGES,
 };
 
 /* ---- start and end ---- */
@@ -133,6 +141,8 @@ ps_status observer_serve(observer *o, const http_options *options, ps_error *err
         .hosts = &options->hosts,
         .pages = pages,
         .page_count = sizeof pages / sizeof pages[0],
+        .policy = DASHBOARD_POLICY,
+        .is_shared = true,
         .context = o,
     };
     metrics_set(o->counted, PS_METRIC_TICK, 0, clock_monotonic_ms());
@@ -239,4 +249,21 @@ void observer_show(observer *o, const observation *now, uint64_t now_ms)
     pthread_mutex_unlock(&o->lock);
     metrics_set(o->counted, PS_METRIC_OPEN, 0, o->view.open_requests);
     metrics_set(o->counted, PS_METRIC_HELD, 0, o->view.held_answers);
+}
+
+void observer_part(observer *o, const observation *now, uint64_t now_ms)
+{
+    enum { TURN_MS = 10 };
+    const uint64_t looked_ms = atomic_load(&o->looked_ms);
+    if (looked_ms == 0 || now_ms - looked_ms > OBSERVER_LOOKED_MS)
+        return;
+    o->viewed_ms = 0;
+    for (uint64_t waited_ms = 0; o->viewed_ms == 0 && waited_ms < OBSERVER_PART_MS; waited_ms += TURN_MS) {
+        observer_show(o, now, now_ms); /* somebody may just be reading */
+        poll(NULL, 0, o->viewed_ms == 0 ? TURN_MS : 0);
+    }
+    const uint64_t looks = atomic_load(&o->looks);
+    for (uint64_t waited_ms = 0; atomic_load(&o->looks) == looks && waited_ms < OBSERVER_PART_MS;
+         waited_ms += TURN_MS)
+        poll(NULL, 0, TURN_MS);
 }

@@ -1,5 +1,6 @@
 /* observer.h - what a ps shows of itself over HTTP: that its loop turns, that it serves, and its counts.
  *
+ *   /         a page for people, which is made of /status (common/dashboard/)
  *   /livez    200 while the loop has turned within OBSERVER_LIVE_MS; else 503, and the process is best killed
  *   /readyz   200 once a worker has brought the job and the shard serves it; until then 503
  *   /metrics  text for Prometheus; what each is, it says itself (ps/ps_metrics.h)
@@ -21,9 +22,11 @@
 #include "ps/shard.h"
 
 enum {
-    OBSERVER_LIVE_MS = 30000, /* many times what the longest update takes */
-    OBSERVER_SHOW_MS = 100,   /* numbers are no older than that while the loop is busy, */
-    OBSERVER_VIEW_MS = 200,   /* and what /status says no older than that */
+    OBSERVER_LIVE_MS = 30000,  /* many times what the longest update takes */
+    OBSERVER_SHOW_MS = 100,    /* numbers are no older than that while the loop is busy, */
+    OBSERVER_LOOKED_MS = 6000, /* who looked so long ago may look again, */
+    OBSERVER_PART_MS = 1500,   /* and is waited for so long at the end */
+    OBSERVER_VIEW_MS = 200,    /* and what /status says no older than that */
 };
 
 typedef struct observer observer;
@@ -53,6 +56,10 @@ metrics *observer_metrics(observer *o);
 /* Starts to serve; as http_start. Then observer_where says at which address and port. */
 ps_status observer_serve(observer *o, const http_options *options, ps_error *error);
 const char *observer_where(const observer *o);
+
+/* The end: whoever has looked at /status lately gets to see it, and is waited for a moment. `now` is the last
+ * that there is. */
+void observer_part(observer *o, const observation *now, uint64_t now_ms);
 
 /* Serves no more: to be called before the shard ends, whose job is shown. */
 void observer_close(observer *o);

@@ -202,14 +202,14 @@ static void receive_some(server *s, int timeout_ms)
     }
 }
 
-static void show(server *s, uint64_t now_ms)
+static observation observe(const server *s)
 {
     observation now = {.shard = s->shard, .has_archive = s->archive != NULL};
     if (s->archive)
         now.images = archive_folder_count(s->archive);
     for (const waiting *w = s->unsent; w; w = w->next)
         now.unsent++;
-    observer_show(s->observer, &now, now_ms);
+    return now;
 }
 
 static void turn(server *s)
@@ -217,8 +217,10 @@ static void turn(server *s)
     receive_some(s, s->unsent || shard_awaits_archive(s->shard) ? RETRY_MS : TICK_MS);
     send_all(s);
     const uint64_t now_ms = s->observer ? clock_monotonic_ms() : 0;
-    if (s->observer && observer_tick(s->observer, now_ms))
-        show(s, now_ms);
+    if (s->observer && observer_tick(s->observer, now_ms)) {
+        const observation now = observe(s);
+        observer_show(s->observer, &now, now_ms);
+    }
 }
 
 static void log_summary(const shard *s)
@@ -388,6 +390,11 @@ ps_status server_run(const server_config *config, ps_error *error)
         log_checkpoints(s.archive);
     if (s.journal && status == PS_OK && shard_needs_no_journal(s.shard))
         journal_file_finish(s.journal);
+
+    if (s.observer && status == PS_OK) {
+        const observation last = observe(&s);
+        observer_part(s.observer, &last, clock_monotonic_ms());
+    }
 
 done:
     if (s.observer)

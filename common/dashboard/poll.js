@@ -1,0 +1,48 @@
+// poll.js - asks for JSON again and again: every second while it is answered and somebody looks, more and more seldom while
+// not, and at once when somebody looks again. Of several addresses the one that answered last is asked, or each in turn.
+
+const EVERY_MS = 1000;
+const HIDDEN_MS = 5000;
+const SLOWEST_MS = 5000;
+const PATIENCE_MS = 4000;
+const ADDRESSES_MAX = 4;
+
+// `onAnswer(json)`; an Error that it throws counts as none. `onFailure(error, since)`: in vain since that time.
+export class Poll {
+  #timer = null;
+  #failures = 0;
+  #since = null;
+
+  constructor(url, onAnswer, onFailure) {
+    Object.assign(this, {urls: [url], onAnswer, onFailure});
+    document.addEventListener("visibilitychange", () => document.hidden || this.#ask());
+    this.#ask();
+  }
+
+  // Besides those it has, the newest first.
+  alsoAsk(urls) {
+    this.urls = [...new Set([...urls, ...this.urls])].slice(0, ADDRESSES_MAX);
+  }
+
+  async #ask() {
+    clearTimeout(this.#timer);
+    if (this.asking) return;
+    this.asking = true;
+    try {
+      const response = await fetch(this.urls[0], {cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS)});
+      if (!response.ok) throw new Error(`it answers ${response.status}`);
+      const answer = await response.json();
+      this.onAnswer(answer);
+      this.#failures = 0;
+      this.#since = null;
+    } catch (error) {
+      this.#failures++;
+      this.urls.push(this.urls.shift());
+      this.#since ??= Date.now();
+      this.onFailure(error, this.#since);
+    }
+    this.asking = false;
+    const wait = this.#failures ? Math.min(EVERY_MS * 1.5 ** (this.#failures - 1), SLOWEST_MS) : EVERY_MS;
+    this.#timer = setTimeout(() => this.#ask(), document.hidden ? Math.max(wait, HIDDEN_MS) : wait);
+  }
+}
