@@ -236,17 +236,19 @@ cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned int)
     return cudaSuccess;
 }
 
+/* Tells of errors before it, and frees all the same, unless the device is lost. */
 cudaError_t cudaFreeHost(void *memory)
 {
-    CUDA_HOST_BEGIN;
-    if (!memory)
-        return cudaSuccess;
+    const std::lock_guard<std::mutex> guard(cuda_host::lock);
+    const int fault = cuda_host::begin_call(__func__);
+    if (!memory || cuda_host::device_lost())
+        return report(static_cast<cudaError_t>(fault));
     if (!is_pinned_start(memory))
         return report(cudaErrorInvalidValue);
     cuda_host::forbid_copies(memory, pinned[reinterpret_cast<uintptr_t>(memory)], __func__);
     pinned.erase(reinterpret_cast<uintptr_t>(memory));
     free(memory);
-    return cudaSuccess;
+    return report(static_cast<cudaError_t>(fault));
 }
 
 cudaError_t cudaHostRegister(void *memory, size_t bytes, unsigned int)

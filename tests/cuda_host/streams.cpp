@@ -17,6 +17,17 @@ using cuda_host::stream_kind;
 
 std::vector<cudaStream_t> streams;
 std::vector<cudaEvent_t> events;
+
+/* Nobody destroys the streams that NULL names. */
+struct ending {
+    ~ending()
+    {
+        for (cudaStream_t stream : streams)
+            if (stream->kind == stream_kind::legacy)
+                delete stream;
+    }
+} at_the_end;
+
 uint64_t stream_count, turns;
 uint64_t dice, seed;
 uint64_t eagerness; /* in percent: how likely something runs at each enqueuing */
