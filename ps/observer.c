@@ -231,8 +231,11 @@ static void show_images(metrics *m, const archive_counters *images, uint64_t now
     metrics_set(m, PS_METRIC_IMAGES, PS_IMAGE_FAILED, images->failed);
     metrics_set(m, PS_METRIC_IMAGES, PS_IMAGE_DROPPED, images->dropped);
     metrics_set(m, PS_METRIC_IMAGE_DURATION, 0, images->took_ms);
-    if (images->kept > 0)
-        metrics_set(m, PS_METRIC_IMAGE_TIME, 0, clock_unix_ms() - (now_ms - images->kept_ms));
+    if (images->kept == 0)
+        return;
+    const uint64_t age_ms = now_ms > images->kept_ms ? now_ms - images->kept_ms : 0;
+    metrics_set(m, PS_METRIC_IMAGE_AGE, 0, age_ms);
+    metrics_set(m, PS_METRIC_IMAGE_TIME, 0, clock_unix_ms() - age_ms);
 }
 
 void observer_show(observer *o, const observation *now, uint64_t now_ms)

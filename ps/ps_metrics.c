@@ -87,6 +87,8 @@ static const metric table[PS_METRIC_COUNT] = {
         BY(image_labels, "penstock_ps_checkpoints_total", "Checkpoints, by what came of them."),
     [PS_METRIC_IMAGE_TIME] = GAUGE(METRIC_MS, "penstock_ps_checkpoint_timestamp_seconds",
                                    "When the newest checkpoint was written, since 1970; 0: none was."),
+    [PS_METRIC_IMAGE_AGE] = GAUGE(METRIC_MS, "penstock_ps_checkpoint_age_seconds",
+                                  "How long ago that was, when the event loop last looked; 0: none was."),
     [PS_METRIC_IMAGE_DURATION] = GAUGE(METRIC_MS, "penstock_ps_checkpoint_duration_seconds",
                                        "How long it took to write the newest checkpoint."),
     [PS_METRIC_OPEN] =

@@ -31,6 +31,7 @@ typedef enum {
     PS_METRIC_STALENESS,
     PS_METRIC_IMAGES, /* series: ps_image_result */
     PS_METRIC_IMAGE_TIME,
+    PS_METRIC_IMAGE_AGE,
     PS_METRIC_IMAGE_DURATION,
     PS_METRIC_OPEN,
     PS_METRIC_HELD,

@@ -19,8 +19,7 @@ static void copy_recent(const performance *p, recent_steps *to)
     uint64_t first = end > PERFORMANCE_RECENT_MAX ? end - PERFORMANCE_RECENT_MAX : 0;
     for (uint64_t i = first; i < end; i++)
         for (int k = 0; k < RECENT_FIELDS; k++)
-            to->steps[i - first][k] = atomic_load_explicit(&p->recent[i % RING][k], memory_order_relaxed);
-    atomic_thread_fence(memory_order_acquire);
+            to->steps[i - first][k] = atomic_load_explicit(&p->recent[i % RING][k], memory_order_acquire);
     const uint64_t now = atomic_load_explicit(&p->done, memory_order_relaxed) + 1; /* one may be under way */
     const uint64_t spoilt = now > RING + first ? now - RING - first : 0;
     to->count = end - first > spoilt ? end - first - spoilt : 0;
@@ -31,9 +30,9 @@ static void print_recent(const performance *p, json_writer *w)
 {
     static const char *const names[] = {"unix_ms", "step",    "step_ms", "compute_ms",
                                         "push_ms", "wait_ms", "pull_ms"};
-    const uint64_t now_ns = clock_monotonic_ns(), unix_ms = clock_unix_ms();
     recent_steps recent;
-    copy_recent(p, &recent);
+    copy_recent(p, &recent); /* before the time is taken: none of them ends later */
+    const uint64_t now_ns = clock_monotonic_ns(), unix_ms = clock_unix_ms();
     json_open(w, "recent", '{');
     json_open(w, "columns", '[');
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
