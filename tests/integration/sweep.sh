@@ -41,7 +41,7 @@ begin_sweep() {
 hold() { touch "$fake/$1.hold"; }
 says() { grep -qF -- "$2" "$case_dir/$1"; }
 has_begun() { grep -qxF "$1" "$fake/began" 2>/dev/null; }
-journal_has() { [ "$(grep -cs "" "$case_dir/sweep/trials.jsonl")" -ge "$1" ]; }
+journal_has() { awk -v n="$1" 'END { exit !(NR >= n) }' "$case_dir/sweep/trials.jsonl" 2>/dev/null; }
 times_begun() { grep -cxF "$1" "$fake/began"; }
 outcomes() { sed -nE 's/.*"trial": ([0-9]+), "outcome": "([a-z]+)".*/\1 \2/p' "$case_dir/sweep/trials.jsonl" | sort -n | paste -sd,; }
 
