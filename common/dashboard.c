@@ -17,4 +17,5 @@
         return 200;                                                                                       \
     }
 
-DASHBOARD_LIST(EMBED)
+DASHBOARD_FILES(EMBED)
+DASHBOARD_HTML(EMBED)

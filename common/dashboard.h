@@ -12,8 +12,7 @@
 #include "common/http.h"
 
 /* X(name, file, path, type) */
-#define DASHBOARD_LIST(X)                                                    \
-    X(index, "index.html", "/", "text/html; charset=utf-8")                  \
+#define DASHBOARD_FILES(X)                                                   \
     X(icon, "icon.svg", "/dashboard/icon.svg", "image/svg+xml")              \
     X(style, "style.css", "/dashboard/style.css", "text/css; charset=utf-8") \
     DASHBOARD_SCRIPT(X, chart)                                               \
@@ -24,6 +23,7 @@
     DASHBOARD_SCRIPT(X, memory)                                              \
     DASHBOARD_SCRIPT(X, peers)                                               \
     DASHBOARD_SCRIPT(X, poll)                                                \
+    DASHBOARD_SCRIPT(X, runs)                                                \
     DASHBOARD_SCRIPT(X, scale)                                               \
     DASHBOARD_SCRIPT(X, status)                                              \
     DASHBOARD_SCRIPT(X, straggler)                                           \
@@ -32,6 +32,9 @@
     DASHBOARD_SCRIPT(X, workers)
 #define DASHBOARD_SCRIPT(X, name) \
     X(name, #name ".js", "/dashboard/" #name ".js", "text/javascript; charset=utf-8")
+#define DASHBOARD_HTML(X)                                  \
+    X(index, "index.html", "", "text/html; charset=utf-8") \
+    X(runs_index, "runs.html", "", "text/html; charset=utf-8")
 
 /* Scripts and styles of this server alone. Beside it only ps on the reader's own host may be asked. */
 #define DASHBOARD_POLICY                                                        \
@@ -40,15 +43,24 @@
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 #define DASHBOARD_DECLARE(name, file, path, type) unsigned dashboard_answer_##name(void *unused, FILE *body);
-DASHBOARD_LIST(DASHBOARD_DECLARE)
+DASHBOARD_FILES(DASHBOARD_DECLARE)
+DASHBOARD_HTML(DASHBOARD_DECLARE)
 #undef DASHBOARD_DECLARE
 
-/* Behind a page at least. */
 #define DASHBOARD_PAGE(name, file, path, type) \
     ,                                          \
     {                                          \
         path, type, dashboard_answer_##name    \
     }
-#define DASHBOARD_PAGES DASHBOARD_LIST(DASHBOARD_PAGE)
+
+/* Behind a page at least: of a ps. */
+#define DASHBOARD_PAGES \
+    DASHBOARD_PAGE(index, , "/", "text/html; charset=utf-8") DASHBOARD_FILES(DASHBOARD_PAGE)
+
+/* Likewise, of `penstock ui`: all runs, and one. */
+#define DASHBOARD_RUNS_PAGES                                      \
+    DASHBOARD_PAGE(runs_index, , "/", "text/html; charset=utf-8") \
+    DASHBOARD_PAGE(index, , "/run", "text/html; charset=utf-8")   \
+    DASHBOARD_FILES(DASHBOARD_PAGE)
 
 #endif

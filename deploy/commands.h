@@ -43,6 +43,9 @@ int trace_main(int argc, char **argv);
 /* How a training goes: status.c. Returns the exit code. */
 int status_main(int argc, char **argv);
 
+/* Runs in a browser: ui.c. Returns the exit code. */
+int ui_main(int argc, char **argv);
+
 /* Simulate clusters under faults: sim.c. Returns only if it cannot. */
 int sim_main(int argc, char **argv);
 

@@ -11,6 +11,7 @@ static const command commands[] = {
     {"status", "penstock status", "Show how a training goes: workers, ps, checkpoints, faults", status_main},
     {"submit", "penstock submit", "Start a job that a file describes, in the background", submit_main},
     {"sweep", "penstock sweep", "Train with many combinations of options, and find the best", sweep_main},
+    {"ui", "penstock ui", "Show in a browser what runs have left, and compare them", ui_main},
     {"chaos", "penstock chaos", "Train on this machine while everything fails, and compare the model",
      chaos_main},
     {"bench", "penstock bench", "Measure Penstock beside what this machine can do at best", bench_main},

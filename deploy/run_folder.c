@@ -11,7 +11,7 @@
 
 enum { NAMES_MAX = 1000 /* runs that start within one second */ };
 
-static const char *const kinds[] = {"logs", "outputs", "tf_config", RUN_HTTP};
+static const char *const kinds[] = {"logs", "outputs", "tf_config", RUN_HTTP, RUN_STATUS};
 
 /* mkdir, unlike file_make_folder, tells whether the folder is ours alone. */
 static ps_status make_new(run_folder *folder, ps_error *error)

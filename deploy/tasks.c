@@ -23,7 +23,7 @@ extern char **environ;
 
 enum {
     TF_CONFIG_BYTES = 32 << 10, /* some 30 for each of TASKS_MAX addresses, with room */
-    OWN_ARGUMENTS_MAX = 28,     /* of a daemon, before options passed on and the final NULL */
+    OWN_ARGUMENTS_MAX = 30,     /* of a daemon, before options passed on and the final NULL */
     ADDED_ENVIRONMENT_MAX = 8,  /* by a detour */
     NUMBER_BYTES = 24,
 };
@@ -178,7 +178,8 @@ static ps_status open_report(task *each, ps_error *error)
 
 /* What argv borrows. */
 typedef struct {
-    char http[RUN_PATH_MAX]; /* file; empty: none */
+    char http[RUN_PATH_MAX];   /* file; empty: none */
+    char status[RUN_PATH_MAX]; /* folder, if there is an `http` */
     char passed[NUMBER_BYTES], steps[NUMBER_BYTES], keep[NUMBER_BYTES];
 } argument_texts;
 
@@ -196,6 +197,10 @@ static size_t add_server_arguments(launch *l, char **list, size_t used, argument
         snprintf(texts->keep, sizeof texts->keep, "%u", options->checkpoint_keep);
         list[used++] = "--checkpoint-keep";
         list[used++] = texts->keep;
+    }
+    if (texts->http[0]) {
+        list[used++] = "--status-dir";
+        list[used++] = texts->status;
     }
     for (size_t i = 0; i < options->server_option_count; i++)
         list[used++] = options->server_options[i];
@@ -297,6 +302,8 @@ static ps_status start_one(task *each, launch *l, const run_folder *folder, supe
         status = open_report(each, error);
     if (status == PS_OK && l->options->shows_http)
         status = run_folder_path(folder, RUN_HTTP, each->name, "", texts.http, error);
+    if (status == PS_OK && l->options->shows_http)
+        status = run_folder_path(folder, RUN_STATUS, "", "", texts.status, error);
     if (status)
         goto done;
 

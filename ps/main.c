@@ -24,6 +24,7 @@ typedef struct {
     cluster_options cluster;
     http_options http;
     trace_options trace;
+    const char *status_folder;
     log_level level;
     log_format format;
     int listen_fd;
@@ -58,6 +59,7 @@ enum {
     KEY_DEADLINE,
     KEY_STOP,
     KEY_DURABILITY,
+    KEY_STATUS_DIR,
     KEY_LOG_LEVEL,
     KEY_LOG_FORMAT
 };
@@ -96,6 +98,8 @@ static const struct argp_option options[] = {
      "What survives the end of this process: what is in the last checkpoint (checkpoint, the default), or "
      "every update that was acknowledged (log), which needs --checkpoint-dir",
      0},
+    {"status-dir", KEY_STATUS_DIR, "DIR", 0,
+     "Keep what /status of --http-port says in a file of this folder, for `penstock ui'", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
     {"log-format", KEY_LOG_FORMAT, "FORMAT", 0, "text (default), or json: one object a line (common/log.h)",
      0},
@@ -171,6 +175,11 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         if (!o->log_updates && strcmp(argument, "checkpoint") != 0)
             argp_error(state, "--durability '%s' is none of: checkpoint, log", argument);
         return 0;
+    case KEY_STATUS_DIR:
+        if (argument[0] == '\0')
+            argp_error(state, "--status-dir has an empty name");
+        o->status_folder = argument;
+        return 0;
     case KEY_LOG_LEVEL:
         log_level_parse(argument, &o->level, &error);
         break;
@@ -180,6 +189,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (o->log_updates && !o->checkpoint_folder)
             argp_error(state, "--durability log needs --checkpoint-dir, where the log is kept");
+        if (o->status_folder && !o->http.wanted)
+            argp_error(state, "--status-dir needs --http-port");
         if (o->processors.count > 0 && o->processors.count < o->threads)
             argp_error(state, "--pin-cpus lists %u processors for %u threads", o->processors.count,
                        o->threads);
@@ -232,6 +243,7 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
         .stop = stop_on_signals(),
         .stop_ms = o->stop_ms,
         .http = o->http,
+        .status_folder = o->status_folder,
         .io_threads = o->io_threads,
         .share_memory = o->share_memory,
         .threads = o->threads,

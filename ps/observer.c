@@ -14,12 +14,14 @@
 #include "common/http.h"
 #include "ps/chronicle.h"
 #include "ps/ps_metrics.h"
+#include "ps/status_keeper.h"
 #include "ps/status_page.h"
 
 struct observer {
     metrics *counted;
     const server_identity *self;
     http *server;
+    status_keeper *keeper; /* NULL: none is wanted */
     char where[ADDRESS_TEXT_MAX + 8];
     uint64_t started_unix_ms;
 
@@ -67,7 +69,7 @@ static unsigned answer_metrics(void *context, FILE *body)
     return 200;
 }
 
-static unsigned answer_status(void *context, FILE *body)
+static void print_status(void *context, FILE *body)
 {
     observer *o = context;
     pthread_mutex_lock(&o->lock);
@@ -88,7 +90,13 @@ static unsigned answer_status(void *context, FILE *body)
     };
     status_page_print(&page, body);
     pthread_mutex_unlock(&o->lock);
-    atomic_store(&o->looked_ms, page.now_ms);
+}
+
+static unsigned answer_status(void *context, FILE *body)
+{
+    observer *o = context;
+    print_status(o, body);
+    atomic_store(&o->looked_ms, clock_monotonic_ms());
     atomic_fetch_add(&o->looks, 1);
     return 200;
 }
@@ -132,7 +140,7 @@ metrics *observer_metrics(observer *o)
     return o ? o->counted : NULL;
 }
 
-ps_status observer_serve(observer *o, const http_options *options, ps_error *error)
+ps_status observer_serve(observer *o, const http_options *options, const char *status_folder, ps_error *error)
 {
     const http_config config = {
         .address = options->address,
@@ -153,7 +161,9 @@ ps_status observer_serve(observer *o, const http_options *options, ps_error *err
     address_format(options->address ? options->address : "127.0.0.1", http_port(o->server), o->where,
                    sizeof o->where);
     pthread_mutex_unlock(&o->lock);
-    return PS_OK;
+    return status_folder ? status_keeper_start(status_folder, o->self->index, o->self->incarnation,
+                                               print_status, o, &o->keeper, error)
+                         : PS_OK;
 }
 
 const char *observer_where(const observer *o)
@@ -163,6 +173,7 @@ const char *observer_where(const observer *o)
 
 void observer_close(observer *o)
 {
+    status_keeper_stop(&o->keeper);
     http_stop(&o->server);
 }
 
@@ -258,15 +269,14 @@ void observer_part(observer *o, const observation *now, uint64_t now_ms)
 {
     enum { TURN_MS = 10 };
     const uint64_t looked_ms = atomic_load(&o->looked_ms);
-    if (looked_ms == 0 || now_ms - looked_ms > OBSERVER_LOOKED_MS)
-        return;
+    const bool is_watched = looked_ms > 0 && now_ms - looked_ms <= OBSERVER_LOOKED_MS;
     o->viewed_ms = 0;
     for (uint64_t waited_ms = 0; o->viewed_ms == 0 && waited_ms < OBSERVER_PART_MS; waited_ms += TURN_MS) {
         observer_show(o, now, now_ms); /* somebody may just be reading */
         poll(NULL, 0, o->viewed_ms == 0 ? TURN_MS : 0);
     }
     const uint64_t looks = atomic_load(&o->looks);
-    for (uint64_t waited_ms = 0; atomic_load(&o->looks) == looks && waited_ms < OBSERVER_PART_MS;
-         waited_ms += TURN_MS)
+    for (uint64_t waited_ms = 0;
+         is_watched && atomic_load(&o->looks) == looks && waited_ms < OBSERVER_PART_MS; waited_ms += TURN_MS)
         poll(NULL, 0, TURN_MS);
 }

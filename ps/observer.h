@@ -53,8 +53,10 @@ void observer_destroy(observer **o);
 /* What the shard is to count into; NULL on NULL. */
 metrics *observer_metrics(observer *o);
 
-/* Starts to serve; as http_start. Then observer_where says at which address and port. */
-ps_status observer_serve(observer *o, const http_options *options, ps_error *error);
+/* Starts to serve, and to keep what /status says in `status_folder` (NULL: nowhere); as http_start and
+ * status_keeper_start. Then observer_where says at which address and port. */
+ps_status observer_serve(observer *o, const http_options *options, const char *status_folder,
+                         ps_error *error);
 const char *observer_where(const observer *o);
 
 /* The end: whoever has looked at /status lately gets to see it, and is waited for a moment. `now` is the last

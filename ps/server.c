@@ -377,7 +377,7 @@ ps_status server_run(const server_config *config, ps_error *error)
     if (s.journal)
         transport_watch(s.socket, journal_file_descriptor(s.journal));
     if (s.observer) {
-        status = observer_serve(s.observer, &config->http, error);
+        status = observer_serve(s.observer, &config->http, config->status_folder, error);
         if (status != PS_OK)
             goto done;
         shard_tell_http(s.shard, observer_where(s.observer));

@@ -31,6 +31,7 @@ typedef struct {
         *stop;        /* counts requests to end: after the first a checkpoint is kept, if there are any */
     uint32_t stop_ms; /* ... within this time */
     http_options http;
+    const char *status_folder; /* where /status is kept for later; NULL: nowhere */
 } server_config;
 
 /* Blocks until the job has finished (PS_OK), it cannot go on (why is in `error`), or the stop flag is set

@@ -26,7 +26,7 @@ export const tick = known((x) => {
   if (size >= 1e6) return `${+(x / 1e6).toPrecision(3)} M`;
   if (size >= 1e5) return `${+(x / 1e3).toPrecision(3)} k`;
   if (size >= 1e3) return grouped.format(x);
-  if (size !== 0 && size < 1e-3) return x.toExponential().replace("e-", "e−");
+  if (size !== 0 && size < 1e-4) return x.toExponential().replace("e-", "e−");
   return String(+x.toPrecision(4));
 });
 
@@ -65,5 +65,7 @@ export const elapsed = known((ms) => {
   const hours = Math.floor(s / 3600), minutes = Math.floor((s % 3600) / 60);
   return hours ? `${hours}:${two(minutes)}:${two(s % 60)}` : `${minutes}:${two(s % 60)}`;
 });
+
+export const day = known((unixMs) => new Date(unixMs).toLocaleString("en-GB", {day: "numeric", month: "short", hour: "2-digit", minute: "2-digit"}));
 
 export const clock = known((unixMs) => new Date(unixMs).toLocaleTimeString("en-GB"));

@@ -1,4 +1,5 @@
-// main.js - the page of a running training: asks, remembers, draws. What is drawn how is in the other files.
+// main.js - the page of one training: asks, remembers, draws. What is drawn how is in the other files. At /run#NAME, of
+// `penstock ui`, it shows what a run has left.
 
 import {byId, element, keep, setAttribute, setText, show} from "./dom.js";
 import {Chart} from "./chart.js";
@@ -6,14 +7,17 @@ import {HeatMap} from "./heat.js";
 import {Memory} from "./memory.js";
 import {Peers} from "./peers.js";
 import {Poll} from "./poll.js";
-import {readStatus} from "./status.js";
+import {readRun, readStatus} from "./status.js";
 import {findStragglers} from "./straggler.js";
 import {drawWaits, Shards, Workers} from "./workers.js";
 import {drawFacts, drawLead, drawEvents, drawMarks} from "./words.js";
 import * as format from "./format.js";
 
 const WAITS_SHOWN_MS = 1500;
+const RECORD_MS = 5000; // between looks at what a run leaves
 const SILENT_MS = 2500; // a shorter silence is nobody's business
+
+const recorded = location.pathname === "/run" ? location.hash.slice(1) : null; // the run's name
 
 const memory = new Memory();
 let status = null; // the newest answer
@@ -85,6 +89,7 @@ function draw() {
 const isOver = () => status && (status.state === "finished" || (status.progress.steps && status.progress.step >= status.progress.steps));
 
 function answers() {
+  if (recorded !== null) return "recorded";
   if (silentSince === null) return "yes";
   return isOver() ? "ended" : "no";
 }
@@ -93,6 +98,12 @@ function answers() {
 function drawPulse() {
   const silent = silentSince !== null && Date.now() - silentSince >= SILENT_MS;
   const over = silent && isOver();
+  if (recorded !== null && !silent && status) {
+    setAttribute(byId("pulse"), "data-state", "over");
+    setText(byId("pulse-text"), `as of ${format.day(answered)}`);
+    show(byId("banner"), false);
+    return;
+  }
   setAttribute(byId("pulse"), "data-state", over ? "over" : silent ? "silent" : status ? "live" : "connecting");
   setAttribute(byId("banner"), "data-kind", over ? "over" : "silent");
   setText(byId("pulse-text"), over ? "ended" : silent ? "no answer" : status ? (status.state === "finished" ? "finished" : "live") : "connecting");
@@ -100,7 +111,7 @@ function drawPulse() {
   const banner = byId("banner");
   show(banner, silent);
   if (!silent) return;
-  const who = status ? `ps ${status.index}` : "The ps";
+  const who = recorded !== null ? "penstock ui" : status ? `ps ${status.index}` : "The ps";
   if (!banner.firstChild) banner.append(element("span"), element("span", {"aria-hidden": "true"}), element("span"));
   const [what, since, then] = banner.children;
   if (over) {
@@ -111,7 +122,7 @@ function drawPulse() {
   }
   setText(what, `${who} does not answer`);
   setText(since, `, since ${format.duration((Date.now() - silentSince) / 1000)}`);
-  setText(then, `. ${trouble}${answered ? `What you see is of ${format.clock(answered)}; it goes on when the ps is back.` : "Asking again."}`);
+  setText(then, `. ${trouble}${answered ? `What you see is of ${format.clock(answered)}; it goes on when that is back.` : "Asking again."}`);
 }
 
 function takeAnswer(json) {
@@ -127,15 +138,32 @@ function takeAnswer(json) {
   drawPulse();
 }
 
+function takeRecord(json) {
+  const {name, pages, others} = readRun(json);
+  if (pages.length === 0) throw new Error(`it has kept nothing of the run ${name}`);
+  for (const page of pages) memory.take(page);
+  status = pages.at(-1);
+  answered = status.now;
+  silentSince = null;
+  peers.recall(others);
+  draw();
+  drawPulse();
+}
+
 function takeFailure(error, since) {
   silentSince = since;
   trouble = error.message.startsWith("it ") ? `${error.message[0].toUpperCase()}${error.message.slice(1)}. ` : "";
   drawPulse();
-  if (!status) return;
+  if (!status || recorded !== null) return;
   shards.draw(status, peers.said(), answers());
   peers.seek(status).then((found) => poll.alsoAsk(found.map((http) => `http://${http}/status`)));
 }
 
+if (recorded !== null) {
+  setText(byId("run-name"), recorded);
+  show(byId("back"), true);
+  show(byId("foot"), false);
+}
 byId("charts").append(...charts.map((chart) => chart.root));
 for (const choice of document.querySelectorAll("input[name=axis]"))
   choice.addEventListener("change", () => {
@@ -146,4 +174,6 @@ for (const choice of document.querySelectorAll("input[name=axis]"))
 byId("log").addEventListener("change", draw);
 byId("only-warnings").addEventListener("change", draw);
 setInterval(drawPulse, 1000);
-const poll = new Poll("/status", takeAnswer, takeFailure);
+const poll = recorded === null ? new Poll("/status", takeAnswer, takeFailure)
+  : new Poll(`/runs/${recorded}.json`, takeRecord, takeFailure, RECORD_MS);
+window.addEventListener("hashchange", () => location.reload());

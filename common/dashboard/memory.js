@@ -7,7 +7,7 @@
 const PROCESSES_MAX = 32;
 const EVENTS_MAX = 512;
 const RECENT_MAX = 480;
-const TOGETHER_MS = 1500;
+const TOGETHER_MS = 3000;
 
 // Events that become marks: whether they are a fault, or the end of one.
 const MARKS = {
@@ -22,8 +22,10 @@ export class Memory {
   #recent = new Map();
   #restarts = [];
   #silences = [];
+  #mode = "sync";
 
   take(status) {
+    this.#mode = status.job?.mode ?? this.#mode;
     const known = this.#processes.get(status.incarnation);
     if (!known && this.#processes.size > 0)
       this.#restarts.push({time: status.started, step: null, kind: "restart", text: `ps ${status.index} was started again`});
@@ -51,8 +53,18 @@ export class Memory {
     return points;
   }
 
+  // Where steps are those of each worker, which a test is told with, it stands at the updates that there were by then.
   tests() {
-    return merge([], [...this.#processes.values()].flatMap((p) => p.tests), (p) => p.time, Infinity);
+    const tests = merge([], [...this.#processes.values()].flatMap((p) => p.tests), (p) => p.time, Infinity);
+    if (this.#mode === "sync") return tests;
+    const stepAt = this.#steps();
+    return tests.map((test) => ({...test, step: stepAt(test.time)}));
+  }
+
+  // How far training had got by a time.
+  #steps() {
+    const points = this.history();
+    return (time) => points.findLast((p) => p.time <= time)?.step ?? points[0]?.step ?? 0;
   }
 
   // Newest first.
@@ -68,8 +80,7 @@ export class Memory {
   // Faults and their ends, oldest first, numbered from 1, each with a time and, where training had got by then, a step.
   // What comes within TOGETHER_MS of what was before is one mark: a ps that is started again brings many events.
   marks() {
-    const points = this.history();
-    const stepAt = (time) => points.findLast((p) => p.time <= time)?.step ?? points[0]?.step ?? 0;
+    const stepAt = this.#steps();
     const all = this.events().filter((e) => e.event in MARKS)
       .map((e) => ({time: e.time, step: e.step, kind: MARKS[e.event], text: e.text || e.event, goesOn: e.event === "stall"}))
       .concat(this.#restarts).sort((a, b) => a.time - b.time);

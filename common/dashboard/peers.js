@@ -36,6 +36,11 @@ export class Peers {
     return [...new Set(told.filter((s) => s.index === status.index && s.http && LOOPBACK.test(s.http)).map((s) => s.http))];
   }
 
+  // What they said last, `others`, instead of asking.
+  recall(others) {
+    this.#said = new Map(others.map((other) => [other.index, {shard: other.shard, answers: "recorded"}]));
+  }
+
   // A Map from index to {shard, answers: "yes" | "no" | null}.
   said() {
     return this.#said;

@@ -1,4 +1,4 @@
-// poll.js - asks for JSON again and again: every second while it is answered and somebody looks, more and more seldom while
+// poll.js - asks for JSON again and again: every second, or as said, while it is answered and somebody looks, more and more seldom while
 // not, and at once when somebody looks again. Of several addresses the one that answered last is asked, or each in turn.
 
 const EVERY_MS = 1000;
@@ -13,8 +13,8 @@ export class Poll {
   #failures = 0;
   #since = null;
 
-  constructor(url, onAnswer, onFailure) {
-    Object.assign(this, {urls: [url], onAnswer, onFailure});
+  constructor(url, onAnswer, onFailure, everyMs = EVERY_MS) {
+    Object.assign(this, {urls: [url], onAnswer, onFailure, everyMs});
     document.addEventListener("visibilitychange", () => document.hidden || this.#ask());
     this.#ask();
   }
@@ -42,7 +42,7 @@ export class Poll {
       this.onFailure(error, this.#since);
     }
     this.asking = false;
-    const wait = this.#failures ? Math.min(EVERY_MS * 1.5 ** (this.#failures - 1), SLOWEST_MS) : EVERY_MS;
+    const wait = this.#failures ? Math.min(EVERY_MS * 1.5 ** (this.#failures - 1), SLOWEST_MS) : this.everyMs;
     this.#timer = setTimeout(() => this.#ask(), document.hidden ? Math.max(wait, HIDDEN_MS) : wait);
   }
 }

@@ -1,5 +1,6 @@
-// status.js - what /status says (common/status_page.md), checked and in the page's own terms. The only module that
-// knows the names of its fields: they are read from `raw...`, and a test holds each against that text.
+// status.js - what /status says (common/status_page.md), and `penstock ui` of runs (deploy/ui_runs.h), checked and in the
+// page's own terms. The only module that knows the names of fields: they are read from `raw...`, and a test holds each
+// against those texts.
 //
 // Peers may say anything: what is no finite number is null, what is no text is cut off, lists are bounded.
 
@@ -136,4 +137,49 @@ export function readStatus(given) {
       .filter((point) => point.time !== null && point.step !== null),
     events: list(raw.events).map(readEvent),
   };
+}
+
+// ---- what `penstock ui` says (deploy/ui_runs.h) ----
+
+// Options as they stand on a command line, "--epochs 20" or "--epochs=20", as [[name, value], ...].
+function readOptions(given) {
+  const words = list(given).map(text).filter((word) => word !== null), found = [];
+  words.forEach((word, i) => {
+    if (!word.startsWith("--")) return;
+    const [name, value] = word.includes("=") ? [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)] : [word, null];
+    const next = words[i + 1];
+    found.push([name, value ?? (next !== undefined && !next.startsWith("--") ? next : "yes")]);
+  });
+  return found;
+}
+
+function readListed(given) {
+  const raw = object(given), rawRecord = object(raw.record);
+  return {
+    name: text(raw.name) ?? "", modified: number(raw.modified_unix_ms), http: text(raw.http),
+    options: readOptions(rawRecord.options),
+  };
+}
+
+export function readRuns(given) {
+  const raw = object(given);
+  if (raw.schema !== 1) throw new Error("it speaks another version than this page");
+  return {folder: text(raw.folder) ?? "", runs: list(raw.runs).map(readListed)};
+}
+
+// Pages that this page does not understand are passed over.
+function readPages(given) {
+  return list(given).flatMap((page) => {
+    try {
+      return [readStatus(page)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+export function readRun(given) {
+  const raw = object(given);
+  if (raw.schema !== 1) throw new Error("it speaks another version than this page");
+  return {name: text(raw.name) ?? "", pages: readPages(raw.pages), others: readPages(raw.others)};
 }

@@ -42,7 +42,7 @@ function faultsText({lost, returned, restarted, restores}) {
 
 export function drawLead(status, memory) {
   const {progress, faults, job, index} = status;
-  const tests = memory.tests(), test = progress.test ?? tests.at(-1) ?? null;
+  const tests = memory.tests(), test = tests.at(-1) ?? progress.test;
   setText(byId("job-name"), job && job.name !== "penstock" ? job.name : "");
   setText(byId("who"), `ps ${index}${job ? ` of ${job.servers} · ${count(job.workers)} worker${job.workers === 1 ? "" : "s"}` : ""}`);
   document.title = `${progress.steps && job ? `${Math.floor((100 * progress.step) / progress.steps)} % ` : ""}${job && job.name !== "penstock" ? `${job.name} · ` : ""}Penstock`;
@@ -117,12 +117,17 @@ function checkpointText(checkpoint) {
   return `step ${count(checkpoint.step)}, ${duration(checkpoint.ageMs / 1000)} ago, took ${milliseconds(checkpoint.durationMs)}; ${count(checkpoint.kept)} kept${bad}`;
 }
 
-export function drawFacts(root, status) {
+// Of a job and its process: [[name, text], ...].
+export function facts(status) {
   const {job, checkpoint, shard} = status;
-  const facts = [];
+  const found = [];
   if (job)
-    facts.push(["Mode", modeText(job)], ["Optimizer", job.optimizer], ["Parameters", `${count(job.parameters)} in ${count(job.tensors)} tensors`],
+    found.push(["Mode", modeText(job)], ["Optimizer", job.optimizer], ["Parameters", `${count(job.parameters)} in ${count(job.tensors)} tensors`],
       ["Codecs", `push ${job.pushCodec}, pull ${job.pullCodec}`], ["Not finite", job.guard], ["A lost worker", job.onWorkerLoss], ["Seed", job.seed]);
-  facts.push(["Checkpoint", checkpointText(checkpoint)], ["Memory here", bytes(shard.bytes)], ["Process", `${status.host ?? UNKNOWN}, pid ${status.pid ?? UNKNOWN}, version ${status.version ?? UNKNOWN}`]);
-  keep(root, facts, ([name]) => name, ([name]) => element("div", {}, element("dt", {}, name), element("dd")), (div, [, value]) => setText(div.lastChild, value ?? UNKNOWN));
+  found.push(["Checkpoint", checkpointText(checkpoint)], ["Memory here", bytes(shard.bytes)], ["Process", `${status.host ?? UNKNOWN}, pid ${status.pid ?? UNKNOWN}, version ${status.version ?? UNKNOWN}`]);
+  return found;
+}
+
+export function drawFacts(root, status) {
+  keep(root, facts(status), ([name]) => name, ([name]) => element("div", {}, element("dt", {}, name), element("dd")), (div, [, value]) => setText(div.lastChild, value ?? UNKNOWN));
 }

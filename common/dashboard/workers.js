@@ -92,8 +92,8 @@ function updateShardName(cell, {index, own}) {
   setText(cell.lastChild, own ? " this one" : "");
 }
 
-function updateShardLink(cell, {http, own}) {
-  const href = http && !own && /^[\w.:[\]-]+$/.test(http) ? `http://${http}/` : null;
+function updateShardLink(cell, {http, own, answers}) {
+  const href = http && !own && answers !== "recorded" && /^[\w.:[\]-]+$/.test(http) ? `http://${http}/` : null;
   if (cell.dataset.href === String(href) + http) return;
   cell.dataset.href = String(href) + http;
   cell.replaceChildren(href ? element("a", {href, rel: "noreferrer"}, http) : http ?? UNKNOWN);

@@ -106,6 +106,27 @@ const commands = {
   },
   // Finished, and with the last step shown.
   ends: (page) => page.until(`${text("pulse-text")} === "ended" && document.getElementById("state").dataset.state === "finished" && document.getElementById("progress").getAttribute("aria-valuenow") === "100"`),
+  // Runs that are listed as finished, chosen, and drawn over each other; and one less.
+  async compares(page, ...names) {
+    const drawn = `document.querySelectorAll(".chart").length === 4 && [...document.querySelectorAll(".chart")].every((chart) => chart.querySelectorAll("path.line").length >= `;
+    for (const name of names)
+      await page.until(`[...document.querySelectorAll("#runs tr")].some((tr) => tr.dataset.key === "${name}" && tr.querySelector(".state").dataset.state === "finished" && tr.querySelector("input").checked)`);
+    await page.until(`${drawn}${names.length})`);
+    await page.until(`[...document.querySelectorAll("#differences tr")].some((tr) => tr.dataset.key === "Optimizer" && tr.textContent.includes("adam") && tr.textContent.includes("sgd"))`);
+    const choose = `document.querySelector('#runs tr[data-key="${names[0]}"] input')`;
+    await page.value(`${choose}.focus()`);
+    await page.press(" ");
+    await page.until(`!${choose}.checked && [...document.querySelectorAll(".chart")].every((chart) => chart.querySelectorAll(".reading").length === ${names.length - 1})`);
+    await page.press(" ");
+    await page.until(`${choose}.checked && ${drawn}${names.length})`);
+  },
+  // What it has left: the last step, curves, both shards.
+  async shows(page, name) {
+    await page.value(`document.querySelector('#runs tr[data-key="${name}"] a').click()`);
+    await page.until(`location.pathname === "/run" && document.getElementById("state")?.dataset.state === "finished" && document.getElementById("progress").getAttribute("aria-valuenow") === "100" && ${points} > 4`);
+    const shards = await page.value(cells("shards"));
+    if (shards.length !== 2 || shards.some((s) => !(numberOf(s.Parameters) > 0))) throw new Error("the shards are not shown");
+  },
   async clean(page) {
     const complaints = page.complaints.filter(isComplaint);
     if (complaints.length > 0) throw new Error(`the console says: ${complaints.join(" | ")}`);

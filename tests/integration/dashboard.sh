@@ -1,7 +1,7 @@
 #!/bin/bash
 # The page of a ps in a real browser, Debian's Chromium, while real daemons train: its figures are those of /status, faults
 # become marks, a ps that is killed and started again costs neither the curve nor an error. Pictures of what it looked like
-# are left in the build folder, tests/dashboard/.
+# are left in the build folder, tests/dashboard/. Likewise the page of penstock ui.
 #
 # Usage: dashboard.sh BUILD_FOLDER     exit code 77: there is no Chromium or Node.js here
 # shellcheck source=tests/integration/lib.sh
@@ -109,5 +109,24 @@ start_task worker-0 "$(task "$cluster" worker 0)" "$worker" --output-dir "$case_
     --batch-size 20 --hidden 16 --epochs 400
 page ends
 page picture ended 1366 900 light
+page clean
+
+begin "penstock ui compares runs that have ended, and shows one"
+run_options=(--data-folder "$PENSTOCK_MNIST" --batch-size 100 --epochs 5)
+run_program slow 0 "$launcher" run --ps 2 --workers 2 --run-dir "$case_dir/runs/slow" -- "${run_options[@]}" \
+    --learning-rate 0.003
+run_program fast 0 "$launcher" run --ps 2 --workers 2 --run-dir "$case_dir/runs/fast" -- "${run_options[@]}" \
+    --optimizer adam --learning-rate 0.001
+start ui "$launcher" ui --http-port 0 --http-port-file "$case_dir/http-0" "$case_dir/runs"
+await [ -s "$case_dir/http-0" ]
+open_page
+page compares fast slow
+page picture runs 1366 900 light
+page picture runs-dark 1366 900 dark
+page picture runs-phone 360 780 light
+page fits 320
+page fits 768
+page shows fast
+page picture run 1366 900 light
 page clean
 finish

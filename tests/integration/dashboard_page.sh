@@ -8,7 +8,7 @@ source "$(dirname "$0")/lib.sh" "$@"
 
 root=$(realpath "$(dirname "$0")/../..")
 page=$root/common/dashboard
-schema=$root/common/status_page.md
+schemas=("$root/common/status_page.md" "$root/deploy/ui_runs.h")
 
 # get PATH OPTION...   the body goes to $case_dir/body, the head to $case_dir/head.
 get() {
@@ -38,7 +38,7 @@ policy+="http://localhost:*; base-uri 'none'; form-action 'none'; frame-ancestor
 expect says "Content-Security-Policy: $policy"
 served /dashboard/icon.svg icon.svg "image/svg+xml"
 served /dashboard/style.css style.css "text/css; charset=utf-8"
-for file in "$page"/*.js; do
+for file in "$page"/*.js; do # those of `penstock ui` too
     name=$(basename "$file")
     served "/dashboard/$name" "$name" "text/javascript; charset=utf-8"
 done
@@ -66,7 +66,7 @@ expect [ "$(wc -l <<<"$fields")" -gt 80 ]
 columns=$(grep -E '[a-zA-Z]+: "[a-z_]+"' "$page/status.js" | grep -oE '[a-zA-Z]+: "[a-z_]+"' | sed 's/.*"\(.*\)"/\1/')
 expect [ "$(wc -l <<<"$columns")" -gt 10 ]
 for name in $fields $columns; do
-    grep -qE "[\`\"]$name[\`\"]" "$schema" || fail "$name is nowhere in common/status_page.md"
+    grep -qE "[\`\"]$name[\`\"]" "${schemas[@]}" || fail "$name is nowhere in ${schemas[*]}"
 done
 others=$(grep -lE '\braw[A-Z.]|\.[a-z]+_[a-z_]+\b' "$page"/*.js | grep -v '/status.js$')
 [ -z "$others" ] || fail "also reads fields of /status: $others"

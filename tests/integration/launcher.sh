@@ -126,7 +126,7 @@ launch --run-dir run
 exec 9<&-
 expect_code 0
 expect [ "$(head -n 1 "$case_dir/fake/ps-0.args")" = --listen-fd ]
-expect [ "$(wc -l <"$case_dir/fake/ps-0.args")" = 6 ]
+expect [ "$(wc -l <"$case_dir/fake/ps-0.args")" = 8 ]
 expect says fake/ps-0.fds "$(sed -n 2p "$case_dir/fake/ps-0.args") -> socket:"
 expect [ "$(head -n 1 "$case_dir/fake/worker-0.args")" = --progress-fd ]
 expect says fake/worker-0.fds "$(sed -n 2p "$case_dir/fake/worker-0.args") -> pipe:"
@@ -242,7 +242,7 @@ launch --ps 1 --workers 1 --run-dir run --restarts 1 --checkpoint-keep 5 --ps-op
 expect_code 0
 expect [ "$(tail -n +3 "$case_dir/fake/ps-0.args" | paste -sd' ')" = \
     "--http-port 0 --http-port-file run/http/ps-0 --checkpoint-dir run/checkpoints --checkpoint-steps 200 \
---checkpoint-keep 5 --threads 2" ]
+--checkpoint-keep 5 --status-dir run/status --threads 2" ]
 launch --ps 1 --workers 1 --run-dir silent --no-http
 expect [ "$(wc -l <"$case_dir/fake/ps-0.args")" = 2 ]
 launch --ps 1 --workers 1 --run-dir other --checkpoint-steps 7
