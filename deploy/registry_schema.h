@@ -23,8 +23,8 @@ static const char *const registry_schema[] = {
     "CREATE TABLE model_tags (name TEXT NOT NULL, version INTEGER NOT NULL, key TEXT NOT NULL,"
     " value TEXT NOT NULL, PRIMARY KEY (name, version, key),"
     " FOREIGN KEY (name, version) REFERENCES models ON DELETE CASCADE)",
-    "CREATE TABLE runs (id TEXT PRIMARY KEY NOT NULL, experiment TEXT NOT NULL, folder TEXT NOT NULL,"
-    " host TEXT NOT NULL, phase TEXT NOT NULL, started_ms INTEGER NOT NULL, record TEXT NOT NULL)",
+    ("CREATE TABLE runs (id TEXT PRIMARY KEY NOT NULL, experiment TEXT NOT NULL, folder TEXT NOT NULL,"
+     " host TEXT NOT NULL, phase TEXT NOT NULL, started_ms INTEGER NOT NULL, record TEXT NOT NULL)"),
     "CREATE INDEX runs_by_experiment ON runs (experiment, started_ms)",
 };
 
