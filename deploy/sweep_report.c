@@ -102,10 +102,11 @@ static size_t append(char *line, size_t bytes, size_t used, const char *format, 
 void sweep_report_line(const sweep *s, size_t width, char *line, size_t bytes)
 {
     char text[NUMBER_BYTES];
-    const size_t finished = sweep_count(s, TRIAL_FINISHED), stopped = sweep_count(s, TRIAL_STOPPED);
+    const size_t ended = sweep_count(s, TRIAL_FINISHED) + sweep_count(s, TRIAL_STOPPED);
     const size_t failed = sweep_count(s, TRIAL_FAILED), best = sweep_best(s);
-    size_t used = append(line, bytes, 0, "%zu of %zu trials: %zu finished, %zu stopped, %zu failed",
-                         finished + stopped + failed, s->list->count, finished, stopped, failed);
+    size_t used = append(line, bytes, 0, "%zu of %zu trials", ended + failed, s->list->count);
+    if (failed > 0)
+        used = append(line, bytes, used, ", %zu failed", failed);
     if (best != SWEEP_NO_TRIAL)
         used = append(line, bytes, used, "; best %zu, %s", best + 1,
                       goal_text(&s->space->goal, s->trials[best].accuracy, s->trials[best].loss, text));

@@ -15,8 +15,7 @@ void sweep_report_trials_json(FILE *out, const sweep_trials *list, uint64_t seed
 void sweep_report_head(FILE *out);
 void sweep_report_row(terminal *screen, const sweep *s, size_t trial);
 
-/* "7 of 20 trials: 5 finished, 1 stopped, 1 failed; now 8 (epoch 3, 96.10 %); best 5, 97.40 %" in `width`
- * columns. */
+/* "7 of 20 trials, 1 failed; best 5, 97.40 %; now 8 (epoch 3, 96.10 %)" in `width` columns. */
 void sweep_report_line(const sweep *s, size_t width, char *line, size_t bytes);
 
 /* At the end: all trials, the best first, and what to do with that one; "penstock-sweep/1" as JSON.
