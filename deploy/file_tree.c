@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "common/utf8.h"
+#include "deploy/growing.h"
 
 static int compare_files(const void *left, const void *right)
 {
@@ -53,14 +54,10 @@ static ps_status add(file_tree *tree, const char *path, const char *full, uint64
                        FILE_TREE_PATH_MAX - 1);
     if (tree->count == FILE_TREE_FILES_MAX)
         return ps_fail(error, PS_ELIMIT, "more than %d files, as of %s", FILE_TREE_FILES_MAX, full);
-    /* Doubled whenever the count is a power of two. */
-    if ((tree->count & (tree->count - 1)) == 0) {
-        file_tree_file *grown =
-            realloc(tree->files, (tree->count ? 2 * tree->count : 1) * sizeof *tree->files);
-        if (!grown)
-            return ps_fail(error, PS_ENOMEM, "out of memory");
-        tree->files = grown;
-    }
+    file_tree_file *grown = growing_room(tree->files, tree->count, sizeof *tree->files);
+    if (!grown)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    tree->files = grown;
     char *copy = strdup(path);
     if (!copy)
         return ps_fail(error, PS_ENOMEM, "out of memory");

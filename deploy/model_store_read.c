@@ -10,17 +10,10 @@
 
 #include "common/file.h"
 #include "deploy/file_tree.h"
+#include "deploy/growing.h"
 #include "deploy/model_store.h"
 
 /* ---- lists ---- */
-
-/* Room for one more: doubled whenever the count is a power of two. */
-static void *grow(void *list, size_t count, size_t size)
-{
-    if ((count & (count - 1)) != 0)
-        return list;
-    return realloc(list, (count ? 2 * count : 1) * size);
-}
 
 /* NULL stays NULL, which is all right; a copy that fails is not. */
 static char *copy(const char *text, bool *failed)
@@ -50,7 +43,7 @@ static ps_status take_version(void *context, const database_row *row, ps_error *
 {
     model_list *list = context;
     bool failed = false;
-    model_version *grown = grow(list->versions, list->count, sizeof *grown);
+    model_version *grown = growing_room(list->versions, list->count, sizeof *grown);
     if (!grown)
         return ps_fail(error, PS_ENOMEM, "out of memory");
     list->versions = grown;
@@ -104,7 +97,7 @@ static ps_status take_file(void *context, const database_row *row, ps_error *err
 {
     model_files *list = context;
     bool failed = false;
-    model_file *grown = grow(list->files, list->count, sizeof *grown);
+    model_file *grown = growing_room(list->files, list->count, sizeof *grown);
     if (!grown)
         return ps_fail(error, PS_ENOMEM, "out of memory");
     list->files = grown;

@@ -10,6 +10,7 @@
 
 #include "common/file.h"
 #include "common/json.h"
+#include "deploy/growing.h"
 #include "deploy/moment.h"
 
 #define LOST "its launcher was killed, or its host went down"
@@ -77,13 +78,10 @@ ps_status run_history_write(registry *r, const run_record *record, const char *t
 static ps_status take_row(void *context, const database_row *row, ps_error *error)
 {
     run_rows *rows = context;
-    /* Doubled whenever the count is a power of two. */
-    if ((rows->count & (rows->count - 1)) == 0) {
-        run_row *grown = realloc(rows->rows, (rows->count ? 2 * rows->count : 1) * sizeof *grown);
-        if (!grown)
-            return ps_fail(error, PS_ENOMEM, "out of memory");
-        rows->rows = grown;
-    }
+    run_row *grown = growing_room(rows->rows, rows->count, sizeof *grown);
+    if (!grown)
+        return ps_fail(error, PS_ENOMEM, "out of memory");
+    rows->rows = grown;
     run_row *taken = &rows->rows[rows->count++];
     *taken = (run_row){.id = strdup(database_row_text(row, 0)),
                        .experiment = strdup(database_row_text(row, 1)),

@@ -108,6 +108,31 @@ penstock_is 0 runs list
 [ "$(grep -c ' Completed ' "$case_dir/out")" = 4 ] || fail "not all are there: $(cat "$case_dir/out")"
 [ "$(find "$case_dir/runs" -mindepth 1 -maxdepth 1 | wc -l)" = 4 ] || fail "they have not each a folder"
 
+begin_runs "two launchers at once, killed at random: every run is over, and no lock is left"
+RANDOM=3
+rounds=$(scaled 12)
+for ((round = 0; round < rounds && failures == 0; round++)); do
+    start_training one --workers 1 --ps 1
+    start_training two --workers 1 --ps 1
+    sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+    kill -KILL "${pids[@]}" 2>/dev/null
+    wait "${pids[@]}" 2>/dev/null
+    pids=()
+    [ -e "$case_dir/home/registry.db" ] || continue
+    penstock_is 0 runs list
+    ! grep -E " (Preparing|Running|Finalizing) " "$case_dir/out" || fail "round $round: not all are over"
+    [ -z "$(ls -A "$case_dir/home/live")" ] || fail "round $round: a lock is left"
+done
+penstock_is 0 run --quiet --bin-dir bin
+penstock_is 0 runs list
+says out " Completed "
+sed 1d "$case_dir/out" | cut -d' ' -f1 >"$case_dir/ids"
+while read -r run; do
+    penstock_is 0 runs show "$run"
+    phase=$(sed -nE 's/^phase +//p' "$case_dir/out")
+    says "runs/$run/run.json" "\"phase\": ?\"$phase\""
+done <"$case_dir/ids"
+
 begin_runs "a folder that is named stays, and holds the metrics of one run after the other"
 train_is 0 --run-dir 'a folder'
 first=$(newest)
