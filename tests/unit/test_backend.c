@@ -342,7 +342,7 @@ static void layers_are_products_with_bias_and_activation(void **state)
     enum { SIZES = sizeof sizes / sizeof *sizes, LARGEST = 100 * 100 };
     static float x[LARGEST], kernel[LARGEST], y[LARGEST];
     float bias[100];
-    for (int round = 0; round < 60; round++) {
+    for (unsigned round = 0; round < 60; round++) {
         const activation_kind kind = round % 5;
         const uint32_t rows = sizes[numbers_between(&n, 0, SIZES - 1)],
                        inputs = sizes[numbers_between(&n, 0, SIZES - 1)],
