@@ -52,7 +52,9 @@ void transport_destroy(transport **t)
         return;
     while (zmq_ctx_term((*t)->context) != 0 && errno == EINTR)
         ;
+    zap_join(&(*t)->guard);
     attachments_destroy(&(*t)->others);
+    curve_keys_wipe(&(*t)->keys);
     free(*t);
     *t = NULL;
 }
@@ -113,6 +115,8 @@ static transport_socket *open_socket(transport *t, int type, ps_error *error)
         set_int(s->socket, ZMQ_RECONNECT_IVL, RECONNECT_FIRST_MS);
         set_int(s->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
     }
+    if (transport_curve_apply(s, error) != PS_OK)
+        transport_close(&s, 0);
     return s;
 }
 
@@ -225,6 +229,8 @@ void transport_close(transport_socket **s, int drain_ms)
         zmq_msg_close(&(*s)->received.frame);
     set_int((*s)->socket, ZMQ_LINGER, drain_ms);
     zmq_close((*s)->socket);
+    if ((*s)->monitor)
+        zmq_close((*s)->monitor);
     free(*s);
     *s = NULL;
 }

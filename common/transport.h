@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/curve_keys.h"
 #include "common/pool.h"
 #include "common/status.h"
 #include "common/wire.h"
@@ -46,6 +47,34 @@ ps_status transport_create(int io_threads, transport **out, ps_error *error);
 /* From now on HELLO and WELCOME bring a segment of `own` (borrowed) for the receiver to try, messages that
  * allow it refer to payloads in it by place, and those that come may refer to memory of others. PS_ENOMEM. */
 ps_status transport_share(transport *t, pool *own);
+
+/* Makes a new pair of keys. PS_EIO: this ZeroMQ was built without CURVE. */
+ps_status transport_make_keys(key_pair *pair, ps_error *error);
+
+/* From now on sockets that are opened speak with these keys, and only with who has the right ones. With an
+ * allow list (allow_path) those that listen let in who stands on it, and messages from others than it allows
+ * are TRANSPORT_REFUSED; changes of that file are noticed. PS_EIO: no CURVE; as zap_start. */
+ps_status transport_secure(transport *t, const curve_keys *keys, ps_error *error);
+
+typedef enum {
+    TRANSPORT_WELCOME,       /* the last handshake did not fail, or there was none */
+    TRANSPORT_UNSURE,        /* the other end hung up: it may have other keys, or be ending */
+    TRANSPORT_WRONG_KEY,     /* the end that listens does not let the other's key in */
+    TRANSPORT_WRONG_MANNERS, /* one end speaks CURVE and the other does not, or not to this key */
+} transport_outcome;
+
+/* How the handshakes of a socket's connections have gone. */
+typedef struct {
+    transport_outcome last;
+    uint32_t failed_in_a_row;
+    uint64_t wrong_keys, failed; /* so far; those among all that failed */
+} transport_handshakes;
+
+/* From now on handshakes of this socket's connections are counted. PS_EIO. */
+ps_status transport_monitor(transport_socket *s, ps_error *error);
+
+/* Borrowed; as of now. What has come since the last call waits in memory: do so now and then. */
+const transport_handshakes *transport_look_at_handshakes(transport_socket *s);
 
 /* Lets go of the memory of processes that have ended. To be called now and then, by the thread that receives.
  */

@@ -205,6 +205,30 @@ static void close_frames(frame_set *frames)
     zmq_msg_close(&frames->header);
 }
 
+/* The message that the frames are, or the first of the bundle. */
+static ps_status take_first(transport_socket *s, frame_set *frames, const wire_route *from,
+                            wire_message **message, ps_error *error)
+{
+    ps_status status = PS_OK;
+    if (s->transport->guard)
+        status = transport_curve_sender(s->transport, &frames->header, &s->received.sender, error);
+    if (status != PS_OK)
+        return status;
+    if (!bundle_is(zmq_msg_data(&frames->header), zmq_msg_size(&frames->header)))
+        return decode_frames(frames, message, error);
+    status = open_bundle(s, frames, from, error);
+    return status == PS_OK ? take_from_bundle(s, message, error) : status;
+}
+
+/* Is the sender who it says it is? Else the message is dropped. */
+static ps_status check_sender(transport_socket *s, wire_message **message, ps_error *error)
+{
+    ps_status status = transport_curve_check(&s->received.sender, *message, error);
+    if (status != PS_OK)
+        wire_destroy(message);
+    return status;
+}
+
 static transport_event receive(transport_socket *s, int flags, wire_route *from, wire_message **message,
                                ps_error *error)
 {
@@ -218,15 +242,11 @@ static transport_event receive(transport_socket *s, int flags, wire_route *from,
     } else if (!receive_frames(s, flags, from, &frames)) {
         return TRANSPORT_NOTHING;
     } else {
-        if (bundle_is(zmq_msg_data(&frames.header), zmq_msg_size(&frames.header))) {
-            status = open_bundle(s, &frames, from, error);
-            if (status == PS_OK)
-                status = take_from_bundle(s, message, error);
-        } else {
-            status = decode_frames(&frames, message, error);
-        }
+        status = take_first(s, &frames, from, message, error);
         close_frames(&frames);
     }
+    if (status == PS_OK && s->transport->guard)
+        status = check_sender(s, message, error);
     if (status == PS_OK && s->transport->others)
         map_payloads(s->transport->others, *message);
     return status == PS_OK ? TRANSPORT_MESSAGE : TRANSPORT_REFUSED;

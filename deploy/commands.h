@@ -26,6 +26,9 @@ int models_main(int argc, char **argv);
 /* Where a worker can compute here: devices.c. Returns only if it cannot. */
 int devices_main(int argc, char **argv);
 
+/* Keys for a cluster: keygen.c. Returns the exit code. */
+int keygen_main(int argc, char **argv);
+
 /* Train on this machine: run.c. Returns the exit code; argv[0] is "penstock run". */
 int run_main(int argc, char **argv);
 

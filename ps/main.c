@@ -8,12 +8,14 @@
 #include "common/clock.h"
 #include "common/cluster.h"
 #include "common/cluster_options.h"
+#include "common/curve_options.h"
 #include "common/http_options.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/stop.h"
 #include "common/trace.h"
 #include "ps/archive_folder.h"
+#include "ps/exposure.h"
 #include "ps/server.h"
 
 enum { CHECKPOINT_SECS_MAX = 1000000000 };
@@ -22,6 +24,7 @@ const char *argp_program_version = "penstock-ps " PENSTOCK_VERSION;
 
 typedef struct {
     cluster_options cluster;
+    curve_options curve;
     http_options http;
     trace_options trace;
     const char *status_folder;
@@ -29,6 +32,7 @@ typedef struct {
     log_format format;
     int listen_fd;
     bool bind_given;
+    bool insecure;
     bool share_memory;
     const char *checkpoint_folder;
     uint64_t checkpoint_steps;
@@ -46,6 +50,7 @@ typedef struct {
 enum {
     KEY_LISTEN_FD = 256,
     KEY_BIND_GIVEN,
+    KEY_INSECURE,
     KEY_MEMORY_LIMIT,
     KEY_NO_SHARED_MEMORY,
     KEY_IO_THREADS,
@@ -67,6 +72,8 @@ enum {
 static const struct argp_option options[] = {
     {"bind-given", KEY_BIND_GIVEN, 0, 0,
      "Listen only on the host that the cluster spec names, not on all interfaces", 0},
+    {"insecure", KEY_INSECURE, 0, 0,
+     "Listen without keys (--curve-keys) also where others than this host can reach it", 0},
     {"listen-fd", KEY_LISTEN_FD, "N", 0, "Use the inherited, listening socket N instead of the port", 0},
     {"memory-limit", KEY_MEMORY_LIMIT, "MIB", 0,
      "Refuse a job whose shard needs more (default: half of the host's memory)", 0},
@@ -114,11 +121,15 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->cluster;
-        state->child_inputs[1] = &o->http;
-        state->child_inputs[2] = &o->trace;
+        state->child_inputs[1] = &o->curve;
+        state->child_inputs[2] = &o->http;
+        state->child_inputs[3] = &o->trace;
         return 0;
     case KEY_BIND_GIVEN:
         o->bind_given = true;
+        return 0;
+    case KEY_INSECURE:
+        o->insecure = true;
         return 0;
     case KEY_IO_THREADS:
         option_unsigned("io-threads", argument, 1, 64, &number, &error);
@@ -207,8 +218,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {{&cluster_options_argp, 0, "Cluster", 1},
-                                             {&http_options_argp, 0, "Observation", 2},
-                                             {&trace_options_argp, 0, "Trace", 3},
+                                             {&curve_options_argp, 0, "Security", 2},
+                                             {&http_options_argp, 0, "Observation", 3},
+                                             {&trace_options_argp, 0, "Trace", 4},
                                              {0}};
 
 static const struct argp parser = {
@@ -236,14 +248,30 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
 {
     const cluster_task *self = cluster_find(cluster, ROLE_PS, cluster->index);
     const cluster_job *servers = &cluster->jobs[ROLE_PS];
+    curve_keys keys = {.wanted = false};
+    ps_status status = o->curve.folder ? curve_keys_read_server(o->curve.folder, &keys, error) : PS_OK;
+    if (status != PS_OK)
+        return status;
+    const char *host;
+    const exposure wanted = {.listen_fd = o->listen_fd,
+                             .bind_given = o->bind_given,
+                             .has_keys = keys.wanted,
+                             .insecure = o->insecure};
+    status = exposure_settle(&wanted, self, &host, error);
+    if (status != PS_OK)
+        return status;
+    if (o->insecure && !keys.wanted)
+        log_warning("without keys (--insecure): whoever reaches port %u can read and change the model",
+                    self->port);
     server_config config = {
-        .host = o->bind_given ? self->host : NULL,
+        .host = host,
         .port = self->port,
         .listen_fd = o->listen_fd,
         .stop = stop_on_signals(),
         .stop_ms = o->stop_ms,
         .http = o->http,
         .status_folder = o->status_folder,
+        .keys = &keys,
         .io_threads = o->io_threads,
         .share_memory = o->share_memory,
         .threads = o->threads,
@@ -264,7 +292,9 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
                 .image_ms = o->checkpoint_secs * 1000,
             },
     };
-    return server_run(&config, error);
+    status = server_run(&config, error);
+    curve_keys_wipe(&keys);
+    return status;
 }
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/fpmode.h"
 #include "common/log.h"
+#include "common/log_limit.h"
 #include "common/trace.h"
 #include "common/transport.h"
 #include "ps/archive_folder.h"
@@ -53,6 +54,9 @@ typedef struct {
     uint64_t heard_ms;   /* when the last message came */
     uint64_t told_ms;    /* when a signal asked it to end; 0: not yet */
     uint32_t stop_ms;
+    bool has_keys;
+    log_limit refused;
+    uint64_t handshakes_failed; /* of which the log has told */
 } server;
 
 static void drop_unsent(server *s)
@@ -142,7 +146,10 @@ static void send_all(server *s)
 /* Tells a sender of what is no message of ours, if it understands as much, what was wrong with it. */
 static void refuse(server *s, const wire_route *to, const ps_error *why)
 {
-    log_warning("refused a message: %s", why->text);
+    uint64_t held;
+    if (log_limit_pass(&s->refused, &held))
+        log_warning(held ? "refused a message: %s (and %llu before it)" : "refused a message: %s", why->text,
+                    (unsigned long long)held);
     wire_message *m = wire_create(WIRE_ERROR, 0);
     if (!m)
         return;
@@ -152,6 +159,20 @@ static void refuse(server *s, const wire_route *to, const ps_error *why)
     wire_set_text(m, why->text);
     transport_send(s->socket, to, &m);
     wire_destroy(&m);
+}
+
+/* Of those with a wrong key the list's keeper tells more, and of strangers who hang up nothing is to be told but
+ * that they came. */
+static void say_handshakes(server *s)
+{
+    const transport_handshakes *h = transport_look_at_handshakes(s->socket);
+    const uint64_t failed = h->failed - h->wrong_keys;
+    if (failed > s->handshakes_failed)
+        log_warning("%llu connections failed in the handshake: %s",
+                    (unsigned long long)(failed - s->handshakes_failed),
+                    s->has_keys ? "without keys, or with another ps.pub than ours"
+                                : "with keys, which this ps has not (--curve-keys), or no peers of ours");
+    s->handshakes_failed = failed;
 }
 
 /* May a second message have come? To find that none has takes a system call, which a lone request would wait
@@ -198,6 +219,7 @@ static void receive_some(server *s, int timeout_ms)
     shard_tick(s->shard, now);
     if (now - s->swept_ms >= SWEEP_MS) {
         transport_sweep(s->transport);
+        say_handshakes(s);
         s->swept_ms = now;
     }
 }
@@ -304,6 +326,8 @@ static ps_status listen_on(server *s, const server_config *config, ps_error *err
     for (;;) {
         ps_status status =
             transport_listen(s->transport, config->host, config->port, config->listen_fd, &s->socket, error);
+        if (status == PS_OK)
+            return transport_monitor(s->socket, error);
         if (status != PS_ENOENT)
             return status;
         if (*config->stop)
@@ -335,7 +359,9 @@ static ps_status open_past(server *s, const server_config *config, ps_error *err
 
 ps_status server_run(const server_config *config, ps_error *error)
 {
-    server s = {.index = config->shard.index, .stop_ms = config->stop_ms};
+    server s = {.index = config->shard.index,
+                .stop_ms = config->stop_ms,
+                .has_keys = config->keys && config->keys->wanted};
     const server_identity self = {config->shard.index, config->shard.incarnation};
     fpmode_flush_denormals();
     ps_status status =
@@ -368,6 +394,8 @@ ps_status server_run(const server_config *config, ps_error *error)
     status = transport_create(config->io_threads, &s.transport, error);
     if (status == PS_OK && config->share_memory)
         status = transport_share(s.transport, s.pool);
+    if (status == PS_OK && s.has_keys)
+        status = transport_secure(s.transport, config->keys, error);
     if (status == PS_OK)
         status = listen_on(&s, config, error);
     if (status == PS_OK) /* only now: ZeroMQ's own threads, which inherit it, are there */

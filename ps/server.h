@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/curve_keys.h"
 #include "common/http_options.h"
 #include "common/status.h"
 #include "ps/shard.h"
@@ -32,6 +33,7 @@ typedef struct {
     uint32_t stop_ms; /* ... within this time */
     http_options http;
     const char *status_folder; /* where /status is kept for later; NULL: nowhere */
+    const curve_keys *keys; /* copied; NULL, or not wanted: everybody is let in */
 } server_config;
 
 /* Blocks until the job has finished (PS_OK), it cannot go on (why is in `error`), or the stop flag is set

@@ -70,6 +70,23 @@ static ps_status settle_numbers(const cluster_spec *cluster, job_config *job, ps
     return status;
 }
 
+/* Who stands in for a lost worker does so with its own key. */
+static ps_status read_keys(const ps_client *c, const cluster_spec *cluster, const char *folder, curve_keys *keys,
+                           ps_error *error)
+{
+    *keys = (curve_keys){.wanted = false};
+    if (!folder || !cluster->present)
+        return PS_OK;
+    return curve_keys_read_client(folder, c->role, cluster->is_chief ? 0 : c->index, keys, error);
+}
+
+static ps_status connect_to_all(ps_client *c, const cluster_spec *cluster, const curve_keys *keys, bool share,
+                                ps_error *error)
+{
+    ps_status status = uplink_zmq_create(cluster, c->job.servers, keys, share ? c->memory : NULL, &c->uplink, error);
+    return status == PS_OK ? pulse_create(cluster, c->job.servers, keys, &c->pulse, error) : status;
+}
+
 ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *options, ps_client **out,
                      ps_error *error)
 {
@@ -102,13 +119,14 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
         if (!c->unsent)
             status = ps_fail(error, PS_ENOMEM, "out of memory for %u ps", c->job.servers);
     }
+    curve_keys keys;
     if (status == PS_OK)
-        status = cluster->present
-                     ? uplink_zmq_create(cluster, c->job.servers, options->share_memory ? c->memory : NULL,
-                                         &c->uplink, error)
-                     : uplink_embedded_create(&c->uplink, error);
-    if (status == PS_OK && cluster->present)
-        status = pulse_create(cluster, c->job.servers, &c->pulse, error);
+        status = read_keys(c, cluster, options->keys_folder, &keys, error);
+    if (status == PS_OK) {
+        status = cluster->present ? connect_to_all(c, cluster, &keys, options->share_memory, error)
+                                  : uplink_embedded_create(&c->uplink, error);
+        curve_keys_wipe(&keys);
+    }
     if (status != PS_OK) {
         ps_close(&c);
         return status;
@@ -153,10 +171,30 @@ static void say_who_is_missing(ps_client *c, uint64_t now)
     }
 }
 
+/* Will a ps never answer, as things are? */
+static bool is_refused(ps_client *c)
+{
+    char why[UPLINK_TEXT_MAX];
+    for (uint32_t server = 0; server < c->job.servers; server++)
+        if (!session_welcomed(c->session, server) && c->uplink->ops->refuses(c->uplink, server, why, sizeof why))
+            return true;
+    return false;
+}
+
+static ps_status fail_refused(ps_client *c, ps_error *error)
+{
+    char where[UPLINK_TEXT_MAX], why[UPLINK_TEXT_MAX];
+    uint32_t server = 0;
+    while (session_welcomed(c->session, server) || !c->uplink->ops->refuses(c->uplink, server, why, sizeof why))
+        server++;
+    c->uplink->ops->explain(c->uplink, server, false, where, sizeof where);
+    return ps_fail(error, PS_ECONFIG, "ps/%u at %s: %s", server, where, why);
+}
+
 static bool has_joined(ps_client *c, const client_awaited *unused)
 {
     (void)unused;
-    if (session_joined(c->session, &c->joined_step))
+    if (session_joined(c->session, &c->joined_step) || is_refused(c))
         return true;
     uint64_t now = clock_monotonic_ms();
     if (now - c->said_ms >= SAY_MS) {
@@ -252,6 +290,8 @@ ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
     status = client_move_until(c, has_joined, NULL, timeout_ms, error);
     if (status == PS_ETIMEDOUT)
         return fail_to_join(c, timeout_ms, error);
+    if (status == PS_OK && !session_joined(c->session, &c->joined_step))
+        return fail_refused(c, error);
     if (status == PS_OK)
         status = keep_the_lease(c, error);
     c->joined |= status == PS_OK;

@@ -62,12 +62,22 @@ static void embedded_destroy(uplink *self, int drain_ms)
     free(l);
 }
 
+static bool embedded_refuses(uplink *self, uint32_t server, char *text, size_t bytes)
+{
+    (void)self;
+    (void)server;
+    (void)text;
+    (void)bytes;
+    return false;
+}
+
 static const uplink_ops embedded_ops = {
     .send = embedded_send,
     .receive = embedded_receive,
     .has_more = embedded_has_more,
     .wait = embedded_wait,
     .explain = embedded_explain,
+    .refuses = embedded_refuses,
     .destroy = embedded_destroy,
 };
 

@@ -394,6 +394,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         state->child_inputs[0] = &o->cluster;
         state->child_inputs[1] = &o->http;
         state->child_inputs[2] = &o->trace;
+        state->child_inputs[3] = &o->curve;
         return 0;
     }
     if (key == ARGP_KEY_ARG) {
@@ -414,6 +415,7 @@ static const struct argp_child children[] = {
     {&cluster_options_argp, 0, "Cluster:", 5},
     {&http_options_argp, 0, "Observation:", 6},
     {&trace_options_argp, 0, "Trace:", 7},
+    {&curve_options_argp, 0, "Security:", 8},
     {0}};
 
 static const struct argp parser = {

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/cluster_options.h"
+#include "common/curve_options.h"
 #include "common/http_options.h"
 #include "common/job.h"
 #include "common/log.h"
@@ -18,6 +19,7 @@ typedef struct {
     http_options http;
     bool figures; /* are told to the ps */
     trace_options trace;
+    curve_options curve;
     log_level level;
     log_format format;
     job_config job;   /* without tensors and, where the cluster spec knows them, without numbers of tasks */

@@ -75,9 +75,11 @@ static ps_status start_thread(pulse *p, ps_error *error)
     return failed ? ps_fail(error, PS_ENOMEM, "no thread for heartbeats: %s", strerror(failed)) : PS_OK;
 }
 
-static ps_status connect_to_all(pulse *p, const cluster_spec *cluster, ps_error *error)
+static ps_status connect_to_all(pulse *p, const cluster_spec *cluster, const curve_keys *keys, ps_error *error)
 {
     ps_status status = transport_create(1, &p->transport, error);
+    if (status == PS_OK && keys && keys->wanted)
+        status = transport_secure(p->transport, keys, error);
     for (uint32_t i = 0; i < p->servers && status == PS_OK; i++) {
         const cluster_task *task = cluster_find(cluster, ROLE_PS, i);
         status = task ? transport_connect(p->transport, task->host, task->port, &p->sockets[i], error)
@@ -86,7 +88,8 @@ static ps_status connect_to_all(pulse *p, const cluster_spec *cluster, ps_error 
     return status;
 }
 
-ps_status pulse_create(const cluster_spec *cluster, uint32_t servers, pulse **out, ps_error *error)
+ps_status pulse_create(const cluster_spec *cluster, uint32_t servers, const curve_keys *keys, pulse **out,
+                       ps_error *error)
 {
     pulse *p = calloc(1, sizeof *p + servers * sizeof(transport_socket *));
     *out = p;
@@ -95,7 +98,7 @@ ps_status pulse_create(const cluster_spec *cluster, uint32_t servers, pulse **ou
     p->servers = servers;
     pthread_mutex_init(&p->lock, NULL);
     thread_condition_init(&p->changed);
-    ps_status status = connect_to_all(p, cluster, error);
+    ps_status status = connect_to_all(p, cluster, keys, error);
     if (status != PS_OK)
         pulse_destroy(out);
     return status;

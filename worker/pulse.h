@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/cluster.h"
+#include "common/curve_keys.h"
 #include "common/status.h"
 #include "common/wire.h"
 
@@ -22,9 +23,10 @@ typedef struct {
     uint64_t incarnation;
 } pulse_identity;
 
-/* Starts to connect to `servers` ps of the cluster; says nothing yet. PS_ECONFIG if the cluster lacks one of
+/* Starts to connect to `servers` ps of the cluster, with `keys` (copied; NULL: none); says nothing yet. PS_ECONFIG if the cluster lacks one of
  * them; PS_EIO; PS_ENOMEM. */
-ps_status pulse_create(const cluster_spec *cluster, uint32_t servers, pulse **out, ps_error *error);
+ps_status pulse_create(const cluster_spec *cluster, uint32_t servers, const curve_keys *keys, pulse **out,
+                       ps_error *error);
 
 /* What each further heartbeat tells: `tell` fills it in, on the pulse's thread. */
 void pulse_tell(pulse *p, void (*tell)(void *context, worker_figures *figures), void *context);

@@ -72,6 +72,7 @@ static ps_status join(setup *s, const worker_options *o, const cluster_spec *clu
     options.incarnation = wishes->incarnation;
     options.share_memory = o->share_memory;
     options.deadline_ms = o->deadline_ms;
+    options.keys_folder = o->curve.folder;
     status = ps_connect(cluster, &options, &s->client, error);
     ps_client_options_fini(&options);
     if (status == PS_OK)

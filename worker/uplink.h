@@ -37,6 +37,10 @@ typedef struct {
      * not resolve, which may block for as long as the system's resolver does. */
     void (*explain)(uplink *self, uint32_t server, bool resolve, char *text, size_t bytes);
 
+    /* Is it plain that `server` and this process will not come to speak with each other as they are? Why, for a
+     * person, in `text`. */
+    bool (*refuses)(uplink *self, uint32_t server, char *text, size_t bytes);
+
     /* Spends at most `drain_ms` on what is queued; afterwards nothing that was sent is referenced. */
     void (*destroy)(uplink *self, int drain_ms);
 } uplink_ops;
@@ -48,10 +52,10 @@ struct uplink {
     const uplink_ops *ops;
 };
 
-/* A DEALER to every ps of the cluster, which must know all of them. What lies in `shared` (borrowed; may be
- * NULL) is shared with ps on this host. PS_ENOMEM, PS_EIO. */
-ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, pool *shared, uplink **out,
-                            ps_error *error);
+/* A DEALER to every ps of the cluster, which must know all of them, with `keys` (copied; NULL: none).
+ * What lies in `shared` (borrowed; may be NULL) is shared with ps on this host. PS_ENOMEM, PS_EIO. */
+ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, const curve_keys *keys,
+                            pool *shared, uplink **out, ps_error *error);
 
 /* One shard in this process, for training without a cluster. PS_ENOMEM. */
 ps_status uplink_embedded_create(uplink **out, ps_error *error);

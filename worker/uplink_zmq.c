@@ -7,7 +7,10 @@
 #include "common/log.h"
 #include "worker/uplink.h"
 
-enum { SWEEP_MS = 1000 }; /* between looks for memory of ps that have ended */
+enum {
+    SWEEP_MS = 1000,  /* between looks for memory of ps that have ended */
+    UNSURE_TIMES = 5, /* a ps that hangs up so often during the handshake has other keys */
+};
 
 typedef struct {
     uplink base;
@@ -16,6 +19,7 @@ typedef struct {
     uint32_t next;         /* receive asks the sockets in turn, so that none is starved */
     wire_message *awaited; /* taken in by the wait for the one server there is; NULL: none */
     cluster_task *tasks;
+    bool has_keys;
     uint64_t swept_ms;
     transport_socket *sockets[];
 } uplink_zmq;
@@ -61,6 +65,8 @@ static void sweep_now_and_then(uplink_zmq *l)
         return;
     l->swept_ms = now_ms;
     transport_sweep(l->transport);
+    for (uint32_t i = 0; i < l->servers; i++)
+        transport_look_at_handshakes(l->sockets[i]);
 }
 
 static void zmq_wait(uplink *self, int timeout_ms)
@@ -88,6 +94,29 @@ static void zmq_explain(uplink *self, uint32_t server, bool resolve, char *text,
     }
 }
 
+static bool zmq_refuses(uplink *self, uint32_t server, char *text, size_t bytes)
+{
+    const uplink_zmq *l = (uplink_zmq *)self;
+    const transport_handshakes *handshakes = transport_look_at_handshakes(l->sockets[server]);
+    const char *why = NULL;
+    switch (handshakes->last) {
+    case TRANSPORT_WELCOME:
+        break;
+    case TRANSPORT_WRONG_KEY:
+        why = "it does not let this process's key in";
+        break;
+    case TRANSPORT_WRONG_MANNERS:
+        why = l->has_keys ? "it speaks without keys" : "it asks for keys (--curve-keys)";
+        break;
+    case TRANSPORT_UNSURE:
+        if (handshakes->failed_in_a_row >= UNSURE_TIMES && l->has_keys)
+            why = "it does not have the key in " CURVE_PS_PUBLIC;
+        break;
+    }
+    snprintf(text, bytes, "%s", why ? why : "");
+    return why != NULL;
+}
+
 static void zmq_destroy(uplink *self, int drain_ms)
 {
     uplink_zmq *l = (uplink_zmq *)self;
@@ -105,11 +134,12 @@ static const uplink_ops zmq_ops = {
     .has_more = zmq_has_more,
     .wait = zmq_wait,
     .explain = zmq_explain,
+    .refuses = zmq_refuses,
     .destroy = zmq_destroy,
 };
 
-ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, pool *shared, uplink **out,
-                            ps_error *error)
+ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, const curve_keys *keys,
+                            pool *shared, uplink **out, ps_error *error)
 {
     *out = NULL;
     uplink_zmq *l = calloc(1, sizeof *l + servers * sizeof(transport_socket *));
@@ -121,7 +151,10 @@ ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, pool 
     }
     l->base.ops = &zmq_ops;
     l->servers = servers;
+    l->has_keys = keys && keys->wanted;
     ps_status status = transport_create(1, &l->transport, error);
+    if (status == PS_OK && keys && keys->wanted)
+        status = transport_secure(l->transport, keys, error);
     if (status == PS_OK && shared && transport_share(l->transport, shared) != PS_OK)
         status = ps_fail(error, PS_ENOMEM, "out of memory for shared memory");
     for (uint32_t i = 0; i < servers && status == PS_OK; i++) {
@@ -132,6 +165,8 @@ ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, pool 
         }
         l->tasks[i] = *task;
         status = transport_connect(l->transport, task->host, task->port, &l->sockets[i], error);
+        if (status == PS_OK)
+            status = transport_monitor(l->sockets[i], error);
     }
     if (status != PS_OK) {
         zmq_destroy(&l->base, 0);

@@ -70,7 +70,7 @@ static void every_ps_hears_of_the_process_again_and_again(void **state)
     pulse *p;
     ps_error error;
     open_two_ps(&f);
-    assert_int_equal(pulse_create(&f.cluster, 2, &p, &error), PS_OK);
+    assert_int_equal(pulse_create(&f.cluster, 2, NULL, &p, &error), PS_OK);
     assert_int_equal(pulse_beat(p, &self, 20, &error), PS_OK);
     for (int i = 0; i < 3; i++)
         for (int server = 0; server < 2; server++)
@@ -87,7 +87,7 @@ static void further_beats_are_of_the_new_incarnation(void **state)
     pulse *p;
     ps_error error;
     open_two_ps(&f);
-    assert_int_equal(pulse_create(&f.cluster, 2, &p, &error), PS_OK);
+    assert_int_equal(pulse_create(&f.cluster, 2, NULL, &p, &error), PS_OK);
     assert_int_equal(pulse_beat(p, &self, 20, &error), PS_OK);
     expect_beat(&f, 0, 9);
     pulse_identity renewed = self;
@@ -105,7 +105,7 @@ static void shorter_interval_does_not_wait_for_the_longer_one(void **state)
     pulse *p;
     ps_error error;
     open_two_ps(&f);
-    assert_int_equal(pulse_create(&f.cluster, 2, &p, &error), PS_OK);
+    assert_int_equal(pulse_create(&f.cluster, 2, NULL, &p, &error), PS_OK);
     assert_int_equal(pulse_beat(p, &self, UINT32_MAX / 2, &error),
                      PS_OK); /* no second one within the test's patience */
     pulse_identity renewed = self;
@@ -158,7 +158,7 @@ static void pulse_that_never_beat_ends_at_once(void **state)
     pulse *p;
     ps_error error;
     open_two_ps(&f);
-    assert_int_equal(pulse_create(&f.cluster, 2, &p, &error), PS_OK);
+    assert_int_equal(pulse_create(&f.cluster, 2, NULL, &p, &error), PS_OK);
     pulse_destroy(&p);
     pulse_destroy(&p);
     close_two_ps(&f);
@@ -171,7 +171,7 @@ static void ps_without_an_address_is_named(void **state)
     pulse *p;
     ps_error error;
     open_two_ps(&f);
-    assert_int_equal(pulse_create(&f.cluster, 3, &p, &error), PS_ECONFIG);
+    assert_int_equal(pulse_create(&f.cluster, 3, NULL, &p, &error), PS_ECONFIG);
     assert_string_equal(error.text, "the cluster has no address for ps/2");
     assert_null(p);
     close_two_ps(&f);

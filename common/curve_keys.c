@@ -1,0 +1,66 @@
+/* curve_keys.c - see curve_keys.h. */
+#include "common/curve_keys.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/allow_list.h"
+
+ps_status curve_keys_read_server(const char *folder, curve_keys *keys, ps_error *error)
+{
+    char path[PATH_BYTES];
+    allow_list list;
+    memset(keys, 0, sizeof *keys);
+    ps_status status = path_make(path, error, "%s/" CURVE_PS_KEY, folder);
+    if (status == PS_OK)
+        status = key_file_read_pair(path, &keys->own, error);
+    if (status == PS_OK)
+        status = path_make(keys->allow_path, error, "%s/" CURVE_ALLOW, folder);
+    if (status == PS_OK && (status = allow_list_read(keys->allow_path, &list, error)) == PS_OK)
+        allow_list_fini(&list); /* read for its errors: who listens reads it again whenever it changes */
+    keys->wanted = status == PS_OK;
+    if (status != PS_OK)
+        curve_keys_wipe(keys);
+    return status;
+}
+
+/* The first of the files that is there, or else the last. */
+static ps_status find_own(const char *folder, wire_role role, uint32_t index, char path[PATH_BYTES],
+                          ps_error *error)
+{
+    const char *kind = role == WIRE_EVALUATOR ? "evaluator" : "worker";
+    ps_status status = PS_OK;
+    if (role == WIRE_WORKER && index == 0) {
+        status = path_make(path, error, "%s/chief.key", folder);
+        if (status != PS_OK || access(path, F_OK) == 0)
+            return status;
+    }
+    status = path_make(path, error, "%s/%s-%u.key", folder, kind, index);
+    if (status != PS_OK || access(path, F_OK) == 0)
+        return status;
+    return path_make(path, error, "%s/%s.key", folder, kind);
+}
+
+ps_status curve_keys_read_client(const char *folder, wire_role role, uint32_t index, curve_keys *keys,
+                                 ps_error *error)
+{
+    char path[PATH_BYTES];
+    memset(keys, 0, sizeof *keys);
+    ps_status status = find_own(folder, role, index, path, error);
+    if (status == PS_OK)
+        status = key_file_read_pair(path, &keys->own, error);
+    if (status == PS_OK)
+        status = path_make(path, error, "%s/" CURVE_PS_PUBLIC, folder);
+    if (status == PS_OK)
+        status = key_file_read_public(path, keys->server_key, error);
+    keys->wanted = status == PS_OK;
+    if (status != PS_OK)
+        curve_keys_wipe(keys);
+    return status;
+}
+
+void curve_keys_wipe(curve_keys *keys)
+{
+    key_pair_wipe(&keys->own);
+}

@@ -1,0 +1,130 @@
+/* transport_curve.c - keys, who sent what, and what becomes of handshakes. See transport_state.h. */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/transport_state.h"
+
+enum {
+    MONITORED = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
+};
+
+ps_status transport_make_keys(key_pair *pair, ps_error *error)
+{
+    if (zmq_curve_keypair(pair->public_key, pair->secret_key) == 0)
+        return PS_OK;
+    return ps_fail(error, PS_EIO, "cannot make keys: %s",
+                   errno == ENOTSUP ? "this ZeroMQ was built without CURVE" : zmq_strerror(errno));
+}
+
+ps_status transport_secure(transport *t, const curve_keys *keys, ps_error *error)
+{
+    if (!zmq_has("curve"))
+        return ps_fail(error, PS_EIO, "this ZeroMQ was built without CURVE");
+    t->keys = *keys;
+    return keys->allow_path[0] ? zap_start(t->context, keys->allow_path, &t->guard, error) : PS_OK;
+}
+
+static bool set_key(void *socket, int option, const char *key)
+{
+    return zmq_setsockopt(socket, option, key, KEY_TEXT + 1) == 0;
+}
+
+ps_status transport_curve_apply(transport_socket *s, ps_error *error)
+{
+    const curve_keys *keys = &s->transport->keys;
+    const int yes = 1;
+    if (!keys->wanted)
+        return PS_OK;
+    bool set = set_key(s->socket, ZMQ_CURVE_SECRETKEY, keys->own.secret_key);
+    if (s->router)
+        set = set && zmq_setsockopt(s->socket, ZMQ_CURVE_SERVER, &yes, sizeof yes) == 0;
+    else
+        set = set && set_key(s->socket, ZMQ_CURVE_PUBLICKEY, keys->own.public_key) &&
+              set_key(s->socket, ZMQ_CURVE_SERVERKEY, keys->server_key);
+    return set ? PS_OK : ps_fail(error, PS_EIO, "cannot use a key: %s", zmq_strerror(errno));
+}
+
+/* ---- senders ---- */
+
+ps_status transport_curve_sender(transport *t, zmq_msg_t *frame, allow_entry *sender, ps_error *error)
+{
+    const char *key = zmq_msg_gets(frame, "User-Id");
+    if (key && zap_find(t->guard, key, sender))
+        return PS_OK;
+    return ps_fail(error, PS_EPEER, "the key %s is not let in any more", key ? key : "(none)");
+}
+
+ps_status transport_curve_check(const allow_entry *sender, const wire_message *m, ps_error *error)
+{
+    if (allow_entry_covers(sender, m->role, m->index))
+        return PS_OK;
+    char allowed[16] = "any index";
+    if (!sender->any)
+        snprintf(allowed, sizeof allowed, "index %u", sender->index);
+    return ps_fail(error, PS_ECONFIG, "%s as %s %u, but its key is of %s, %s", wire_type_name(m->type),
+                   wire_role_name(m->role), m->index, wire_role_name(sender->role), allowed);
+}
+
+/* ---- handshakes ---- */
+
+/* Without a limit on what waits: at one, ZeroMQ's I/O thread would wait for who reads the events. */
+ps_status transport_monitor(transport_socket *s, ps_error *error)
+{
+    static atomic_uint next;
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "inproc://handshakes-%u", atomic_fetch_add(&next, 1));
+    void *reader = zmq_socket(s->transport->context, ZMQ_PAIR);
+    const int none = 0;
+    if (reader && zmq_setsockopt(reader, ZMQ_RCVHWM, &none, sizeof none) == 0 &&
+        zmq_setsockopt(reader, ZMQ_LINGER, &none, sizeof none) == 0 &&
+        zmq_socket_monitor(s->socket, endpoint, MONITORED) == 0 && zmq_connect(reader, endpoint) == 0) {
+        s->monitor = reader;
+        return PS_OK;
+    }
+    ps_status status = ps_fail(error, PS_EIO, "cannot watch handshakes: %s", zmq_strerror(errno));
+    if (reader)
+        zmq_close(reader);
+    return status;
+}
+
+/* A frame of 16 bits of event and 32 of value, and one with an address, which is not needed. */
+static bool next_event(void *monitor, uint16_t *event, uint32_t *value)
+{
+    uint8_t bytes[sizeof *event + sizeof *value] = {0};
+    const int got = zmq_recv(monitor, bytes, sizeof bytes, ZMQ_DONTWAIT);
+    if (got < 0)
+        return false;
+    memcpy(event, bytes, sizeof *event);
+    memcpy(value, bytes + sizeof *event, sizeof *value);
+    zmq_recv(monitor, NULL, 0, ZMQ_DONTWAIT);
+    return true;
+}
+
+static transport_outcome meaning_of(uint16_t event, uint32_t value)
+{
+    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+        return TRANSPORT_WELCOME;
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+        return TRANSPORT_WRONG_KEY;
+    const bool manners = event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+                         (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ||
+                          value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC);
+    return manners ? TRANSPORT_WRONG_MANNERS : TRANSPORT_UNSURE;
+}
+
+const transport_handshakes *transport_look_at_handshakes(transport_socket *s)
+{
+    transport_handshakes *h = &s->handshakes;
+    uint16_t event;
+    uint32_t value;
+    while (s->monitor && next_event(s->monitor, &event, &value)) {
+        h->last = meaning_of(event, value);
+        h->failed_in_a_row = h->last == TRANSPORT_WELCOME ? 0 : h->failed_in_a_row + 1;
+        h->failed += h->last != TRANSPORT_WELCOME;
+        h->wrong_keys += h->last == TRANSPORT_WRONG_KEY;
+    }
+    return h;
+}
