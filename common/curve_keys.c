@@ -7,6 +7,19 @@
 
 #include "common/allow_list.h"
 
+/* A file that is not there is a mistake in the configuration like any other. */
+static ps_status settle(ps_status status, curve_keys *keys, ps_error *error)
+{
+    keys->wanted = status == PS_OK;
+    if (status != PS_OK)
+        curve_keys_wipe(keys);
+    if (status != PS_ENOENT)
+        return status;
+    if (error)
+        error->status = PS_ECONFIG;
+    return PS_ECONFIG;
+}
+
 ps_status curve_keys_read_server(const char *folder, curve_keys *keys, ps_error *error)
 {
     char path[PATH_BYTES];
@@ -19,10 +32,7 @@ ps_status curve_keys_read_server(const char *folder, curve_keys *keys, ps_error 
         status = path_make(keys->allow_path, error, "%s/" CURVE_ALLOW, folder);
     if (status == PS_OK && (status = allow_list_read(keys->allow_path, &list, error)) == PS_OK)
         allow_list_fini(&list); /* read for its errors: who listens reads it again whenever it changes */
-    keys->wanted = status == PS_OK;
-    if (status != PS_OK)
-        curve_keys_wipe(keys);
-    return status;
+    return settle(status, keys, error);
 }
 
 /* The first of the files that is there, or else the last. */
@@ -54,10 +64,7 @@ ps_status curve_keys_read_client(const char *folder, wire_role role, uint32_t in
         status = path_make(path, error, "%s/" CURVE_PS_PUBLIC, folder);
     if (status == PS_OK)
         status = key_file_read_public(path, keys->server_key, error);
-    keys->wanted = status == PS_OK;
-    if (status != PS_OK)
-        curve_keys_wipe(keys);
-    return status;
+    return settle(status, keys, error);
 }
 
 void curve_keys_wipe(curve_keys *keys)

@@ -29,7 +29,8 @@ typedef struct {
     char allow_path[PATH_BYTES];   /* of a ps */
 } curve_keys;
 
-/* What a ps needs of a folder. PS_ECONFIG names the file and what is wrong with it; PS_ENOENT, PS_EIO. */
+/* What a ps needs of a folder. PS_ECONFIG names the file and what is wrong with it, or that it is
+ * not there; PS_EIO. */
 ps_status curve_keys_read_server(const char *folder, curve_keys *keys, ps_error *error);
 
 /* What a worker (rank `index`, 0 the chief) or evaluator needs of it. Likewise. */

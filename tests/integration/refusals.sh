@@ -67,7 +67,7 @@ declare -A names=(
         learning-rate-power weight-decay clip-value clip-norm decay-rate end-learning-rate decay-power job-name
         workers evaluators slice-kib device precision list-devices threads no-shared-memory join-timeout progress-fd no-figures log-level log-format http-port http-address http-host http-port-file trace-dir trace-limit cluster task strict check-config
         help version"
-    [launcher]="ps workers chief evaluator run-dir bin-dir restarts spare-workers checkpoint-steps checkpoint-keep ps-option grace pin check progress-file log-level log-format logdir trace no-http quiet
+    [launcher]="ps workers chief evaluator run-dir bin-dir restarts spare-workers checkpoint-steps checkpoint-keep ps-option grace pin check progress-file log-level log-format logdir trace no-http experiment registry quiet
         help version"
     [plan]="model-bytes compute-ms workers optimizer overlap bandwidth latency-us one-host transport ps max-ps
         slice-bytes push-codec pull-codec slice-updates constants check json help version"

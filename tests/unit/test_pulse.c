@@ -129,7 +129,7 @@ static void beats_tell_what_they_are_given_to_tell(void **state)
     ps_error error;
     uint64_t told = 0; /* the pulse's thread's, while there is one */
     open_two_ps(&f);
-    assert_int_equal(pulse_create(&f.cluster, 2, &p, &error), PS_OK);
+    assert_int_equal(pulse_create(&f.cluster, 2, NULL, &p, &error), PS_OK);
     pulse_tell(p, tell, &told);
     assert_int_equal(pulse_beat(p, &self, 20, &error), PS_OK);
     uint64_t heard = 0;
