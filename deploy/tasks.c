@@ -202,6 +202,8 @@ static size_t add_server_arguments(launch *l, char **list, size_t used, argument
         list[used++] = "--status-dir";
         list[used++] = texts->status;
     }
+    if (l->detour && l->detour->network) /* which leads nowhere else */
+        list[used++] = "--insecure";
     for (size_t i = 0; i < options->server_option_count; i++)
         list[used++] = options->server_options[i];
     return used;
