@@ -110,6 +110,7 @@ for i in 0 1; do
     await_log "worker-$i" "$shares"
 done
 await has_attached worker-0 1
+await_log worker-0 "of 100000000: loss" # else there may be no step to go back from
 kill -KILL "${pids[ps-0]}"
 wait "${pids[ps-0]}" 2>/dev/null
 start_task ps-0 "$(task "$cluster" ps 0)" "$ps"
