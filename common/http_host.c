@@ -70,8 +70,12 @@ bool http_origin_is_loopback(const char *value)
         return false;
     const char *begin = value + sizeof scheme - 1;
     const bool bracketed = *begin == '[';
-    const size_t length = strcspn(begin, bracketed ? "]" : ":") + bracketed;
-    if (length >= sizeof host || !is_port(begin + length))
+    const char *end = begin + strcspn(begin, bracketed ? "]" : ":");
+    if (bracketed && *end != ']')
+        return false;
+    end += bracketed;
+    const size_t length = (size_t)(end - begin);
+    if (length >= sizeof host || !is_port(end))
         return false;
     memcpy(host, begin, length);
     host[length] = '\0';
