@@ -36,7 +36,6 @@ enum {
 
 /* ---- answers ---- */
 
-static const char nothing_there[] = "there is no such page";
 static const char strict_policy[] = "default-src 'none'; frame-ancestors 'none'";
 
 enum MHD_Result http_send(const http *h, struct MHD_Connection *c, const http_answer *answer,
@@ -84,30 +83,20 @@ static enum MHD_Result refuse(const http *h, struct MHD_Connection *c, unsigned 
     return http_send(h, c, &answer, r);
 }
 
-/* `page` is NULL: of answer_path. */
-static enum MHD_Result answer_page(const http *h, struct MHD_Connection *c, const http_page *page,
-                                   const char *path)
+static enum MHD_Result answer_page(const http *h, struct MHD_Connection *c, const http_page *page)
 {
     char *body = NULL;
     size_t bytes = 0;
     FILE *out = open_memstream(&body, &bytes);
-    unsigned status = MHD_HTTP_INTERNAL_SERVER_ERROR;
-    if (out)
-        status =
-            page ? page->answer(h->config.context, out) : h->config.answer_path(h->config.context, path, out);
+    const unsigned status = out ? page->answer(h->config.context, out) : MHD_HTTP_INTERNAL_SERVER_ERROR;
     if (!out || fclose(out) != 0 || bytes > HTTP_BODY_MAX) {
         free(body);
         return refuse(h, c, MHD_HTTP_INTERNAL_SERVER_ERROR, "no memory for the answer");
     }
-    if (status == MHD_HTTP_NOT_FOUND) {
-        free(body);
-        return refuse(h, c, status, nothing_there);
-    }
     struct MHD_Response *r = MHD_create_response_from_buffer(bytes, body, MHD_RESPMEM_MUST_FREE);
     if (!r)
         free(body);
-    const http_answer answer = {
-        .status = status, .type = page ? page->type : "application/json", .close = true};
+    const http_answer answer = {.status = status, .type = page->type, .close = true};
     return http_send(h, c, &answer, r);
 }
 
@@ -173,9 +162,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
         return refuse(h, c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
     if (brings_a_body(c))
         return refuse(h, c, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here");
-    if (page || h->config.answer_path)
-        return answer_page(h, c, page, path);
-    return refuse(h, c, MHD_HTTP_NOT_FOUND, nothing_there);
+    return page ? answer_page(h, c, page) : refuse(h, c, MHD_HTTP_NOT_FOUND, "there is no such page");
 }
 
 /* ---- connections ---- */

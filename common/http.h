@@ -97,8 +97,6 @@ typedef struct {
     const http_hosts *hosts; /* names it is asked by; borrowed, until http_stop; NULL: none */
     const http_page *pages;  /* borrowed, until http_stop */
     uint32_t page_count;
-    /* Of paths that are no page's: writes JSON to the body and returns 200, or 404. NULL: there are none. */
-    unsigned (*answer_path)(void *context, const char *path, FILE *body);
     const char *policy; /* Content-Security-Policy of all pages; NULL: they may load and run nothing */
     bool is_shared;     /* what came from another server on the reader's own host may read them all */
     const http_service *service; /* borrowed; NULL: none */

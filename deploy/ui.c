@@ -43,21 +43,53 @@ static unsigned answer_list(void *context, FILE *body)
     return 200;
 }
 
-static unsigned answer_path(void *context, const char *path, FILE *body)
+/* The run that "/runs/NAME.json" asks for; false if it asks for none. */
+static bool parse_path(const char *path, char name[UI_NAME_MAX])
 {
     static const char before[] = "/runs/", after[] = ".json";
-    char name[UI_NAME_MAX];
     const size_t length = strlen(path), around = sizeof before - 1 + sizeof after - 1;
-    if (length <= around || length - around >= sizeof name || strncmp(path, before, sizeof before - 1) != 0 ||
+    if (length <= around || length - around >= UI_NAME_MAX || strncmp(path, before, sizeof before - 1) != 0 ||
         strcmp(path + length - (sizeof after - 1), after) != 0)
-        return 404;
+        return false;
     memcpy(name, path + sizeof before - 1, length - around);
     name[length - around] = '\0';
-    return ui_runs_show(context, name, body) ? 200 : 404;
+    return true;
+}
+
+static void expect_no_body(void *context, http_request *r)
+{
+    (void)context;
+    r->body_max = 0;
+}
+
+/* What is no page's. */
+static void answer_request(void *context, http_request *r)
+{
+    char name[UI_NAME_MAX];
+    http_answer answer = {.status = 404, .type = "application/json", .close = true};
+    FILE *out = open_memstream(&answer.body, &answer.bytes);
+    if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "HEAD") != 0) {
+        answer.status = 405;
+        answer.allow = "GET, HEAD";
+    } else if (out && parse_path(r->path, name) && ui_runs_show(context, name, out)) {
+        answer.status = 200;
+    }
+    if (!out || fclose(out) != 0)
+        answer.status = 503;
+    http_reply(r, &answer);
 }
 
 static const http_page pages[] = {
     {"/runs.json", "application/json", answer_list} DASHBOARD_RUNS_PAGES,
+};
+
+static const http_service service = {
+    .connections_max = HTTP_CONNECTIONS_MAX,
+    .patience_ms = HTTP_CONNECTION_MS,
+    .memory_bytes = HTTP_MEMORY_BYTES,
+    .bodies_max_bytes = HTTP_MEMORY_BYTES,
+    .head = expect_no_body,
+    .whole = answer_request,
 };
 
 int ui_main(int argc, char **argv)
@@ -90,7 +122,7 @@ int ui_main(int argc, char **argv)
             .hosts = &o.http.hosts,
             .pages = pages,
             .page_count = sizeof pages / sizeof pages[0],
-            .answer_path = answer_path,
+            .service = &service,
             .policy = DASHBOARD_POLICY,
             .context = &runs,
         };
