@@ -16,7 +16,10 @@ bool key_is_valid(const char *text, size_t length)
 {
     static const char z85[] =
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
-    return length == KEY_TEXT && strspn(text, z85) >= KEY_TEXT;
+    for (size_t i = 0; length == KEY_TEXT && i < KEY_TEXT; i++)
+        if (text[i] == '\0' || !strchr(z85, text[i]))
+            return false;
+    return length == KEY_TEXT;
 }
 
 void key_pair_wipe(key_pair *pair)
