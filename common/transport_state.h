@@ -39,7 +39,7 @@ struct transport_socket {
         bundle_reader rest;
         wire_route from;
         allow_entry sender; /* where keys are asked for */
-    } received; /* the last bundle */
+    } received;             /* the last bundle */
 };
 
 /* To be called for each socket before it binds or connects. PS_EIO. */

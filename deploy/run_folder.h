@@ -3,9 +3,9 @@
  *   logs/<role>-<index>.log          what each process wrote
  *   tf_config/<role>-<index>.json    the TF_CONFIG of each process
  *   http/<role>-<index>              "address:port" where that process shows itself, while it runs
- *   status/ps-<i>-<incarnation>.json how the training went, as each process of a ps saw it (common/status_page.md)
- *   outputs/                         what the chief leaves: the model
- *   trace/                           with --trace, until the run has ended: what each process leaves of it */
+ *   status/ps-<i>-<incarnation>.json how the training went, as each process of a ps saw it
+ * (common/status_page.md) outputs/                         what the chief leaves: the model trace/ with
+ * --trace, until the run has ended: what each process leaves of it */
 #ifndef PENSTOCK_DEPLOY_RUN_FOLDER_H
 #define PENSTOCK_DEPLOY_RUN_FOLDER_H
 

@@ -161,8 +161,8 @@ static void refuse(server *s, const wire_route *to, const ps_error *why)
     wire_destroy(&m);
 }
 
-/* Of those with a wrong key the list's keeper tells more, and of strangers who hang up nothing is to be told but
- * that they came. */
+/* Of those with a wrong key the list's keeper tells more, and of strangers who hang up nothing is to be told
+ * but that they came. */
 static void say_handshakes(server *s)
 {
     const transport_handshakes *h = transport_look_at_handshakes(s->socket);

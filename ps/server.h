@@ -33,7 +33,7 @@ typedef struct {
     uint32_t stop_ms; /* ... within this time */
     http_options http;
     const char *status_folder; /* where /status is kept for later; NULL: nowhere */
-    const curve_keys *keys; /* copied; NULL, or not wanted: everybody is let in */
+    const curve_keys *keys;    /* copied; NULL, or not wanted: everybody is let in */
 } server_config;
 
 /* Blocks until the job has finished (PS_OK), it cannot go on (why is in `error`), or the stop flag is set

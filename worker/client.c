@@ -71,8 +71,8 @@ static ps_status settle_numbers(const cluster_spec *cluster, job_config *job, ps
 }
 
 /* Who stands in for a lost worker does so with its own key. */
-static ps_status read_keys(const ps_client *c, const cluster_spec *cluster, const char *folder, curve_keys *keys,
-                           ps_error *error)
+static ps_status read_keys(const ps_client *c, const cluster_spec *cluster, const char *folder,
+                           curve_keys *keys, ps_error *error)
 {
     *keys = (curve_keys){.wanted = false};
     if (!folder || !cluster->present)
@@ -83,7 +83,8 @@ static ps_status read_keys(const ps_client *c, const cluster_spec *cluster, cons
 static ps_status connect_to_all(ps_client *c, const cluster_spec *cluster, const curve_keys *keys, bool share,
                                 ps_error *error)
 {
-    ps_status status = uplink_zmq_create(cluster, c->job.servers, keys, share ? c->memory : NULL, &c->uplink, error);
+    ps_status status =
+        uplink_zmq_create(cluster, c->job.servers, keys, share ? c->memory : NULL, &c->uplink, error);
     return status == PS_OK ? pulse_create(cluster, c->job.servers, keys, &c->pulse, error) : status;
 }
 
@@ -176,7 +177,8 @@ static bool is_refused(ps_client *c)
 {
     char why[UPLINK_TEXT_MAX];
     for (uint32_t server = 0; server < c->job.servers; server++)
-        if (!session_welcomed(c->session, server) && c->uplink->ops->refuses(c->uplink, server, why, sizeof why))
+        if (!session_welcomed(c->session, server) &&
+            c->uplink->ops->refuses(c->uplink, server, why, sizeof why))
             return true;
     return false;
 }
@@ -185,7 +187,8 @@ static ps_status fail_refused(ps_client *c, ps_error *error)
 {
     char where[UPLINK_TEXT_MAX], why[UPLINK_TEXT_MAX];
     uint32_t server = 0;
-    while (session_welcomed(c->session, server) || !c->uplink->ops->refuses(c->uplink, server, why, sizeof why))
+    while (session_welcomed(c->session, server) ||
+           !c->uplink->ops->refuses(c->uplink, server, why, sizeof why))
         server++;
     c->uplink->ops->explain(c->uplink, server, false, where, sizeof where);
     return ps_fail(error, PS_ECONFIG, "ps/%u at %s: %s", server, where, why);

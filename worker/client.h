@@ -93,8 +93,8 @@ typedef struct {
     uint64_t incarnation;
     /* Share memory with ps on this host. What cannot be shared goes through the socket. */
     bool share_memory;
-    /* Folder of CURVE keys, as `penstock keygen` makes it: all that travels is encrypted, and both ends prove who
-     * they are. NULL: neither. Borrowed until ps_connect returns. */
+    /* Folder of CURVE keys, as `penstock keygen` makes it: all that travels is encrypted, and both ends prove
+     * who they are. NULL: neither. Borrowed until ps_connect returns. */
     const char *keys_folder;
 } ps_client_options;
 

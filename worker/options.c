@@ -411,12 +411,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     return result;
 }
 
-static const struct argp_child children[] = {
-    {&cluster_options_argp, 0, "Cluster:", 5},
-    {&http_options_argp, 0, "Observation:", 6},
-    {&trace_options_argp, 0, "Trace:", 7},
-    {&curve_options_argp, 0, "Security:", 8},
-    {0}};
+static const struct argp_child children[] = {{&cluster_options_argp, 0, "Cluster:", 5},
+                                             {&http_options_argp, 0, "Observation:", 6},
+                                             {&trace_options_argp, 0, "Trace:", 7},
+                                             {&curve_options_argp, 0, "Security:", 8},
+                                             {0}};
 
 static const struct argp parser = {
     .options = options,

@@ -75,7 +75,8 @@ static ps_status start_thread(pulse *p, ps_error *error)
     return failed ? ps_fail(error, PS_ENOMEM, "no thread for heartbeats: %s", strerror(failed)) : PS_OK;
 }
 
-static ps_status connect_to_all(pulse *p, const cluster_spec *cluster, const curve_keys *keys, ps_error *error)
+static ps_status connect_to_all(pulse *p, const cluster_spec *cluster, const curve_keys *keys,
+                                ps_error *error)
 {
     ps_status status = transport_create(1, &p->transport, error);
     if (status == PS_OK && keys && keys->wanted)

@@ -23,8 +23,8 @@ typedef struct {
     uint64_t incarnation;
 } pulse_identity;
 
-/* Starts to connect to `servers` ps of the cluster, with `keys` (copied; NULL: none); says nothing yet. PS_ECONFIG if the cluster lacks one of
- * them; PS_EIO; PS_ENOMEM. */
+/* Starts to connect to `servers` ps of the cluster, with `keys` (copied; NULL: none); says nothing yet.
+ * PS_ECONFIG if the cluster lacks one of them; PS_EIO; PS_ENOMEM. */
 ps_status pulse_create(const cluster_spec *cluster, uint32_t servers, const curve_keys *keys, pulse **out,
                        ps_error *error);
 
