@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "common/schedule.h"
 #include "ps/shard_state.h"
 
 ps_status shard_create(const shard_config *config, shard **out)
@@ -28,7 +27,7 @@ ps_status shard_create(const shard_config *config, shard **out)
     return status;
 }
 
-static void drop_job(shard *s)
+void shard_drop_job(shard *s)
 {
     image_destroy(&s->held_image);
     for (uint32_t i = 0; s->workers && i < s->job.workers; i++)
@@ -56,7 +55,7 @@ void shard_destroy(shard **handle)
     *handle = NULL;
     if (!s)
         return;
-    drop_job(s);
+    shard_drop_job(s);
     s->config.journal = NULL; /* nothing waits for it any more */
     wire_message *m;
     wire_route to;
@@ -73,189 +72,7 @@ void shard_tell_http(shard *s, const char *address)
         memcpy(s->server_http[s->config.index], s->http, sizeof s->http);
 }
 
-/* ---- what is counted of gradients ---- */
-
-static void count_bytes(shard *s, const wire_message *push)
-{
-    for (uint32_t i = 0; s->config.counted && push->has_payload && i < push->slice_count; i++) {
-        const uint32_t of = s->partition.slices[push->slices[i]].tensor;
-        metrics_add(s->config.counted, PS_METRIC_BYTES_RECEIVED,
-                    (uint32_t)job_push_codec(&s->job, of).kind - CODEC_FP32, buffer_size(push->payloads[i]));
-    }
-}
-
-/* A gradient has come whole; nothing has been applied since. */
-static void count_push(shard *s, member *m)
-{
-    const bool sync = s->job.mode == CONSISTENCY_SYNC;
-    const uint64_t version = sync ? m->push.step - 1 : s->consistency.applied;
-    s->counters.pushes++;
-    m->push.whole_ms = s->now_ms;
-    if (!m->has_weights || m->weights > version)
-        return;
-    m->has_staleness = true;
-    m->staleness = version - m->weights;
-    metrics_observe(s->config.counted, PS_METRIC_STALENESS, 0, m->staleness);
-}
-
-static void count_waits(const shard *s, const worker_set *contributors)
-{
-    for (uint32_t i = 0; s->config.counted && i < contributors->count; i++)
-        metrics_observe(s->config.counted, PS_METRIC_WAIT, 0,
-                        s->now_ms - s->workers[contributors->workers[i]].push.whole_ms);
-}
-
-/* ---- updates ---- */
-
-/* The shares of those contributors that have something to contribute. Returns their number. */
-static uint32_t collect_gradients(shard *s, const worker_set *contributors)
-{
-    uint64_t examples = 0;
-    for (uint32_t i = 0; i < contributors->count; i++)
-        examples += s->workers[contributors->workers[i]].push.examples;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < contributors->count; i++) {
-        const member_push *push = &s->workers[contributors->workers[i]].push;
-        if (push->examples == 0)
-            continue;
-        double share = (double)push->examples / (double)examples;
-        s->gradients[count++] = (store_gradient){
-            .slices = push->slices,
-            .weight = (float)share * push->clip_factor,
-        };
-    }
-    s->counters.examples_applied += examples;
-    return count;
-}
-
-/* While the gradients are still held. */
-static void tell_applied(const shard *s, uint64_t begun, uint64_t step, const worker_set *contributors)
-{
-    const shard_listener *l = s->config.listener;
-    for (uint32_t i = 0; i < contributors->count; i++) {
-        const member *m = &s->workers[contributors->workers[i]];
-        l->takes(begun, contributors->workers[i], m->incarnation, m->push.step);
-    }
-    l->applied(begun, step, contributors->count);
-}
-
-void shard_apply_ready(shard *s)
-{
-    uint64_t step;
-    worker_set contributors;
-    while (s->failure.status == PS_OK && !s->held &&
-           consistency_ready(&s->consistency, &step, &contributors)) {
-        const bool tells = s->config.listener && !s->replaying;
-        const uint64_t begun = tells ? s->config.listener->begins() : 0;
-        uint32_t count = collect_gradients(s, &contributors);
-        float rate = (float)schedule_rate(&s->job.schedule, step);
-        bool finite = true;
-        if (count == 0) {
-            store_skip(s->store);
-        } else if (store_apply(s->store, s->gradients, count, rate, &finite) != PS_OK) {
-            shard_fail_out_of_memory(s);
-            break;
-        }
-        if (!finite)
-            shard_guard_applied(s, step, &contributors);
-        consistency_applied(&s->consistency, step, &contributors);
-        s->at_the_end = false;
-        s->counters.steps_applied++;
-        shard_note_progress(s);
-        count_waits(s, &contributors);
-        if (tells)
-            tell_applied(s, begun, step, &contributors);
-        for (uint32_t i = 0; i < contributors.count; i++)
-            member_drop_push(&s->workers[contributors.workers[i]], s->slice_count);
-        if (s->replaying)
-            continue;
-        shard_take_image(s);
-        shard_go_on_winding_up(s, true);
-    }
-    shard_answer_all(s);
-}
-
-/* ---- HELLO ---- */
-
-static ps_status check_against_cluster(const shard *s, const job_config *job, ps_error *error)
-{
-    if (s->config.servers && s->config.servers != job->servers)
-        return ps_fail(error, PS_EMISMATCH, "the job has %u ps, but the cluster spec of ps/%u has %u",
-                       job->servers, s->config.index, s->config.servers);
-    if (s->config.workers && s->config.workers != job->workers)
-        return ps_fail(error, PS_EMISMATCH, "the job has %u workers, but the cluster spec of ps/%u has %u",
-                       job->workers, s->config.index, s->config.workers);
-    if (s->config.index >= job->servers)
-        return ps_fail(error, PS_EMISMATCH, "the job has %u ps; this is ps/%u", job->servers,
-                       s->config.index);
-    return PS_OK;
-}
-
-static ps_status create_members(shard *s)
-{
-    s->workers = calloc(s->job.workers, sizeof *s->workers);
-    s->evaluators = calloc(s->job.evaluators + 1, sizeof *s->evaluators);
-    s->gradients = calloc(s->job.workers, sizeof *s->gradients);
-    s->server_http = calloc(s->job.servers, sizeof *s->server_http);
-    if (!s->workers || !s->evaluators || !s->gradients || !s->server_http)
-        return PS_ENOMEM;
-    memcpy(s->server_http[s->config.index], s->http, sizeof s->http);
-    for (uint32_t i = 0; i < s->job.workers; i++)
-        if (member_init(&s->workers[i], s->slice_count) != PS_OK)
-            return PS_ENOMEM;
-    return PS_OK;
-}
-
-/* The first HELLO brings the job. All or nothing. */
-static ps_status adopt_job(shard *s, const job_config *job, ps_error *error)
-{
-    ps_status status = check_against_cluster(s, job, error);
-    if (status != PS_OK)
-        return status;
-    status = job_copy(job, &s->job);
-    if (status != PS_OK)
-        ps_fail(error, status, "ps/%u has no memory for the job's description", s->config.index);
-    if (status == PS_OK)
-        status = partition_init(&s->partition, &s->job, error);
-    if (status != PS_OK)
-        goto fail;
-    uint64_t bytes = store_bytes(&s->job, &s->partition, s->config.index);
-    if (s->config.memory_max_bytes && bytes > s->config.memory_max_bytes) {
-        status = ps_fail(error, PS_ELIMIT,
-                         "the job needs %llu MiB on ps/%u; its limit is %llu MiB (--memory-limit)",
-                         (unsigned long long)(bytes >> 20), s->config.index,
-                         (unsigned long long)(s->config.memory_max_bytes >> 20));
-        goto fail;
-    }
-    s->slice_count = partition_server_count(&s->partition, s->config.index);
-    status = wire_job_fingerprint(&s->job, &s->fingerprint);
-    if (status == PS_OK)
-        status = consistency_init(&s->consistency, &s->job);
-    if (status == PS_OK)
-        status = create_members(s);
-    if (status == PS_OK)
-        status = shard_begin(s, error);
-    if (status == PS_ENOMEM) {
-        ps_fail(error, status, "ps/%u has no memory for a shard of %llu MiB", s->config.index,
-                (unsigned long long)(bytes >> 20));
-    }
-    if (status != PS_OK)
-        goto fail;
-    if (s->job.on_worker_loss != LOSS_WAIT && s->config.lease_ms == 0)
-        log_warning("--on-worker-loss %s has no effect without leases (--lease-secs 0)",
-                    loss_policy_name(s->job.on_worker_loss));
-    s->has_job = true;
-    s->begun_ms = s->now_ms;
-    log_info("job '%s': %s, %s, %u ps, %u workers; this shard holds %u slices, %llu parameters", s->job.name,
-             consistency_mode_name(s->job.mode), optimizer_kind_name(s->job.optimizer.kind), s->job.servers,
-             s->job.workers, s->slice_count,
-             (unsigned long long)partition_server_elements(&s->partition, s->config.index));
-    return PS_OK;
-
-fail:
-    drop_job(s);
-    return status;
-}
+/* ---- members ---- */
 
 static uint32_t count_of_role(const job_config *job, wire_role role)
 {
@@ -281,105 +98,6 @@ member *shard_member_of(const shard *s, const wire_message *message)
     return message->role == WIRE_WORKER ? &s->workers[message->index] : &s->evaluators[message->index];
 }
 
-/* What it pushed before it finished was acknowledged and still counts. */
-void shard_take_incarnation(shard *s, member *m, const wire_message *hello)
-{
-    m->incarnation = hello->incarnation;
-    if (m->finished)
-        return;
-    member_drop_push(m, s->slice_count);
-    consistency_forget(&s->consistency, hello->index);
-}
-
-/* A new incarnation takes the place of the one before it; or it is one that the journal knows. */
-static ps_status replace_incarnation(shard *s, member *m, const wire_message *hello, ps_error *error)
-{
-    const bool known = m->incarnation == hello->incarnation, works = hello->role == WIRE_WORKER;
-    if (works && !known && shard_journal_append(s, hello, error) != PS_OK)
-        return PS_ENOMEM;
-    m->restarts += m->incarnation != 0 && !known;
-    s->counters.members_restarted += m->incarnation != 0 && !known;
-    m->has_weights = m->has_staleness = false;
-    m->figures_count = 0;
-    if (m->joined)
-        log_event(LOG_WARNING, "member_restarted", s->consistency.applied,
-                  "%s %u has restarted, or begins anew", wire_role_name(hello->role), hello->index);
-    else
-        log_event(LOG_INFO, "member_joined", s->consistency.applied, "%s %u joined",
-                  wire_role_name(hello->role), hello->index);
-    member_drop_requests(m);
-    if (works && !known)
-        shard_take_incarnation(s, m, hello);
-    m->back = m->finished;
-    m->joined = true;
-    shard_note_progress(s);
-    m->incarnation = hello->incarnation;
-    m->readable = hello->readable;
-    return PS_OK;
-}
-
-/* The step after which a member goes on. */
-static uint64_t last_step(const shard *s, const wire_message *hello)
-{
-    uint64_t pushed = hello->role == WIRE_WORKER ? s->consistency.clocks[hello->index].pushed : 0;
-    if (s->job.mode != CONSISTENCY_SYNC)
-        return pushed;
-    bool counts = hello->role == WIRE_WORKER && s->workers[hello->index].finished;
-    return counts && pushed > s->consistency.applied ? pushed : s->consistency.applied;
-}
-
-/* A gradient of which the first parts are here, with a journal also after a restart, counts. */
-static uint64_t last_held(const shard *s, const wire_message *hello)
-{
-    if (hello->role != WIRE_WORKER)
-        return 0;
-    const uint64_t pushed = s->consistency.clocks[hello->index].pushed;
-    const member_push *push = &s->workers[hello->index].push;
-    return push->received > 0 && push->step > pushed ? push->step : pushed;
-}
-
-static ps_status handle_hello(shard *s, wire_message *hello, const wire_route *from, uint64_t now_ms,
-                              ps_error *error)
-{
-    if (hello->receiver != s->config.index)
-        return ps_fail(error, PS_EMISMATCH, "this is ps/%u, not ps/%u: the cluster specs differ",
-                       s->config.index, hello->receiver);
-    ps_status status = s->has_job ? job_difference(&s->job, hello->hello, error) : PS_OK;
-    if (status == PS_OK)
-        status = shard_check_is_of_job(hello->hello, hello, error);
-    if (status == PS_OK && !s->has_job)
-        status = adopt_job(s, hello->hello, error);
-    if (status != PS_OK)
-        return status;
-    member *m = shard_member_of(s, hello);
-    if (hello->incarnation < m->incarnation)
-        return ps_fail(error, PS_EPEER, "%s %u has been replaced by a newer process under the same index",
-                       wire_role_name(hello->role), hello->index);
-    if (!m->joined || hello->incarnation > m->incarnation)
-        status = replace_incarnation(s, m, hello, error);
-    if (status != PS_OK)
-        return status;
-    shard_note_alive(s, m, hello, now_ms);
-    m->route = *from;
-    status = shard_hear_of_members(s, hello, error);
-    if (status != PS_OK)
-        return status;
-    if (hello->unfit && m != &s->workers[0])
-        shard_alert_chief(s);
-
-    wire_message *welcome = wire_create(WIRE_WELCOME, 0);
-    if (welcome) {
-        welcome->step = last_step(s, hello);
-        welcome->held = last_held(s, hello);
-        welcome->reads_memory = m->readable;
-        shard_describe_place(s, welcome);
-        if (s->http[0])
-            wire_set_text(welcome, s->http);
-    }
-    shard_send_answer(s, welcome, hello, from);
-    return PS_OK;
-}
-
 /* ---- requests of members ---- */
 
 /* Payloads in memory that could not be mapped are not. */
@@ -389,128 +107,6 @@ static bool has_its_payloads(const wire_message *message)
         if (!message->payloads[i])
             return false;
     return true;
-}
-
-static ps_status check_payload(const shard *s, const slice *cut, const buffer *payload, ps_error *error)
-{
-    codec_config codec = job_push_codec(&s->job, cut->tensor);
-    return codec_check(&codec, buffer_bytes(payload), buffer_size(payload), cut->count, error);
-}
-
-ps_status shard_check_slices(const shard *s, const wire_message *message, ps_error *error)
-{
-    for (uint32_t i = 0; i < message->slice_count; i++) {
-        uint32_t number = message->slices[i];
-        if (number >= s->partition.count || s->partition.slices[number].server != s->config.index)
-            return ps_fail(error, PS_EMISMATCH, "%s names slice %u, which ps/%u does not hold",
-                           wire_type_name(message->type), number, s->config.index);
-        ps_error why;
-        ps_status status = message->has_payload
-                               ? check_payload(s, &s->partition.slices[number], message->payloads[i], &why)
-                               : PS_OK;
-        if (status != PS_OK)
-            return ps_fail(error, status, "%s: slice %u: %s", wire_type_name(message->type), number,
-                           why.text);
-    }
-    return PS_OK;
-}
-
-/* Does this part belong to the gradient being collected? One whose step was applied without it (backup
- * workers) makes room. */
-static ps_status check_fits_parts(shard *s, member *m, const wire_message *part, ps_error *error)
-{
-    member_push *push = &m->push;
-    if (push->step != 0 && s->job.mode == CONSISTENCY_SYNC && push->step <= s->consistency.applied)
-        member_drop_push(m, s->slice_count);
-    if (push->step == 0)
-        return PS_OK;
-    if (push->step != part->step)
-        return ps_fail(error, PS_EPROTOCOL, "worker %u pushes step %llu while step %llu is incomplete",
-                       part->index, (unsigned long long)part->step, (unsigned long long)push->step);
-    if (push->examples != part->examples || push->clip_factor != part->clip_factor)
-        return ps_fail(error, PS_EPROTOCOL,
-                       "worker %u: the parts of step %llu disagree about examples or clip factor",
-                       part->index, (unsigned long long)part->step);
-    return PS_OK;
-}
-
-/* Adds a part to the gradient being collected. Slices that are already there are left alone. */
-static void collect_part(shard *s, member_push *push, const wire_message *message)
-{
-    push->step = message->step;
-    push->examples = message->examples;
-    push->clip_factor = message->clip_factor;
-    push->nonfinite |= message->nonfinite;
-    for (uint32_t i = 0; i < message->slice_count; i++) {
-        const slice *cut = &s->partition.slices[message->slices[i]];
-        if (push->named[cut->ordinal])
-            continue;
-        push->named[cut->ordinal] = true;
-        push->received++;
-        if (message->has_payload)
-            push->slices[cut->ordinal] = buffer_ref(message->payloads[i]);
-    }
-}
-
-/* A gradient that comes too late counts once, however many parts and repeats of it come. */
-static void count_unused(shard *s, member *m, uint64_t step, arrival verdict)
-{
-    if (verdict == ARRIVAL_REPEAT) {
-        s->counters.repeats++;
-    } else if (step > m->late_step) {
-        s->counters.late_gradients++;
-        m->late_step = step;
-    }
-}
-
-ps_status shard_take_part(shard *s, member *m, const wire_message *part, arrival *verdict, ps_error *error)
-{
-    ps_status status = consistency_judge(&s->consistency, part->index, part->step, verdict, error);
-    if (status != PS_OK || *verdict != ARRIVAL_FRESH)
-        return status;
-    status = check_fits_parts(s, m, part, error);
-    if (status == PS_OK)
-        status = shard_journal_append(s, part, error);
-    if (status != PS_OK)
-        return status;
-    collect_part(s, &m->push, part);
-    if (m->push.received < s->slice_count)
-        return PS_OK;
-    count_push(s, m);
-    consistency_arrive(&s->consistency, part->index, part->step);
-    if (m->push.nonfinite)
-        shard_guard_flagged(s, part->index);
-    return PS_OK;
-}
-
-static ps_status handle_push(shard *s, member *m, wire_message **message, const wire_route *from,
-                             uint64_t now_ms, ps_error *error)
-{
-    wire_message *push = *message;
-    if (push->role != WIRE_WORKER)
-        return ps_fail(error, PS_EPROTOCOL, "an %s may not push", wire_role_name(push->role));
-    if (push->slice_count == 0)
-        return ps_fail(error, PS_EPROTOCOL, "%s names no slice", wire_type_name(push->type));
-    if (s->held) /* it is for the life after this one: nobody says that it has come */
-        return PS_OK;
-    count_bytes(s, push);
-    arrival verdict;
-    ps_status status = shard_take_part(s, m, push, &verdict, error);
-    if (status != PS_OK)
-        return status;
-    if (verdict != ARRIVAL_FRESH) {
-        count_unused(s, m, push->step, verdict);
-        shard_answer_or_open(s, m, message, from, now_ms);
-        return PS_OK;
-    }
-    if (m->push.received < s->slice_count) {
-        shard_answer_or_open(s, m, message, from, now_ms);
-        return PS_OK;
-    }
-    if (member_open(m, message, from, now_ms) != PS_OK)
-        shard_fail_out_of_memory(s);
-    shard_apply_ready(s);
-    return PS_OK;
 }
 
 /* Of a worker; a step that was applied without it counts. */
@@ -659,7 +255,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
     switch ((*message)->type) {
     case WIRE_PUSH_PULL:
     case WIRE_PUSH:
-        return handle_push(s, m, message, from, now_ms, error);
+        return shard_handle_push(s, m, message, from, now_ms, error);
     case WIRE_PULL:
         shard_answer_or_open(s, m, message, from, now_ms);
         return PS_OK;
@@ -700,7 +296,7 @@ void shard_receive(shard *s, wire_message **message, const wire_route *from, uin
         wire_destroy(message);
         return;
     }
-    ps_status status = (*message)->type == WIRE_HELLO ? handle_hello(s, *message, from, now_ms, &error)
+    ps_status status = (*message)->type == WIRE_HELLO ? shard_handle_hello(s, *message, from, now_ms, &error)
                                                       : handle_request(s, message, from, now_ms, &error);
     if (status != PS_OK && !is_silent(s)) {
         s->counters.messages_refused++;

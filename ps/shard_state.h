@@ -1,6 +1,8 @@
 /* shard_state.h - a shard's state, and what its sources share. Private to ps/shard*.c:
  *
- *   shard.c         takes messages in: members, jobs, gradients, updates
+ *   shard.c         takes messages in, and knows their senders
+ *   shard_join.c    jobs, and processes that come
+ *   shard_push.c    gradients and updates
  *   shard_guard.c   deals with gradients that hold NaN or Inf
  *   shard_recovery.c  where the shard begins, goes back to, and what it keeps for that
  *   shard_journal.c   writes down what the shard takes in, and takes it in again after a restart
@@ -97,20 +99,35 @@ member *shard_member_of(const shard *s, const wire_message *message);
 /* Is there a member of that role and index? PS_EMISMATCH. */
 ps_status shard_check_is_of_job(const job_config *job, const wire_message *message, ps_error *error);
 
-/* Of the slices, and payloads, that a message names. PS_EMISMATCH, PS_EPROTOCOL. */
-ps_status shard_check_slices(const shard *s, const wire_message *message, ps_error *error);
+/* A member has finished. Like shard_take_incarnation and shard_take_part a change of state for one type of
+ * message that the journal holds: nothing is applied yet, and nobody is answered. */
+void shard_take_finish(shard *s, member *m, const wire_message *finish);
 
-/* The changes of a shard's state, one for each type of message that the journal holds. Here nothing is
- * applied yet, and nobody is answered. */
+/* Frees what came with the job. */
+void shard_drop_job(shard *s);
+
+/* ---- shard_join.c ---- */
 
 /* A new incarnation of a worker: what the one before left half done is forgotten. */
 void shard_take_incarnation(shard *s, member *m, const wire_message *hello);
+
+/* Takes in the job, or the process, that says HELLO, and welcomes it. Fails with what is refused, and why. */
+ps_status shard_handle_hello(shard *s, wire_message *hello, const wire_route *from, uint64_t now_ms,
+                             ps_error *error);
+
+/* ---- shard_push.c ---- */
+
+/* Of the slices, and payloads, that a message names. PS_EMISMATCH, PS_EPROTOCOL. */
+ps_status shard_check_slices(const shard *s, const wire_message *message, ps_error *error);
 
 /* A part of a gradient is judged and, if it is fresh, taken in. PS_EPROTOCOL, and then nothing has changed;
  * PS_ENOMEM: the job has failed. */
 ps_status shard_take_part(shard *s, member *m, const wire_message *part, arrival *verdict, ps_error *error);
 
-void shard_take_finish(shard *s, member *m, const wire_message *finish);
+/* A push of a worker, whose slices have been checked. Takes the message if it stays open. As shard_take_part.
+ */
+ps_status shard_handle_push(shard *s, member *m, wire_message **message, const wire_route *from,
+                            uint64_t now_ms, ps_error *error);
 
 /* Applies what is ready, and answers whom it can. */
 void shard_apply_ready(shard *s);
