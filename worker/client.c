@@ -172,26 +172,21 @@ static void say_who_is_missing(ps_client *c, uint64_t now)
     }
 }
 
-/* Will a ps never answer, as things are? */
+/* Will a ps that has not answered never do so? Then `refusal` says which, and why. */
 static bool is_refused(ps_client *c)
 {
-    char why[UPLINK_TEXT_MAX];
-    for (uint32_t server = 0; server < c->job.servers; server++)
-        if (!session_welcomed(c->session, server) &&
-            c->uplink->ops->refuses(c->uplink, server, why, sizeof why))
-            return true;
-    return false;
-}
-
-static ps_status fail_refused(ps_client *c, ps_error *error)
-{
     char where[UPLINK_TEXT_MAX], why[UPLINK_TEXT_MAX];
-    uint32_t server = 0;
-    while (session_welcomed(c->session, server) ||
-           !c->uplink->ops->refuses(c->uplink, server, why, sizeof why))
-        server++;
-    c->uplink->ops->explain(c->uplink, server, false, where, sizeof where);
-    return ps_fail(error, PS_ECONFIG, "ps/%u at %s: %s", server, where, why);
+    for (uint32_t server = 0; server < c->job.servers; server++) {
+        if (session_welcomed(c->session, server))
+            continue;
+        const ps_status status = c->uplink->ops->refuses(c->uplink, server, why, sizeof why);
+        if (status == PS_OK)
+            continue;
+        c->uplink->ops->explain(c->uplink, server, false, where, sizeof where);
+        ps_fail(&c->refusal, status, "ps/%u at %s: %s", server, where, why);
+        return true;
+    }
+    return false;
 }
 
 static bool has_joined(ps_client *c, const client_awaited *unused)
@@ -290,11 +285,12 @@ ps_status ps_join(ps_client *c, uint32_t timeout_ms, ps_error *error)
     if (status != PS_OK)
         return status;
     c->joining_ms = c->said_ms = clock_monotonic_ms();
+    c->refusal = (ps_error){PS_OK, ""};
     status = client_move_until(c, has_joined, NULL, timeout_ms, error);
     if (status == PS_ETIMEDOUT)
         return fail_to_join(c, timeout_ms, error);
-    if (status == PS_OK && !session_joined(c->session, &c->joined_step))
-        return fail_refused(c, error);
+    if (status == PS_OK && c->refusal.status != PS_OK)
+        return ps_fail(error, c->refusal.status, "%s", c->refusal.text);
     if (status == PS_OK)
         status = keep_the_lease(c, error);
     c->joined |= status == PS_OK;

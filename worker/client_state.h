@@ -41,6 +41,7 @@ struct ps_client {
     bool joined;
     uint64_t joined_step;
     uint64_t joining_ms, said_ms; /* since when ps_join waits, and when it last said for whom */
+    ps_error refusal;             /* why it waits in vain; status PS_OK: it does not */
     partition partition;
     uplink *uplink;
     client_witness witness;

@@ -62,13 +62,13 @@ static void embedded_destroy(uplink *self, int drain_ms)
     free(l);
 }
 
-static bool embedded_refuses(uplink *self, uint32_t server, char *text, size_t bytes)
+static ps_status embedded_refuses(uplink *self, uint32_t server, char *text, size_t bytes)
 {
     (void)self;
     (void)server;
     (void)text;
     (void)bytes;
-    return false;
+    return PS_OK;
 }
 
 static const uplink_ops embedded_ops = {

@@ -37,9 +37,9 @@ typedef struct {
      * not resolve, which may block for as long as the system's resolver does. */
     void (*explain)(uplink *self, uint32_t server, bool resolve, char *text, size_t bytes);
 
-    /* Is it plain that `server` and this process will not come to speak with each other as they are? Why, for
-     * a person, in `text`. */
-    bool (*refuses)(uplink *self, uint32_t server, char *text, size_t bytes);
+    /* Will `server` and this process not come to speak with each other as they are? PS_OK: nothing says so;
+     * PS_ECONFIG: it is plain; PS_EPEER: it has looked so for seconds. Why, for a person, in `text`. */
+    ps_status (*refuses)(uplink *self, uint32_t server, char *text, size_t bytes);
 
     /* Spends at most `drain_ms` on what is queued; afterwards nothing that was sent is referenced. */
     void (*destroy)(uplink *self, int drain_ms);

@@ -8,8 +8,9 @@
 #include "worker/uplink.h"
 
 enum {
-    SWEEP_MS = 1000,  /* between looks for memory of ps that have ended */
-    UNSURE_TIMES = 5, /* a ps that hangs up so often during the handshake has other keys */
+    SWEEP_MS = 1000,   /* between looks for memory of ps that have ended */
+    UNSURE_TIMES = 10, /* a ps that hangs up so often in the handshake, some 6 s long, has other keys. Or what
+                        * does is a proxy before one that is not there yet */
 };
 
 typedef struct {
@@ -94,27 +95,27 @@ static void zmq_explain(uplink *self, uint32_t server, bool resolve, char *text,
     }
 }
 
-static bool zmq_refuses(uplink *self, uint32_t server, char *text, size_t bytes)
+static ps_status zmq_refuses(uplink *self, uint32_t server, char *text, size_t bytes)
 {
     const uplink_zmq *l = (uplink_zmq *)self;
     const transport_handshakes *handshakes = transport_look_at_handshakes(l->sockets[server]);
-    const char *why = NULL;
     switch (handshakes->last) {
     case TRANSPORT_WELCOME:
         break;
     case TRANSPORT_WRONG_KEY:
-        why = "it does not let this process's key in";
-        break;
+        snprintf(text, bytes, "it does not let this process's key in");
+        return PS_ECONFIG;
     case TRANSPORT_WRONG_MANNERS:
-        why = l->has_keys ? "it speaks without keys" : "it asks for keys (--curve-keys)";
-        break;
+        snprintf(text, bytes, l->has_keys ? "it speaks without keys" : "it asks for keys (--curve-keys)");
+        return PS_ECONFIG;
     case TRANSPORT_UNSURE:
-        if (handshakes->failed_in_a_row >= UNSURE_TIMES && l->has_keys)
-            why = "it does not have the key in " CURVE_PS_PUBLIC;
-        break;
+        if (handshakes->failed_in_a_row < UNSURE_TIMES || !l->has_keys)
+            break;
+        snprintf(text, bytes,
+                 "it hangs up: it does not have the key in " CURVE_PS_PUBLIC ", or is no ps yet");
+        return PS_EPEER;
     }
-    snprintf(text, bytes, "%s", why ? why : "");
-    return why != NULL;
+    return PS_OK;
 }
 
 static void zmq_destroy(uplink *self, int drain_ms)

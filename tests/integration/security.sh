@@ -78,7 +78,7 @@ stranger() {
     is_running ps-0 || fail_log ps-0 "the ps has ended"
 }
 stranger "without a key" 1 2 "it asks for keys (--curve-keys)" ""
-stranger "who takes another for the ps" 1 2 "it does not have the key in ps.pub" "$scratch/foreign"
+stranger "who takes another for the ps" 1 138 "it does not have the key in ps.pub" "$scratch/foreign"
 cp "$keys/ps.pub" "$scratch/foreign/"
 stranger "with a key that is not listed" 1 2 "does not let this process's key in" "$scratch/foreign"
 expect_log ps-0 "is not in $changing/allow"
