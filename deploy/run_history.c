@@ -225,8 +225,9 @@ static ps_status look_after(registry *r, const run_row *row, ps_error *error)
     ps_status status = lock_path(r->folder, row->id, path, error);
     if (status != PS_OK)
         return status;
+    /* Of a lock that cannot be opened it is not known whether somebody holds it. */
     status = registry_inherit(path, &lock, NULL);
-    if (status == PS_ESTATE)
+    if (status != PS_OK && status != PS_ENOENT)
         return PS_OK;
     /* It may have ended, and said how, since its row was read. */
     run_rows now = {0};

@@ -2,6 +2,7 @@
 #include "deploy/run_history.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/file.h"
 #include "deploy/moment.h"
@@ -80,6 +81,20 @@ static void a_run_whose_lock_is_held_is_left_alone(void **state)
     assert_int_equal(run_history_remove(&r, "one", &error), PS_ESTATE);
     run_history_end("registry", "one", &lock);
     assert_false(run_history_lives(&r, "one"));
+    registry_close(&r);
+}
+
+/* Of a lock that cannot be looked at, nobody knows who holds it. */
+static void a_run_whose_lock_cannot_be_opened_is_left_alone(void **state)
+{
+    (void)state;
+    registry r = open_registry();
+    run_record record = make_record("one");
+    char reason[RUN_REASON_BYTES];
+    write_row(&r, &record);
+    assert_int_equal(mkdir("registry/live/one", 0777), 0);
+    assert_int_equal(run_history_refresh(&r, NULL), PS_OK);
+    assert_int_equal(phase_of(&r, "one", reason), RUN_RUNNING);
     registry_close(&r);
 }
 
@@ -178,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FOLDER_TEST(a_run_whose_lock_is_held_is_left_alone),
+        FOLDER_TEST(a_run_whose_lock_cannot_be_opened_is_left_alone),
         FOLDER_TEST(one_whose_launcher_is_gone_has_failed),
         FOLDER_TEST(one_that_was_killed_just_after_it_ended_has_ended_so),
         FOLDER_TEST(the_folder_of_a_later_run_says_nothing_of_an_earlier_one),
