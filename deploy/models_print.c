@@ -71,18 +71,14 @@ void models_print_one(const model_version *v, const model_files *files)
                files->files[i].path);
 }
 
-static void print_files(const model_version *v, const model_files *files)
+static void print_files(const model_files *files)
 {
-    const char *separator = "";
     printf(", \"contents\": [");
     for (size_t i = 0; i < files->count; i++) {
         const model_file *f = &files->files[i];
-        if (f->version != v->version || strcmp(f->name, v->name) != 0)
-            continue;
-        printf("%s\n    {\"path\": ", separator);
+        printf("%s\n    {\"path\": ", i ? "," : "");
         json_print_string(stdout, f->path);
         printf(", \"bytes\": %" PRId64 ", \"sha256\": \"%s\"}", f->bytes, f->sha256);
-        separator = ",";
     }
     printf("]");
 }
@@ -109,7 +105,7 @@ void models_print_json(const model_list *list, const model_files *files)
         print_string_or_null(v->run);
         printf(", \"lineage\": %s", v->lineage ? v->lineage : "null");
         if (files)
-            print_files(v, files);
+            print_files(files);
         printf("}");
     }
     printf("\n]}\n");

@@ -9,7 +9,8 @@ void models_print_table(const model_list *list);
 /* One version with its files. */
 void models_print_one(const model_version *v, const model_files *files);
 
-/* {"schema": "penstock-models/1", "models": [...]}; with `files` (may be NULL) each version has its own. */
+/* {"schema": "penstock-models/1", "models": [...]}; `files` (may be NULL) are those of the one
+ * version of the list. */
 void models_print_json(const model_list *list, const model_files *files);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,18 +47,6 @@ void run_history_end(const char *registry_folder, const char *id, int *lock)
         unlink(path);
     close(*lock);
     *lock = -1;
-}
-
-bool run_history_lives(const registry *r, const char *id)
-{
-    char path[PATH_BYTES];
-    int lock = -1;
-    ps_status status = lock_path(r->folder, id, path, NULL);
-    if (status == PS_OK)
-        status = registry_inherit(path, &lock, NULL);
-    if (lock >= 0)
-        close(lock);
-    return status == PS_ESTATE;
 }
 
 /* ---- rows ---- */

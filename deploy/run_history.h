@@ -5,7 +5,6 @@
 #ifndef PENSTOCK_DEPLOY_RUN_HISTORY_H
 #define PENSTOCK_DEPLOY_RUN_HISTORY_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "deploy/registry.h"
@@ -44,9 +43,6 @@ ps_status run_history_find(registry *r, const char *id, run_rows *rows, ps_error
 
 /* Removes the row of a run that is over. PS_EINVAL: there is none; PS_ESTATE: it is not over. */
 ps_status run_history_remove(registry *r, const char *id, ps_error *error);
-
-/* Does the run's launcher hold its lock? Any host may ask where locks hold between hosts. */
-bool run_history_lives(const registry *r, const char *id);
 
 /* The name of this host. */
 void run_history_host(char host[RUN_HOST_BYTES]);

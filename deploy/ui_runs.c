@@ -11,6 +11,7 @@
 #include "common/json.h"
 #include "common/json_write.h"
 #include "deploy/run_folder.h"
+#include "deploy/run_record.h"
 
 enum { ADDRESS_MAX = 300, FILES_MAX = 4096 };
 
@@ -147,7 +148,7 @@ static void list_one(json_writer *w, const ui_runs *runs, const found_run *run)
     json_put_text(w, "name", run->name);
     json_put_count(w, "modified_unix_ms", run->kept_ms);
     json_put_text(w, "http", http);
-    if (!put_file(w, "record", runs, run->name, "run.json"))
+    if (!put_file(w, "record", runs, run->name, RUN_RECORD_FILE))
         json_put_null(w, "record");
     json_close(w, '}');
     free(http);

@@ -76,11 +76,10 @@ static void a_run_whose_lock_is_held_is_left_alone(void **state)
     write_row(&r, &record);
     assert_int_equal(run_history_refresh(&r, NULL), PS_OK);
     assert_int_equal(phase_of(&r, "one", reason), RUN_RUNNING);
-    assert_true(run_history_lives(&r, "one"));
     ps_error error;
     assert_int_equal(run_history_remove(&r, "one", &error), PS_ESTATE);
     run_history_end("registry", "one", &lock);
-    assert_false(run_history_lives(&r, "one"));
+    assert_int_equal(folder_count("registry/live"), 0);
     registry_close(&r);
 }
 
