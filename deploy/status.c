@@ -13,6 +13,7 @@
 #include "common/file.h"
 #include "common/json_write.h"
 #include "deploy/commands.h"
+#include "deploy/growing.h"
 #include "deploy/run_folder.h"
 #include "deploy/status_gather.h"
 #include "deploy/status_table.h"
@@ -36,13 +37,15 @@ static const struct argp_option option_list[] = {
 
 static bool add_address(status_options *o, const char *address)
 {
-    char **more = realloc(o->addresses, (o->count + 1) * sizeof *more);
+    char **more = growing_room(o->addresses, o->count, sizeof *more);
     if (!more)
         return false;
     o->addresses = more;
     more[o->count] = strdup(address);
-    o->count += more[o->count] != NULL;
-    return more[o->count - 1] != NULL;
+    if (!more[o->count])
+        return false;
+    o->count++;
+    return true;
 }
 
 static error_t parse_one(int key, char *argument, struct argp_state *state)

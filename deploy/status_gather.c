@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "deploy/growing.h"
 #include "deploy/http_fetch.h"
 
 enum { SCHEMA = 1 };
@@ -20,7 +21,7 @@ static ps_status add(status_pages *all, const char *address, ps_error *error)
 {
     if (is_known(all, address) || all->count == STATUS_PAGES_MAX)
         return PS_OK;
-    status_page_of *more = realloc(all->pages, (all->count + 1) * sizeof *more);
+    status_page_of *more = growing_room(all->pages, all->count, sizeof *more);
     if (!more)
         return ps_fail(error, PS_ENOMEM, "out of memory");
     all->pages = more;
