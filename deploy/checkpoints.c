@@ -11,6 +11,7 @@
 #include "common/checkpoint.h"
 #include "common/json.h"
 #include "common/options.h"
+#include "deploy/command_end.h"
 #include "deploy/commands.h"
 
 typedef enum { ACTION_NONE, ACTION_LIST, ACTION_VERIFY, ACTION_REMOVE } action;
@@ -188,9 +189,5 @@ int checkpoints_main(int argc, char **argv)
     ps_status status = check_folder(options.folder, &error);
     if (status == PS_OK)
         status = options.action == ACTION_REMOVE ? remove_steps(&options, &error) : look(&options, &error);
-    if (fflush(stdout) != 0 && status == PS_OK)
-        status = ps_fail(&error, PS_EIO, "cannot write to standard output");
-    if (status != PS_OK)
-        fprintf(stderr, "%s: %s\n", argv[0], error.text);
-    return ps_status_exit_code(status);
+    return command_end(argv[0], status, &error);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "deploy/command_end.h"
 #include "deploy/commands.h"
 #include "deploy/export_formats.h"
 #include "worker/model_file.h"
@@ -112,10 +113,6 @@ int export_main(int argc, char **argv)
     if (status == PS_OK && stat(o.output, &about) == 0)
         printf("%s: %llu parameters, %llu bytes\n", o.output, (unsigned long long)model.parameters,
                (unsigned long long)about.st_size);
-    if (fflush(stdout) != 0 && status == PS_OK)
-        status = ps_fail(&error, PS_EIO, "cannot write to standard output");
-    if (status != PS_OK)
-        fprintf(stderr, "%s: %s\n", argv[0], error.text);
     saved_model_close(&model);
-    return ps_status_exit_code(status);
+    return command_end(argv[0], status, &error);
 }

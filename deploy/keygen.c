@@ -11,6 +11,7 @@
 #include "common/file.h"
 #include "common/options.h"
 #include "common/transport.h"
+#include "deploy/command_end.h"
 #include "deploy/commands.h"
 
 enum { KEY_WORKERS = 256, KEY_EVALUATORS, LINE_BYTES = 64 };
@@ -178,11 +179,8 @@ int keygen_main(int argc, char **argv)
         status = path_fail(&error, "make", w.folder);
     if (status == PS_OK)
         status = make_all(&w, &error);
-    if (status != PS_OK) {
-        fprintf(stderr, "%s: %s\n", argv[0], error.text);
-        return PS_EXIT_FAILURE;
-    }
-    printf("keys are in %s: ps take all of it, others ps.pub and their own .key alone (--curve-keys)\n",
-           w.folder);
-    return PS_EXIT_DONE;
+    if (status == PS_OK)
+        printf("keys are in %s: ps take all of it, others ps.pub and their own .key alone (--curve-keys)\n",
+               w.folder);
+    return command_end(argv[0], status, &error) == PS_EXIT_DONE ? PS_EXIT_DONE : PS_EXIT_FAILURE;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/options.h"
+#include "deploy/command_end.h"
 #include "deploy/command_table.h"
 #include "deploy/commands.h"
 #include "deploy/model_store.h"
@@ -194,7 +195,7 @@ static int register_main(int argc, char **argv)
         printf(o.json ? "{\"name\": \"%s\", \"version\": %lld}\n" : "registered %s version %lld\n", m->name,
                (long long)version);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 /* ---- list, show ---- */
@@ -224,7 +225,7 @@ static int list_main(int argc, char **argv)
         models_print_table(&list);
     model_list_free(&list);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 static int show_main(int argc, char **argv)
@@ -255,7 +256,7 @@ static int show_main(int argc, char **argv)
     model_files_free(&files);
     model_list_free(&list);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 /* ---- download, rm ---- */
@@ -296,7 +297,7 @@ static int download_main(int argc, char **argv)
     if (status == PS_OK)
         printf("%s version %lld is in %s\n", wanted->name, (long long)wanted->version, target);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 static const struct argp_option remove_options[] = {
@@ -331,7 +332,7 @@ static int remove_main(int argc, char **argv)
     for (size_t i = 0; i < o.reference_count && status == PS_OK; i++)
         status = remove_one(&r, &o.references[i], o.all, &error);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 /* ---- verify ---- */
@@ -402,7 +403,7 @@ static int verify_main(int argc, char **argv)
     else if (status == PS_OK)
         printf("%zu files are what was registered\n", t.files);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 int models_main(int argc, char **argv)

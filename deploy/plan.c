@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/status.h"
+#include "deploy/command_end.h"
 #include "deploy/commands.h"
 #include "deploy/cost_constants.h"
 #include "deploy/plan_options.h"
@@ -70,9 +71,5 @@ int plan_main(int argc, char **argv)
     plan_options_parse(argc, argv, &options);
     ps_error error;
     ps_status status = options.check_file ? check_model(&options, &error) : make_plan(&options, &error);
-    if (status == PS_OK && fflush(stdout) != 0)
-        status = ps_fail(&error, PS_EIO, "cannot write to standard output");
-    if (status != PS_OK)
-        fprintf(stderr, "%s: %s\n", argv[0], error.text);
-    return ps_status_exit_code(status);
+    return command_end(argv[0], status, &error);
 }

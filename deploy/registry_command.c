@@ -18,14 +18,3 @@ ps_status registry_command_open(const char *title, const char *wanted, registry_
     ps_status status = registry_find(wanted, folder, error);
     return status == PS_OK ? registry_open(folder, mode, &listener, r, error) : status;
 }
-
-int registry_command_end(const char *title, ps_status status, const ps_error *error)
-{
-    if (fflush(stdout) != 0 && status == PS_OK) {
-        fprintf(stderr, "%s: cannot write to standard output\n", title);
-        return PS_EXIT_FAILURE;
-    }
-    if (status != PS_OK)
-        fprintf(stderr, "%s: %s\n", title, error->text);
-    return ps_status_exit_code(status);
-}

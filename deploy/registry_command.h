@@ -12,8 +12,4 @@
 ps_status registry_command_open(const char *title, const char *wanted, registry_mode mode, registry *r,
                                 ps_error *error);
 
-/* The end of a command: says what went wrong and gives the exit code. What has been printed has to have got
- * out. */
-int registry_command_end(const char *title, ps_status status, const ps_error *error);
-
 #endif

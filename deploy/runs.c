@@ -9,6 +9,7 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "deploy/command_end.h"
 #include "deploy/command_table.h"
 #include "deploy/commands.h"
 #include "deploy/file_tree.h"
@@ -121,7 +122,7 @@ static int list_main(int argc, char **argv)
         runs_print_table(&rows);
     run_rows_free(&rows);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 static const struct argp_option look_options[] = {OPTION_REGISTRY, OPTION_JSON, {0}};
@@ -146,7 +147,7 @@ static int show_main(int argc, char **argv)
         runs_print_one(&rows.rows[0]);
     run_rows_free(&rows);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 /* The rows of several runs, in the order of the command line. */
@@ -188,7 +189,7 @@ static int compare_main(int argc, char **argv)
         status = runs_print_comparison(&rows, &error);
     run_rows_free(&rows);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 /* ---- logs ---- */
@@ -212,7 +213,7 @@ static int logs_main(int argc, char **argv)
     ps_status status = registry_find(o.registry, folder, &error);
     if (status == PS_OK)
         status = run_follow(argv[0], folder, o.ids[0], &follow, NULL, &error);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 /* ---- cancel ---- */
@@ -280,7 +281,7 @@ static int cancel_main(int argc, char **argv)
     for (size_t i = 0; i < o.count && status == PS_OK; i++)
         status = cancel(&r, o.ids[i], &error);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 /* ---- rm ---- */
@@ -328,7 +329,7 @@ static int remove_main(int argc, char **argv)
     for (size_t i = 0; i < o.count && status == PS_OK; i++)
         status = remove_run(&r, o.ids[i], o.keep_folder, &error);
     registry_close(&r);
-    return registry_command_end(argv[0], status, &error);
+    return command_end(argv[0], status, &error);
 }
 
 int runs_main(int argc, char **argv)

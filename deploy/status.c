@@ -12,6 +12,7 @@
 
 #include "common/file.h"
 #include "common/json_write.h"
+#include "deploy/command_end.h"
 #include "deploy/commands.h"
 #include "deploy/growing.h"
 #include "deploy/run_folder.h"
@@ -253,17 +254,18 @@ int status_main(int argc, char **argv)
     status_pages all = {0};
     ps_error error;
     ps_status status = look(&o, in_run, &all, &error);
-    bool seen = status == PS_OK;
+    const bool seen = status == PS_OK;
     while (status == PS_OK) {
         show(&o, &all);
-        if (!o.watch)
+        if (!o.watch || ferror(stdout))
             break;
         nanosleep(&pause, NULL);
         status = look(&o, in_run, &all, &error);
     }
-    if (status != PS_OK)
-        fprintf(stderr, "%s: %s\n", argv[0], error.text);
+    const int end = command_end(argv[0], status, &error);
     status_pages_fini(&all);
     forget_addresses(&o);
+    if (status == PS_OK)
+        return end;
     return seen ? PS_EXIT_DONE : status == PS_EINVAL ? PS_EXIT_USAGE : PS_EXIT_FAILURE;
 }

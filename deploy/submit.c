@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "deploy/command_end.h"
 #include "deploy/commands.h"
 #include "deploy/job_file.h"
 #include "deploy/log_tail.h"
@@ -247,7 +248,7 @@ static int follow(const char *title, const submission *s)
     ps_status status = run_follow(title, s->registry, s->id, &options, &rows, &error);
     if (status == PS_OK)
         status = run_view_open(rows.rows[0].record, &view, &error);
-    int code = registry_command_end(title, status, &error);
+    int code = command_end(title, status, &error);
     if (status == PS_OK && !s->options->json)
         printf("%s is %s%s%s\n", s->id, run_phase_name(view.phase), view.reason[0] ? ": " : "", view.reason);
     if (status == PS_OK && view.phase != RUN_COMPLETED)
@@ -282,7 +283,7 @@ int submit_main(int argc, char **argv)
         status = prepare(argv[0], &s, &error);
     if (status == PS_OK)
         status = start(&s, &error);
-    int code = registry_command_end(argv[0], status, &error);
+    int code = command_end(argv[0], status, &error);
     if (status == PS_OK && (code = await_begin(argv[0], &s)) >= 0) {
         log_tail(s.log, 0, SHOWN_LOG_LINES, "", text, sizeof text);
         fputs(text, stderr);

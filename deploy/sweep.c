@@ -9,6 +9,7 @@
 
 #include "common/path.h"
 #include "common/status.h"
+#include "deploy/command_end.h"
 #include "deploy/commands.h"
 #include "deploy/run_folder.h"
 #include "deploy/sweep_check.h"
@@ -188,16 +189,11 @@ int sweep_main(int argc, char **argv)
     ps_status status = understand(&s, &error);
     if (status == PS_OK)
         status = s.options.dry_run ? print_trials(&s, &error) : carry_out(&s, &code, &error);
-    if (status == PS_OK && fflush(stdout) != 0)
-        status = ps_fail(&error, PS_EIO, "cannot write to standard output");
-    if (status != PS_OK) {
-        fprintf(stderr, "%s: %s\n", argv[0], error.text);
-        code = ps_status_exit_code(status);
-    }
+    const int end = command_end(argv[0], status, &error);
     sweep_journal_close(&s.journal);
     sweep_trial_list_destroy(&s.trials, s.list.count);
     sweep_trials_fini(&s.list);
     sweep_command_fini(&s.command);
     free(s.space);
-    return code;
+    return status == PS_OK && code != PS_EXIT_DONE ? code : end;
 }

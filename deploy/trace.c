@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "deploy/command_end.h"
 #include "deploy/commands.h"
 #include "deploy/trace_merge.h"
 
@@ -70,11 +71,9 @@ int trace_main(int argc, char **argv)
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     ps_status status = trace_merge(&o.paths, o.output, complain, &o, &summary, &error);
     trace_paths_fini(&o.paths);
-    if (status != PS_OK) {
-        complain(&o, error.text);
-        return ps_status_exit_code(status);
+    if (status == PS_OK) {
+        trace_summary_describe(&summary, text, sizeof text);
+        printf("%s: %s\n", o.output, text);
     }
-    trace_summary_describe(&summary, text, sizeof text);
-    printf("%s: %s\n", o.output, text);
-    return PS_EXIT_DONE;
+    return command_end(argv[0], status, &error);
 }

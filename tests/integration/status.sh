@@ -128,6 +128,12 @@ for p in d["pages"]:
     assert p["workers"][0]["recent"]["points"]
     assert {"member_joined", "listening"} <= {e["event"] for e in p["events"]}
 END
+for form in "" --json; do
+    # shellcheck disable=SC2086
+    "$launcher" status $form "$(cat "$case_dir/http-ps-1")" >/dev/full 2>"$case_dir/full" &&
+        fail "a full disk is not noticed"
+    expect grep -qx "penstock status: cannot write to standard output" "$case_dir/full"
+done
 await shows ps-0 "^w1 +lost"
 kill -CONT "${pids[worker-1]}"
 await shows ps-0 "1 workers lost, 1 returned"
