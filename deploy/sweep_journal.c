@@ -204,13 +204,6 @@ ps_status sweep_journal_read(sweep_journal *j, sweep_trial *trials, size_t count
 
 /* ---- writing --------------------------------------------------------------------------------------- */
 
-static void print_number(FILE *out, double number)
-{
-    char text[SWEEP_VALUE_BYTES];
-    sweep_number_text(number, text);
-    fputs(text, out);
-}
-
 /* NULL: out of memory. */
 static char *print_line(size_t number, const sweep_trial *t, double elapsed, size_t *bytes)
 {
@@ -223,15 +216,15 @@ static char *print_line(size_t number, const sweep_trial *t, double elapsed, siz
             "{\"trial\": %zu, \"outcome\": \"%s\", \"exit_code\": %d, \"seconds\": %.3f, \"elapsed\": %.3f, "
             "\"accuracy\": ",
             number + 1, names[t->outcome], t->exit_code, t->seconds, elapsed);
-    print_number(out, t->accuracy);
+    sweep_number_print(out, t->accuracy);
     fprintf(out, ", \"loss\": ");
-    print_number(out, t->loss);
+    sweep_number_print(out, t->loss);
     fprintf(out, ", \"why\": %s, \"evaluations\": [", why);
     for (size_t i = 0; i < t->curve.count; i++) {
         fprintf(out, "%s[%u, ", i > 0 ? ", " : "", t->curve.list[i].epoch);
-        print_number(out, t->curve.list[i].accuracy);
+        sweep_number_print(out, t->curve.list[i].accuracy);
         fprintf(out, ", ");
-        print_number(out, t->curve.list[i].loss);
+        sweep_number_print(out, t->curve.list[i].loss);
         fprintf(out, "]");
     }
     fprintf(out, "]}\n");

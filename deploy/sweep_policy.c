@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "deploy/growing.h"
+
 /* An epoch whose last step is not a whole one's share of rows off is over. */
 #define EPOCH_TOLERANCE 1e-9
 
-enum { FIRST_CAPACITY = 16, RIVALS_MAX = 1000 };
+enum { RIVALS_MAX = 1000 };
 
 ps_status sweep_curve_add(sweep_curve *c, double epoch, double accuracy, double loss)
 {
@@ -19,14 +21,10 @@ ps_status sweep_curve_add(sweep_curve *c, double epoch, double accuracy, double 
         c->count--;
     if (c->count == SWEEP_CURVE_MAX)
         return PS_OK;
-    if (c->count == c->capacity) {
-        size_t capacity = c->capacity > 0 ? 2 * c->capacity : FIRST_CAPACITY;
-        sweep_evaluation *list = realloc(c->list, capacity * sizeof *list);
-        if (!list)
-            return PS_ENOMEM;
-        c->list = list;
-        c->capacity = capacity;
-    }
+    sweep_evaluation *list = growing_room(c->list, c->count, sizeof *list);
+    if (!list)
+        return PS_ENOMEM;
+    c->list = list;
     c->list[c->count++] = (sweep_evaluation){.epoch = whole, .accuracy = accuracy, .loss = loss};
     return PS_OK;
 }

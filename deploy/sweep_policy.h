@@ -46,7 +46,7 @@ typedef struct {
 
 /* The evaluations of one run, by rising epochs. Start from zeros; sweep_curve_fini is due. */
 typedef struct {
-    size_t count, capacity;
+    size_t count;
     sweep_evaluation *list;
 } sweep_curve;
 

@@ -34,13 +34,6 @@ static const char *goal_text(const sweep_goal *goal, double accuracy, double los
     return goal->metric == SWEEP_ACCURACY ? percent_text(accuracy, text) : loss_text(loss, text);
 }
 
-static void print_number(FILE *out, double number)
-{
-    char text[SWEEP_VALUE_BYTES];
-    sweep_number_text(number, text);
-    fputs(text, out);
-}
-
 /* What is known of it: the result, else the last evaluation. */
 static void latest(const sweep_trial *t, double *accuracy, double *loss)
 {
@@ -225,17 +218,17 @@ static void print_trial(FILE *out, const sweep *s, size_t trial)
     fprintf(out, "\n  {\"trial\": %zu, \"outcome\": \"%s\", ", trial + 1, sweep_outcome_name(t->outcome));
     print_options(out, s->space, sweep_trials_values(s->list, trial));
     fprintf(out, ", \"accuracy\": ");
-    print_number(out, t->accuracy);
+    sweep_number_print(out, t->accuracy);
     fprintf(out, ", \"loss\": ");
-    print_number(out, t->loss);
+    sweep_number_print(out, t->loss);
     fprintf(out, ", \"seconds\": %.3f, \"exit_code\": %d, \"why\": ", t->seconds, t->exit_code);
     print_quoted(out, t->why);
     fprintf(out, ", \"evaluations\": [");
     for (size_t i = 0; i < t->curve.count; i++) {
         fprintf(out, "%s{\"epoch\": %u, \"accuracy\": ", i > 0 ? ", " : "", t->curve.list[i].epoch);
-        print_number(out, t->curve.list[i].accuracy);
+        sweep_number_print(out, t->curve.list[i].accuracy);
         fprintf(out, ", \"loss\": ");
-        print_number(out, t->curve.list[i].loss);
+        sweep_number_print(out, t->curve.list[i].loss);
         fprintf(out, "}");
     }
     fprintf(out, "]}");

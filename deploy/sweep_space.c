@@ -49,6 +49,13 @@ void sweep_number_text(double number, char text[SWEEP_VALUE_BYTES])
         snprintf(text, SWEEP_VALUE_BYTES, "%.0f", number);
 }
 
+void sweep_number_print(FILE *out, double number)
+{
+    char text[SWEEP_VALUE_BYTES];
+    sweep_number_text(number, text);
+    fputs(text, out);
+}
+
 /* ---- keys and names -------------------------------------------------------------------------------- */
 
 /* "space.json: training.batch-size.step", for messages. */

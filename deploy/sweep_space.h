@@ -30,6 +30,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/status.h"
 #include "deploy/sweep_policy.h"
@@ -85,5 +86,8 @@ bool sweep_space_reserves(bool of_run, const char *name, size_t length);
 
 /* The shortest text that reads as this number; "null", as in JSON, if it is not finite. */
 void sweep_number_text(double number, char text[SWEEP_VALUE_BYTES]);
+
+/* Writes that text. */
+void sweep_number_print(FILE *out, double number);
 
 #endif
