@@ -155,7 +155,9 @@ static const struct argp register_parser = {
            "The first version of a name is 1; a number is never used again. Either all files are kept, or "
            "nothing "
            "changes, also if this is killed. With --run the version keeps what is known of that run.\n\n"
-           "Exit status: 0; 2 usage; 1 anything else, such as a full disk."};
+           "Exit status: 0; 2 usage; 3 PATH is not there, or the registry is damaged; 138 others have held "
+           "it for "
+           "too long; 1 anything else, such as a full disk."};
 
 /* What a run has left, unless a path is given. */
 static ps_status find_path(registry *r, model_registration *m, char path[PATH_BYTES], ps_error *error)
@@ -386,7 +388,9 @@ static int verify_main(int argc, char **argv)
         .args_doc = "[NAME[:VERSION]...]",
         .doc = "Read the files of models and check that they are what was registered.\v"
                "Without a NAME, all of them, and that the database hangs together and nothing lies about.\n\n"
-               "Exit status: 0; 2 usage; 3 something is damaged; 1 anything else."};
+               "Exit status: 0; 2 usage; 3 something is damaged; 138 others have held the registry for too "
+               "long; 1 "
+               "anything else."};
     static models_options o;
     registry r = {0};
     tally t = {0};
