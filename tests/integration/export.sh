@@ -5,30 +5,12 @@
 # Usage: export.sh BUILD_FOLDER
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
+# shellcheck source=tests/integration/lib_command.sh
+source "$(dirname "$0")/lib_command.sh"
 
-# export_model CODE ARGUMENT...   runs to its end, which is to be CODE; output in out and err.
-export_model() {
-    local wanted=$1 code
-    shift
-    (cd "$case_dir" && exec "$launcher" export "$@") >"$case_dir/out" 2>"$case_dir/err"
-    code=$?
-    [ "$code" = "$wanted" ] || fail "export $*: exit code $code instead of $wanted: $(cat "$case_dir/err")"
-}
-
-says() {
-    grep -qE -- "$2" "$case_dir/$1" || {
-        fail "$1 does not say '$2'"
-        sed 's/^/    /' "$case_dir/$1"
-    }
-}
-
-# refuses CODE MESSAGE ARGUMENT...
-refuses() {
-    local code=$1 message=$2
-    shift 2
-    export_model "$code" "$@"
-    says err "^penstock export: $message"
-    [ ! -s "$case_dir/out" ] || fail "export $*: prints something"
+# declines CODE MESSAGE ARGUMENT...
+declines() {
+    refuses "$1" "^penstock export: $2" export "${@:3}"
 }
 
 make_data "$scratch/data" 200 100 12
@@ -39,7 +21,7 @@ model=$scratch/outputs/model
 
 begin "each format has its default name, and says how much it is"
 for format in onnx safetensors npz csv; do
-    export_model 0 --format "$format" "$model"
+    penstock_is 0 export --format "$format" "$model"
     says out "^model.$format: 3110 parameters, $(stat -c %s "$case_dir/model.$format") bytes$"
 done
 cmp "$case_dir/model.safetensors" "$model/model.safetensors" || fail "safetensors are not those of the training"
@@ -54,13 +36,13 @@ says err "^penstock export: cannot write model.onnx: File too large$"
 [ "$(find "$case_dir" -type f | wc -l)" = 3 ] || fail "something is left: $(ls -A "$case_dir")"
 
 begin "usage"
-refuses 2 "the model is missing: a folder such as outputs/model"
-refuses 2 "--format is missing: onnx, safetensors, npz or csv" "$model"
-refuses 2 "--format: 'h5' is none of onnx, safetensors, npz, csv" -f h5 "$model"
-refuses 2 "'x' is one argument too many" -f csv "$model" x
-refuses 2 "--output: the name is empty" -f csv -o "" "$model"
-refuses 3 "cannot open absent/model.json: No such file" -f csv absent
-refuses 1 "cannot open the folder of absent/x: No such file" -f csv -o absent/x "$model"
-export_model 0 --help
+declines 2 "the model is missing: a folder such as outputs/model"
+declines 2 "--format is missing: onnx, safetensors, npz or csv" "$model"
+declines 2 "--format: 'h5' is none of onnx, safetensors, npz, csv" -f h5 "$model"
+declines 2 "'x' is one argument too many" -f csv "$model" x
+declines 2 "--output: the name is empty" -f csv -o "" "$model"
+declines 3 "cannot open absent/model.json: No such file" -f csv absent
+declines 1 "cannot open the folder of absent/x: No such file" -f csv -o absent/x "$model"
+penstock_is 0 export --help
 says out "operator set 13"
 finish
