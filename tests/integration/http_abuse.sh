@@ -43,7 +43,8 @@ watch_training() {
     local i now seen=0 scrapes=0
     while is_running worker-0 || ((scrapes == 0)); do
         for ((i = 0; i < SERVERS; i++)); do
-            now=$(updates "$i") || fail "ps $i answers no scrape"
+            now=$(updates "$i")
+            [ -n "$now" ] || fail "ps $i answers no scrape"
             [ "${now:-0}" -gt "$seen" ] && seen=$now
             scrapes=$((scrapes + 1))
             has_descriptors "$i" $((quiet_descriptors + PLACES)) || fail "ps $i has $(descriptors "$i") descriptors"
