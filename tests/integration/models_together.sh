@@ -11,6 +11,7 @@ source "$(dirname "$0")/lib.sh" "$@"
 source "$(dirname "$0")/lib_registry.sh"
 
 readonly TOGETHER=4
+readonly SPAN_MAX_US=20000000 # only what crawls gets so much
 rounds=$(scaled 200)
 RANDOM=7
 
@@ -39,9 +40,10 @@ killed=0 done=0 registered=0
 one_round() {
     started=()
     rm -f "$case_dir"/said-* "$case_dir"/err-*
-    local before=$killed
+    local before=$killed wait_us
     for ((i = 0; i < TOGETHER; i++)); do do_something "$i"; done
-    read -r -t "$(printf '0.%06d' $(((RANDOM * 32768 + RANDOM) % span_us)))" -u 8
+    wait_us=$(((RANDOM * 32768 + RANDOM) % span_us))
+    read -r -t "$(printf '%d.%06d' $((wait_us / 1000000)) $((wait_us % 1000000)))" -u 8
     # Those of the first round make the registry, which all later ones need.
     [ ! -e "$case_dir/home/registry.db" ] || kill -KILL "${started[@]}"
     for ((i = 0; i < TOGETHER; i++)); do
@@ -60,7 +62,7 @@ one_round() {
     done
     if ((killed == before)); then
         span_us=$((span_us * 3 / 4 + 1000))
-    elif ((killed == before + TOGETHER && span_us < 700000)); then
+    elif ((killed == before + TOGETHER && span_us < SPAN_MAX_US)); then
         span_us=$((span_us * 5 / 4))
     fi
     penstock_is 0 models verify

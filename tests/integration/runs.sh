@@ -20,6 +20,11 @@ start_training() {
     start "$name" env --chdir "$case_dir" "$launcher" run --quiet --bin-dir bin "$@"
 }
 
+# has_accuracy ID ACCURACY   what worker 0 has come to is recorded.
+has_accuracy() {
+    "$launcher" runs show "$1" | grep -qE "^  worker-0 .* $2 "
+}
+
 # The id of the newest run.
 newest() {
     "$launcher" runs list | tail -n 1 | cut -d' ' -f1
@@ -87,6 +92,7 @@ start_training training
 await test -s "$case_dir/fake/worker-0.pid"
 run=$(newest)
 await phase_is "$run" Running
+await has_accuracy "$run" 0.9530
 kill -KILL "${pids[training]}"
 wait "${pids[training]}" 2>/dev/null
 unset "pids[training]"

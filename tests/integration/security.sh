@@ -81,13 +81,13 @@ stranger "without a key" 1 2 "it asks for keys (--curve-keys)" ""
 stranger "who takes another for the ps" 1 138 "it does not have the key in ps.pub" "$scratch/foreign"
 cp "$keys/ps.pub" "$scratch/foreign/"
 stranger "with a key that is not listed" 1 2 "does not let this process's key in" "$scratch/foreign"
-expect_log ps-0 "is not in $changing/allow"
+await_log ps-0 "is not in $changing/allow"
 mixed=$(keys_of mixed worker-2.key ps.pub)
 mv "$mixed/worker-2.key" "$mixed/worker-1.key"
 stranger "worker 2 that says it is worker 1" 1 2 "as worker 1, but its key is of worker, index 2" "$mixed"
 chmod 640 "$mixed/worker-1.key"
 stranger "whose secret key its group may read" 1 2 "others may read this secret key" "$mixed"
-expect_log ps-0 "failed in the handshake"
+await_log ps-0 "failed in the handshake"
 expect [ "$(grep -c "worker . joined" "$case_dir/ps-0.log")" = 1 ]
 
 echo "a key is replaced while the job runs: the new one is let in, the old one is not any more"

@@ -148,13 +148,12 @@ begin "penstock status finds the newest run, and says when it has ended"
 cd "$case_dir" || exit
 run_program none 1 "$launcher" status
 expect_log none "there is no run here"
-"$launcher" run --quiet --ps 1 --workers 1 -- "${options[@]}" --epochs 1000000 >run.log 2>&1 &
-run=$!
+start run "$launcher" run --quiet --ps 1 --workers 1 -- "${options[@]}" --epochs 1000000
 table() { "$launcher" status >table 2>&1 && grep -qE '^w0 +training' table; }
 await table
 expect grep -q "127.0.0.1" runs/*/http/worker-0
-kill -TERM $run
-wait $run
+kill -TERM "${pids[run]}"
+await_end run 143
 run_program ended 1 "$launcher" status
 expect_log ended "has ended"
 run_program wrong 2 "$launcher" status nowhere
