@@ -72,7 +72,7 @@ is_past() {
 
 begin "a ps that is killed and started again is there twice, with what it had written and what it did then"
 start run "$launcher" run --ps 2 --workers 2 --run-dir "$case_dir/run" --restarts 1 --checkpoint-steps 20 \
-    --trace "$case_dir/trace.json" -- "${options[@]}" --steps 400
+    --trace "$case_dir/trace.json" -- "${options[@]}" --steps "$(scaled 1500)" # until long after the kill
 await is_past 40
 kill -KILL "$(pgrep -P "${pids[run]}" penstock-ps | head -n 1)" || fail "there was no ps to kill"
 await_end run 0

@@ -260,6 +260,7 @@ static void a_part_stays_below_its_limit_and_says_what_it_lacks(void **state)
 static void of_a_process_that_is_killed_what_had_been_flushed_is_there(void **state)
 {
     (void)state;
+    enum { COUNT = 1000 };
     trace_part p;
     int ready[2];
     char byte;
@@ -267,22 +268,26 @@ static void of_a_process_that_is_killed_what_had_been_flushed_is_there(void **st
     const pid_t child = fork();
     if (child == 0) {
         open_part(0);
-        for (uint64_t i = 1; i <= 1000; i++)
+        for (uint64_t i = 1; i <= COUNT; i++)
             record(i);
-        while (part_bytes() < (off_t)(1000 * sizeof(trace_event)))
-            usleep(1000);
         if (write(ready[1], "x", 1) != 1)
             _exit(1);
         pause();
     }
     assert_true(child > 0);
     assert_int_equal(read(ready[0], &byte, 1), 1);
+    for (uint64_t flushed = 0; flushed < COUNT;) {
+        usleep(1000);
+        read_part(&p);
+        flushed = p.entry_count;
+        trace_part_fini(&p);
+    }
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
     close(ready[0]);
     close(ready[1]);
     read_part(&p);
-    assert_int_equal(p.entry_count, 1000);
+    assert_int_equal(p.entry_count, COUNT);
     assert_true(!p.ended && !p.cut[0]);
     trace_part_fini(&p);
 }
