@@ -2,12 +2,11 @@
 #include "ps/chronicle.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "ps/ps_metrics.h"
 #include "tests/unit/job_sample.h"
+#include "tests/unit/printed_json.h"
 
 typedef struct {
     chronicle *c;
@@ -72,22 +71,12 @@ static void apply(scene *s, uint64_t updates, uint64_t ms)
 
 static json *print(const scene *s, void print_part(const chronicle *c, json_writer *w))
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    assert_non_null(out);
-    json_writer w = {.out = out};
+    printed_json p;
+    json_writer w = {.out = printed_json_begin(&p)};
     json_open(&w, NULL, '{');
     print_part(s->c, &w);
     json_close(&w, '}');
-    fclose(out);
-    json *root = NULL;
-    ps_error error;
-    const json_options options = {.source = "chronicle", .max_bytes = 16 << 20};
-    if (json_parse(text, bytes, &options, &root, NULL, &error) != PS_OK)
-        fail_msg("%s", error.text);
-    free(text);
-    return root;
+    return printed_json_end(&p);
 }
 
 static void loss_is_the_mean_over_the_rows_of_all_workers(void **state)

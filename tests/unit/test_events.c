@@ -1,31 +1,20 @@
 /* What is kept of a log for those who look: common/events. */
 #include "common/events.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "common/log.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/printed_json.h"
 
 /* The list "events", parsed; free it. */
 static json *take_events(const json **list)
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    assert_non_null(out);
-    json_writer w = {.out = out};
+    printed_json p;
+    json_writer w = {.out = printed_json_begin(&p)};
     json_open(&w, NULL, '{');
     events_print(&w);
     json_close(&w, '}');
-    fclose(out);
-    json *root = NULL;
-    ps_error error;
-    const json_options options = {.source = "events", .max_bytes = 16 << 20};
-    if (json_parse(text, bytes, &options, &root, NULL, &error) != PS_OK)
-        fail_msg("%s", error.text);
-    free(text);
+    json *root = printed_json_end(&p);
     *list = json_find(root, "events");
     return root;
 }

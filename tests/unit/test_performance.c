@@ -2,12 +2,10 @@
 #include "worker/performance.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/json.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/printed_json.h"
 
 typedef struct {
     cluster_spec none; /* training alone */
@@ -76,19 +74,9 @@ static void figures_are_the_sums_of_all_steps(void **state)
 
 static json *take_status(scene *s)
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    assert_non_null(out);
-    performance_print(s->p, out);
-    fclose(out);
-    json *root = NULL;
-    ps_error error;
-    const json_options options = {.source = "status", .max_bytes = 16 << 20};
-    if (json_parse(text, bytes, &options, &root, NULL, &error) != PS_OK)
-        fail_msg("%s", error.text);
-    free(text);
-    return root;
+    printed_json p;
+    performance_print(s->p, printed_json_begin(&p));
+    return printed_json_end(&p);
 }
 
 static void the_page_holds_the_last_steps_one_by_one(void **state)
