@@ -1,5 +1,5 @@
 /* Checkpoints in a folder, common/checkpoint: what was written comes back, into any cluster; damage is found,
- * and the newest cut that is whole is used. */
+ * and the newest cut that is whole is used. Which ones stay: test_checkpoint_keep.c. */
 #include "common/checkpoint.h"
 
 #include <limits.h>
@@ -7,67 +7,8 @@
 #include <sys/stat.h>
 
 #include "common/checkpoint_cut.h"
-#include "common/file.h"
-#include "tests/unit/cut_sample.h"
-#include "tests/unit/folder.h"
+#include "tests/unit/cut_files.h"
 #include "tests/unit/torture.h"
-
-#define CUT_100 "cuts/step-000000000100"
-#define CUT_200 "cuts/step-000000000200"
-
-/* ---- files ---- */
-
-typedef struct {
-    char *bytes;
-    size_t size;
-} content;
-
-static content get(const char *path)
-{
-    content c;
-    ps_error error;
-    if (file_read(path, 1 << 24, &c.bytes, &c.size, &error) != PS_OK)
-        fail_msg("%s", error.text);
-    return c;
-}
-
-static void put_back(const char *path, content *c)
-{
-    folder_put(path, c->bytes, c->size);
-    free(c->bytes);
-}
-
-static void copy_file(const char *from, const char *to)
-{
-    content c = get(from);
-    put_back(to, &c);
-}
-
-static bool exists(const char *path)
-{
-    return access(path, F_OK) == 0;
-}
-
-static char passed[512];
-
-static void note_passed(uint64_t step, const char *why)
-{
-    snprintf(passed, sizeof passed, "%llu: %s", (unsigned long long)step, why);
-}
-
-/* Does the cut of step 200 lose against that of 100, and does the reason hold this? */
-static void assert_passed_over(const cut_sample *c, const char *reason)
-{
-    uint64_t step;
-    ps_error error;
-    passed[0] = '\0';
-    assert_int_equal(checkpoint_newest("cuts", &c->job, UINT64_MAX, &step, note_passed, &error), PS_OK);
-    assert_int_equal(step, 100);
-    if (strncmp(passed, "200: ", 5) != 0 || !strstr(passed, reason))
-        fail_msg("'%s' does not say '%s'", passed, reason);
-    assert_int_equal(cut_sample_load(c, 0, 200, NULL, &error), PS_ENOENT);
-    assert_true(error.text[0] != '\0');
-}
 
 /* ---- round trips ---- */
 
@@ -177,27 +118,20 @@ static void writing_a_step_again_replaces_it(void **state)
 
 /* ---- damage ---- */
 
-static void open_with_two_cuts(cut_sample *c)
-{
-    cut_sample_open(c, 2, 2, 4096);
-    cut_sample_write(c, 100);
-    cut_sample_write(c, 200);
-}
-
 /* Reading fails, as a disk does now and then: it may be whole for all that. */
 static void cut_that_cannot_be_read_now_is_not_passed_over(void **state)
 {
     (void)state;
     ps_error error;
     cut_sample c;
-    open_with_two_cuts(&c);
-    content kept = get(CUT_200 "/ps-1-of-2.json");
+    cut_file_open_two(&c);
+    cut_file kept = cut_file_get(CUT_200 "/ps-1-of-2.json");
     unlink(CUT_200 "/ps-1-of-2.json");
     assert_int_equal(symlink("ps-1-of-2.json", CUT_200 "/ps-1-of-2.json"), 0);
     assert_int_equal(cut_sample_newest(&c, UINT64_MAX), 200);
     assert_int_equal(cut_sample_load(&c, 0, 200, NULL, &error), PS_EIO);
     unlink(CUT_200 "/ps-1-of-2.json");
-    put_back(CUT_200 "/ps-1-of-2.json", &kept);
+    cut_file_put_back(CUT_200 "/ps-1-of-2.json", &kept);
     cut_sample_close(&c);
 }
 
@@ -206,7 +140,7 @@ static void arrays_that_cannot_be_read_any_more_are_an_error(void **state)
     (void)state;
     ps_error error;
     cut_sample c;
-    open_with_two_cuts(&c);
+    cut_file_open_two(&c);
     shard_file s;
     assert_int_equal(shard_file_open("cuts", 200, 1, 2, &s, &error), PS_OK);
     assert_int_equal(shard_file_check(&s, 0, &error), PS_OK);
@@ -224,17 +158,17 @@ static void cut_that_lacks_a_file_is_passed_over(void **state)
     const char *const files[] = {CUT_200 "/ps-0-of-2.json", CUT_200 "/ps-1-of-2.json",
                                  CUT_200 "/ps-0-of-2.safetensors", CUT_200 "/ps-1-of-2.safetensors"};
     cut_sample c;
-    open_with_two_cuts(&c);
+    cut_file_open_two(&c);
     for (int i = 0; i < 4; i++) {
-        content kept = get(files[i]);
+        cut_file kept = cut_file_get(files[i]);
         unlink(files[i]);
-        assert_passed_over(&c, i < 2 ? "only 1 of 2 shards are there" : "No such file");
-        put_back(files[i], &kept);
+        cut_file_expect_passed_over(&c, i < 2 ? "only 1 of 2 shards are there" : "No such file");
+        cut_file_put_back(files[i], &kept);
         assert_int_equal(cut_sample_newest(&c, UINT64_MAX), 200);
     }
     for (int i = 0; i < 4; i++)
         unlink(files[i]);
-    assert_passed_over(&c, "no manifest is there");
+    cut_file_expect_passed_over(&c, "no manifest is there");
     cut_sample_close(&c);
 }
 
@@ -243,14 +177,14 @@ static void file_cut_anywhere_is_found(void **state)
     (void)state;
     const char *const files[] = {CUT_200 "/ps-1-of-2.json", CUT_200 "/ps-1-of-2.safetensors"};
     cut_sample c;
-    open_with_two_cuts(&c);
+    cut_file_open_two(&c);
     for (int i = 0; i < 2; i++) {
-        content whole = get(files[i]);
+        cut_file whole = cut_file_get(files[i]);
         for (size_t size = 0; size < whole.size; size += size < 100 ? 1 : whole.size / 61) {
             folder_put(files[i], whole.bytes, size);
-            assert_passed_over(&c, files[i]);
+            cut_file_expect_passed_over(&c, files[i]);
         }
-        put_back(files[i], &whole);
+        cut_file_put_back(files[i], &whole);
         assert_int_equal(cut_sample_newest(&c, UINT64_MAX), 200);
     }
     cut_sample_close(&c);
@@ -261,8 +195,8 @@ static void every_flipped_bit_of_arrays_is_found(void **state)
     (void)state;
     const char *path = CUT_200 "/ps-1-of-2.safetensors";
     cut_sample c;
-    open_with_two_cuts(&c);
-    content whole = get(path);
+    cut_file_open_two(&c);
+    cut_file whole = cut_file_get(path);
     uint64_t header;
     memcpy(&header, whole.bytes, sizeof header);
     const size_t data = sizeof header + header;
@@ -279,7 +213,7 @@ static void every_flipped_bit_of_arrays_is_found(void **state)
         whole.bytes[bit / 8] ^= (char)(1 << bit % 8);
     }
     assert_true(loaded < data * 8);
-    put_back(path, &whole);
+    cut_file_put_back(path, &whole);
     cut_sample_expect(&c, 200);
     cut_sample_close(&c);
 }
@@ -288,21 +222,21 @@ static void shard_of_another_step_place_or_job_does_not_belong(void **state)
 {
     (void)state;
     cut_sample c, other;
-    open_with_two_cuts(&c);
-    content kept = get(CUT_200 "/ps-1-of-2.json");
-    copy_file(CUT_100 "/ps-1-of-2.json", CUT_200 "/ps-1-of-2.json");
-    assert_passed_over(&c, "it is of step 100 and ps 1 of 2");
-    copy_file(CUT_200 "/ps-0-of-2.json", CUT_200 "/ps-1-of-2.json");
-    assert_passed_over(&c, "it is of step 200 and ps 0 of 2");
-    put_back(CUT_200 "/ps-1-of-2.json", &kept);
+    cut_file_open_two(&c);
+    cut_file kept = cut_file_get(CUT_200 "/ps-1-of-2.json");
+    cut_file_copy(CUT_100 "/ps-1-of-2.json", CUT_200 "/ps-1-of-2.json");
+    cut_file_expect_passed_over(&c, "it is of step 100 and ps 1 of 2");
+    cut_file_copy(CUT_200 "/ps-0-of-2.json", CUT_200 "/ps-1-of-2.json");
+    cut_file_expect_passed_over(&c, "it is of step 200 and ps 0 of 2");
+    cut_file_put_back(CUT_200 "/ps-1-of-2.json", &kept);
 
     rename(CUT_200, "kept");
     cut_sample_open(&other, 2, 2, 4096);
     other.job.seed = 9;
     cut_sample_write_shard(&other, 0, 200);
-    copy_file("kept/ps-1-of-2.json", CUT_200 "/ps-1-of-2.json");
-    copy_file("kept/ps-1-of-2.safetensors", CUT_200 "/ps-1-of-2.safetensors");
-    assert_passed_over(&c, "its shards are of different jobs: seed");
+    cut_file_copy("kept/ps-1-of-2.json", CUT_200 "/ps-1-of-2.json");
+    cut_file_copy("kept/ps-1-of-2.safetensors", CUT_200 "/ps-1-of-2.safetensors");
+    cut_file_expect_passed_over(&c, "its shards are of different jobs: seed");
     cut_sample_close(&other);
     cut_sample_close(&c);
 }
@@ -311,8 +245,8 @@ static void arrays_of_another_cut_are_found_when_they_are_read(void **state)
 {
     (void)state;
     cut_sample c;
-    open_with_two_cuts(&c);
-    copy_file(CUT_100 "/ps-1-of-2.safetensors", CUT_200 "/ps-1-of-2.safetensors");
+    cut_file_open_two(&c);
+    cut_file_copy(CUT_100 "/ps-1-of-2.safetensors", CUT_200 "/ps-1-of-2.safetensors");
     ps_error error;
     assert_int_equal(cut_sample_load(&c, 1, 200, NULL, &error), PS_EFORMAT);
     assert_non_null(strstr(error.text, "the checkpoint of step 200, ps-1-of-2.safetensors: slice-"));
@@ -323,7 +257,7 @@ static void what_is_no_checkpoint_is_left_alone(void **state)
 {
     (void)state;
     cut_sample c;
-    open_with_two_cuts(&c);
+    cut_file_open_two(&c);
     folder_put("cuts/step-000000000300", "x", 1);
     folder_put("cuts/step-400", "x", 1);
     folder_put("cuts/notes", "x", 1);
@@ -346,10 +280,11 @@ static void what_is_no_checkpoint_is_left_alone(void **state)
     cut_sample_write(&c, 600);
     for (uint32_t i = 0; i < 2; i++)
         assert_int_equal(checkpoint_prune("cuts", 1, &c.map, i, 600, NULL), PS_OK);
-    assert_true(exists("cuts/step-000000000300") && exists("cuts/step-400") && exists("cuts/notes"));
-    assert_true(exists("cuts/step-000000000500/ps-0-of-1.json"));
+    assert_true(cut_file_exists("cuts/step-000000000300") && cut_file_exists("cuts/step-400") &&
+                cut_file_exists("cuts/notes"));
+    assert_true(cut_file_exists("cuts/step-000000000500/ps-0-of-1.json"));
     assert_int_equal(folder_count(CUT_200), 1 + sizeof names / sizeof names[0]);
-    assert_false(exists(CUT_100));
+    assert_false(cut_file_exists(CUT_100));
     cut_sample_close(&c);
 }
 
@@ -378,7 +313,7 @@ static void what_decides_the_weights_must_be_the_same(void **state)
 {
     (void)state;
     cut_sample c, other;
-    open_with_two_cuts(&c);
+    cut_file_open_two(&c);
     cut_sample_open(&other, 2, 2, 4096);
     other.job.optimizer.beta1 = 0.5;
     uint64_t step = 77;
@@ -397,7 +332,7 @@ static void what_does_not_decide_the_weights_may_differ(void **state)
 {
     (void)state;
     cut_sample c, other;
-    open_with_two_cuts(&c);
+    cut_file_open_two(&c);
     cut_sample_open(&other, 3, 5, 8192);
     other.job.evaluators = 1;
     other.job.staleness = 7;
@@ -415,7 +350,7 @@ static void other_number_of_slots_is_refused(void **state)
 {
     (void)state;
     cut_sample c;
-    open_with_two_cuts(&c);
+    cut_file_open_two(&c);
     checkpoint_target *targets = cut_sample_room(&c, 0);
     checkpoint_state s;
     ps_error error;
@@ -432,10 +367,10 @@ static void failing_write_leaves_the_cut_of_before(void **state)
 {
     (void)state;
     cut_sample c;
-    open_with_two_cuts(&c);
+    cut_file_open_two(&c);
     ps_error error;
     /* In the way of the arrays of 200, which are there, and of the whole cut of 300. */
-    content kept = get(CUT_200 "/ps-0-of-2.safetensors");
+    cut_file kept = cut_file_get(CUT_200 "/ps-0-of-2.safetensors");
     folder_put("cuts/step-000000000300", "x", 1);
     assert_int_equal(cut_sample_try(&c, 0, 300, false, &error), PS_EIO);
     assert_string_equal(error.text, "cannot make folder cuts/step-000000000300: Not a directory");
@@ -444,7 +379,7 @@ static void failing_write_leaves_the_cut_of_before(void **state)
     assert_int_equal(cut_sample_try(&c, 0, 200, true, &error), PS_EIO);
     assert_non_null(strstr(error.text, "cannot write cuts/step-000000000200/ps-0-of-2.safetensors: "));
     rmdir(CUT_200 "/ps-0-of-2.safetensors");
-    put_back(CUT_200 "/ps-0-of-2.safetensors", &kept);
+    cut_file_put_back(CUT_200 "/ps-0-of-2.safetensors", &kept);
     assert_int_equal(cut_sample_newest(&c, UINT64_MAX), 200);
     cut_sample_expect(&c, 200);
     assert_int_equal(folder_count(CUT_200), 4);
@@ -464,191 +399,6 @@ static void more_arrays_than_a_file_holds_are_refused(void **state)
     cut_sample_close(&c);
 }
 
-/* ---- removing ---- */
-
-static void prune_all(const cut_sample *c, uint32_t keep, uint64_t newest)
-{
-    for (uint32_t i = 0; i < c->job.servers; i++)
-        assert_int_equal(checkpoint_prune("cuts", keep, &c->map, i, newest, NULL), PS_OK);
-}
-
-static void newest_whole_cuts_are_kept(void **state)
-{
-    (void)state;
-    cut_sample c;
-    cut_sample_open(&c, 2, 1, 4096);
-    for (uint64_t step = 100; step <= 500; step += 100)
-        cut_sample_write(&c, step);
-    prune_all(&c, 10, 500);
-    assert_int_equal(folder_count("cuts"), 5);
-    prune_all(&c, 2, 500);
-    assert_int_equal(folder_count("cuts"), 2);
-    cut_sample_expect(&c, 500);
-    cut_sample_expect(&c, 400);
-    cut_sample_close(&c);
-}
-
-static void one_ps_removes_only_what_it_has_written(void **state)
-{
-    (void)state;
-    cut_sample c;
-    cut_sample_open(&c, 2, 1, 4096);
-    for (uint64_t step = 100; step <= 300; step += 100)
-        cut_sample_write(&c, step);
-    assert_int_equal(checkpoint_prune("cuts", 2, &c.map, 1, 300, NULL), PS_OK);
-    assert_int_equal(folder_count(CUT_100), 2);
-    assert_true(exists(CUT_100 "/ps-0-of-2.json"));
-    assert_int_equal(checkpoint_prune("cuts", 2, &c.map, 0, 300, NULL), PS_OK);
-    assert_false(exists(CUT_100));
-    cut_sample_close(&c);
-}
-
-static void cuts_that_are_not_whole_do_not_count_and_do_not_pile_up(void **state)
-{
-    (void)state;
-    cut_sample c;
-    cut_sample_open(&c, 2, 1, 4096);
-    cut_sample_write(&c, 100);
-    cut_sample_write_shard(&c, 0, 150); /* ps 1 could not */
-    cut_sample_write(&c, 200);
-    for (uint64_t step = 300; step <= 900; step += 100)
-        cut_sample_write_shard(&c, 0, step);
-    prune_all(&c, 2, 900);
-    assert_int_equal(cut_sample_newest(&c, UINT64_MAX), 200);
-    cut_sample_expect(&c, 100);
-    assert_false(exists("cuts/step-000000000150"));
-    assert_int_equal(folder_count("cuts"), 4); /* 100, 200, and the newest two */
-    assert_true(exists("cuts/step-000000000900") && exists("cuts/step-000000000800"));
-    cut_sample_close(&c);
-}
-
-static void cuts_beyond_the_one_just_written_take_nobodys_place(void **state)
-{
-    (void)state;
-    cut_sample c;
-    cut_sample_open(&c, 1, 1, 4096);
-    cut_sample_write(&c, 800); /* damaged, in a way that shows only when they are read */
-    cut_sample_write(&c, 900);
-    cut_sample_write(&c, 100);
-    cut_sample_write(&c, 200);
-    prune_all(&c, 2, 200);
-    assert_int_equal(folder_count("cuts"), 4);
-    cut_sample_write(&c, 300);
-    prune_all(&c, 2, 300);
-    cut_sample_expect(&c, 300);
-    cut_sample_expect(&c, 200);
-    assert_false(exists(CUT_100));
-    cut_sample_close(&c);
-}
-
-static void cuts_of_another_number_of_ps_go_once_there_are_enough(void **state)
-{
-    (void)state;
-    cut_sample two, three;
-    cut_sample_open(&two, 2, 1, 4096);
-    cut_sample_open(&three, 3, 1, 4096);
-    cut_sample_write(&two, 100);
-    cut_sample_write(&two, 200);
-    cut_sample_write(&three, 300);
-    prune_all(&three, 2, 300);
-    assert_int_equal(folder_count("cuts"), 3);
-    cut_sample_write(&three, 400);
-    prune_all(&three, 2, 400);
-    assert_int_equal(folder_count("cuts"), 2);
-    assert_int_equal(cut_sample_newest(&two, UINT64_MAX), 400);
-    cut_sample_close(&two);
-    cut_sample_close(&three);
-}
-
-static void temporary_files_of_a_crash_are_not_read_and_are_removed(void **state)
-{
-    (void)state;
-    cut_sample c;
-    open_with_two_cuts(&c);
-    copy_file(CUT_200 "/ps-0-of-2.json", CUT_200 "/ps-0-of-2.json.tmp-12-0");
-    copy_file(CUT_200 "/ps-1-of-2.json", CUT_200 "/ps-1-of-2.json.tmp-12-0");
-    unlink(CUT_200 "/ps-1-of-2.json");
-    copy_file(CUT_100 "/ps-0-of-2.safetensors", CUT_100 "/ps-0-of-2.safetensors.tmp-12-1");
-    assert_passed_over(&c, "only 1 of 2 shards are there");
-    cut_sample_write_shard(&c, 1, 200);
-    assert_int_equal(checkpoint_prune("cuts", 2, &c.map, 0, 200, NULL), PS_OK);
-    assert_int_equal(folder_count(CUT_100), 4);
-    assert_int_equal(folder_count(CUT_200), 5); /* the other's may be being written */
-    prune_all(&c, 1, 200);
-    assert_int_equal(folder_count(CUT_200), 4);
-    assert_false(exists(CUT_100));
-    cut_sample_close(&c);
-}
-
-/* ---- for people ---- */
-
-static void cut_is_removed_and_nothing_else(void **state)
-{
-    (void)state;
-    cut_sample c;
-    ps_error error;
-    open_with_two_cuts(&c);
-    copy_file(CUT_200 "/ps-0-of-2.json", CUT_200 "/ps-0-of-2.json.tmp-1-1");
-    assert_int_equal(checkpoint_remove("cuts", 200, &error), PS_OK);
-    assert_false(exists(CUT_200));
-    cut_sample_expect(&c, 100);
-    folder_put(CUT_100 "/notes", "x", 1);
-    assert_int_equal(checkpoint_remove("cuts", 100, &error), PS_OK);
-    assert_int_equal(folder_count(CUT_100), 1);
-    for (uint64_t step = 100; step <= 200; step += 100) {
-        assert_int_equal(checkpoint_remove("cuts", step, &error), PS_ENOENT);
-        assert_non_null(strstr(error.text, "there is no checkpoint of step "));
-    }
-    cut_sample_close(&c);
-}
-
-static void list_says_what_is_there_and_what_is_wrong(void **state)
-{
-    (void)state;
-    cut_sample c;
-    open_with_two_cuts(&c);
-    for (uint32_t i = 0; i < 2; i++)
-        assert_int_equal(cut_sample_try(&c, i, 300, true, NULL), PS_OK);
-    cut_sample_write_shard(&c, 1, 400);
-    copy_file(CUT_100 "/ps-1-of-2.safetensors", CUT_200 "/ps-1-of-2.safetensors");
-    checkpoint_cut cuts[8];
-    uint32_t count = 77;
-    assert_int_equal(checkpoint_list("cuts", false, cuts, 8, &count, NULL), PS_OK);
-    assert_int_equal(count, 4);
-    assert_true(cuts[0].step == 400 && !cuts[0].whole && cuts[0].servers == 2 && cuts[0].shards == 1);
-    assert_string_equal(cuts[0].damage, "only 1 of 2 shards are there");
-    assert_true(cuts[1].step == 300 && cuts[1].whole && cuts[1].final && cuts[1].shards == 2);
-    assert_true(cuts[1].bytes == 3351 * sizeof(float) * 3);
-    assert_true(cuts[2].step == 200 && cuts[2].whole && !cuts[2].final);
-    assert_string_equal(cuts[2].damage, "");
-    assert_int_equal(checkpoint_list("cuts", true, cuts, 8, &count, NULL), PS_OK);
-    assert_true(cuts[1].whole && !cuts[2].whole && cuts[3].whole);
-    assert_non_null(strstr(cuts[2].damage, "its checksum does not fit"));
-    assert_int_equal(checkpoint_list("cuts", true, cuts, 2, &count, NULL), PS_OK);
-    assert_int_equal(count, 2);
-    assert_int_equal(checkpoint_list("absent", true, cuts, 8, &count, NULL), PS_OK);
-    assert_int_equal(count, 0);
-    cut_sample_close(&c);
-}
-
-static void newest_of_very_many_cuts_are_seen(void **state)
-{
-    (void)state;
-    cut_sample c;
-    cut_sample_open(&c, 1, 1, 4096);
-    mkdir("cuts", 0777);
-    for (unsigned step = 1; step <= CHECKPOINT_CUTS_MAX + 10; step++) {
-        char path[64];
-        snprintf(path, sizeof path, "cuts/step-%012u", step);
-        assert_int_equal(mkdir(path, 0777), 0);
-    }
-    cut_sample_write(&c, CHECKPOINT_CUTS_MAX + 5);
-    cut_sample_write(&c, 5);
-    assert_int_equal(cut_sample_newest(&c, UINT64_MAX), CHECKPOINT_CUTS_MAX + 5);
-    assert_int_equal(cut_sample_newest(&c, CHECKPOINT_CUTS_MAX), 0);
-    cut_sample_close(&c);
-}
-
 /* ---- memory ---- */
 
 typedef struct {
@@ -662,7 +412,7 @@ typedef struct {
 static ps_status find_newest(bench *b, ps_error *error)
 {
     uint64_t step;
-    ps_status status = checkpoint_newest("cuts", &b->c.job, UINT64_MAX, &step, note_passed, error);
+    ps_status status = checkpoint_newest("cuts", &b->c.job, UINT64_MAX, &step, cut_file_note_passed, error);
     assert_int_equal(step, status == PS_OK ? 200 : 0);
     return status;
 }
@@ -701,7 +451,7 @@ static void running_out_of_memory_is_said_and_damages_nothing(void **state)
     (void)state;
     ps_status (*const actions[])(bench *, ps_error *) = {find_newest, list, load, write_again, prune};
     bench b;
-    open_with_two_cuts(&b.c);
+    cut_file_open_two(&b.c);
     b.room = cut_sample_room(&b.c, 0);
     b.sources = cut_sample_sources(&b.c, 0, 200, b.room);
     b.state = cut_sample_state(&b.c, 200, b.clocks);
@@ -744,15 +494,6 @@ int main(void)
         FOLDER_TEST(other_number_of_slots_is_refused),
         FOLDER_TEST(failing_write_leaves_the_cut_of_before),
         FOLDER_TEST(more_arrays_than_a_file_holds_are_refused),
-        FOLDER_TEST(newest_whole_cuts_are_kept),
-        FOLDER_TEST(one_ps_removes_only_what_it_has_written),
-        FOLDER_TEST(cuts_that_are_not_whole_do_not_count_and_do_not_pile_up),
-        FOLDER_TEST(cuts_beyond_the_one_just_written_take_nobodys_place),
-        FOLDER_TEST(cuts_of_another_number_of_ps_go_once_there_are_enough),
-        FOLDER_TEST(temporary_files_of_a_crash_are_not_read_and_are_removed),
-        FOLDER_TEST(cut_is_removed_and_nothing_else),
-        FOLDER_TEST(list_says_what_is_there_and_what_is_wrong),
-        FOLDER_TEST(newest_of_very_many_cuts_are_seen),
         FOLDER_TEST(running_out_of_memory_is_said_and_damages_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
