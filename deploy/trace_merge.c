@@ -10,10 +10,9 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/path.h"
 #include "deploy/trace_flow.h"
 #include "deploy/trace_part.h"
-
-enum { PATH_BYTES = 4096 };
 
 /* ---- which parts ---- */
 
@@ -44,10 +43,9 @@ static ps_status add_folder(trace_paths *paths, const char *folder, ps_error *er
     for (struct dirent *entry; status == PS_OK && (entry = readdir(dir));) {
         if (!has_ending(entry->d_name))
             continue;
-        const int length = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        status = length > 0 && (size_t)length < sizeof path
-                     ? add_one(paths, path, error)
-                     : ps_fail(error, PS_ELIMIT, "a path below %.40s... is too long", folder);
+        status = path_make(path, error, "%s/%s", folder, entry->d_name);
+        if (status == PS_OK)
+            status = add_one(paths, path, error);
     }
     closedir(dir);
     return status;
@@ -121,14 +119,13 @@ static ps_status write_file(const char *path, const trace_part *parts, size_t co
                             trace_summary *summary, ps_error *error)
 {
     char temporary[PATH_BYTES];
-    const int length =
-        snprintf(temporary, sizeof temporary, "%s" FILE_TEMPORARY_MARK "%d", path, (int)getpid());
-    if (length < 0 || (size_t)length >= sizeof temporary)
-        return ps_fail(error, PS_EIO, "the name %.40s... is too long", path);
+    ps_status status = path_make(temporary, error, "%s" FILE_TEMPORARY_MARK "%d", path, (int)getpid());
+    if (status != PS_OK)
+        return status;
     FILE *out = fopen(temporary, "we");
     if (!out)
         return ps_fail(error, PS_EIO, "the trace cannot be written to %s: %s", path, strerror(errno));
-    ps_status status = trace_json_write(out, parts, count, flows, &summary->clocks, &summary->written);
+    status = trace_json_write(out, parts, count, flows, &summary->clocks, &summary->written);
     const bool failed = ferror(out);
     if (fclose(out) != 0 || failed || (status == PS_OK && rename(temporary, path) != 0))
         status = ps_fail(error, PS_EIO, "the trace cannot be written to %s: %s", path, strerror(errno));
