@@ -11,10 +11,11 @@
 
 #include "common/file.h"
 #include "common/json.h"
+#include "deploy/number_text.h"
 #include "deploy/registry.h"
 #include "deploy/run_options.h"
 
-enum { NUMBER_BYTES = 32, KEY_MAX = 64 };
+enum { KEY_MAX = 64 };
 
 static ps_status add(job_texts *texts, ps_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -34,16 +35,6 @@ static ps_status add(job_texts *texts, ps_error *error, const char *format, ...)
     return PS_OK;
 }
 
-/* As short as it can be read back from: 0.01, not 0.01000000000000000021. */
-static void format_number(double number, char text[NUMBER_BYTES])
-{
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, NUMBER_BYTES, "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            return;
-    }
-}
-
 /* ---- options ---- */
 
 static ps_status check_key(const char *where, const char *key, const char *allowed, ps_error *error)
@@ -57,7 +48,7 @@ static ps_status check_key(const char *where, const char *key, const char *allow
 static ps_status add_option(job_texts *texts, const char *where, const json *value, ps_error *error)
 {
     const char *key = json_key(value), *text;
-    char number[NUMBER_BYTES];
+    char number[NUMBER_TEXT_BYTES];
     double parsed;
     bool truth;
     ps_status status = check_key(where, key, "abcdefghijklmnopqrstuvwxyz0123456789-", error);
@@ -69,7 +60,7 @@ static ps_status add_option(job_texts *texts, const char *where, const json *val
         return status == PS_OK ? add(texts, error, "--%s=%s", key, text) : status;
     case JSON_NUMBER:
         status = json_as_number(value, key, &parsed, error);
-        format_number(parsed, number);
+        number_text(parsed, number);
         return status == PS_OK ? add(texts, error, "--%s=%s", key, number) : status;
     case JSON_BOOL:
         status = json_as_bool(value, key, &truth, error);

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "deploy/number_text.h"
+
 extern char **environ;
 
 enum {
@@ -38,7 +40,7 @@ static void pick(const sweep_space *space, size_t combination, sweep_value *valu
         else if (count > 0)
             sweep_parameter_value(p, combination % 2 == 0 ? 0 : count - 1, values[i].text);
         else
-            sweep_number_text(combination % 2 == 0 ? p->low : p->high, values[i].text);
+            number_text(combination % 2 == 0 ? p->low : p->high, values[i].text);
     }
 }
 

@@ -13,7 +13,7 @@
 #include "common/file.h"
 #include "common/json.h"
 #include "common/path.h"
-#include "deploy/sweep_space.h"
+#include "deploy/number_text.h"
 
 #define FILE_NAME "trials.jsonl"
 
@@ -216,15 +216,15 @@ static char *print_line(size_t number, const sweep_trial *t, double elapsed, siz
             "{\"trial\": %zu, \"outcome\": \"%s\", \"exit_code\": %d, \"seconds\": %.3f, \"elapsed\": %.3f, "
             "\"accuracy\": ",
             number + 1, names[t->outcome], t->exit_code, t->seconds, elapsed);
-    sweep_number_print(out, t->accuracy);
+    number_text_print(out, t->accuracy);
     fprintf(out, ", \"loss\": ");
-    sweep_number_print(out, t->loss);
+    number_text_print(out, t->loss);
     fprintf(out, ", \"why\": %s, \"evaluations\": [", why);
     for (size_t i = 0; i < t->curve.count; i++) {
         fprintf(out, "%s[%u, ", i > 0 ? ", " : "", t->curve.list[i].epoch);
-        sweep_number_print(out, t->curve.list[i].accuracy);
+        number_text_print(out, t->curve.list[i].accuracy);
         fprintf(out, ", ");
-        sweep_number_print(out, t->curve.list[i].loss);
+        number_text_print(out, t->curve.list[i].loss);
         fprintf(out, "]");
     }
     fprintf(out, "]}\n");

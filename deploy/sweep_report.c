@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "deploy/number_text.h"
 
 enum {
     ROW_BYTES = SWEEP_DESCRIPTION_BYTES + SWEEP_WHY_BYTES + 128,
@@ -218,17 +219,17 @@ static void print_trial(FILE *out, const sweep *s, size_t trial)
     fprintf(out, "\n  {\"trial\": %zu, \"outcome\": \"%s\", ", trial + 1, sweep_outcome_name(t->outcome));
     print_options(out, s->space, sweep_trials_values(s->list, trial));
     fprintf(out, ", \"accuracy\": ");
-    sweep_number_print(out, t->accuracy);
+    number_text_print(out, t->accuracy);
     fprintf(out, ", \"loss\": ");
-    sweep_number_print(out, t->loss);
+    number_text_print(out, t->loss);
     fprintf(out, ", \"seconds\": %.3f, \"exit_code\": %d, \"why\": ", t->seconds, t->exit_code);
     print_quoted(out, t->why);
     fprintf(out, ", \"evaluations\": [");
     for (size_t i = 0; i < t->curve.count; i++) {
         fprintf(out, "%s{\"epoch\": %u, \"accuracy\": ", i > 0 ? ", " : "", t->curve.list[i].epoch);
-        sweep_number_print(out, t->curve.list[i].accuracy);
+        number_text_print(out, t->curve.list[i].accuracy);
         fprintf(out, ", \"loss\": ");
-        sweep_number_print(out, t->curve.list[i].loss);
+        number_text_print(out, t->curve.list[i].loss);
         fprintf(out, "}");
     }
     fprintf(out, "]}");

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "deploy/number_text.h"
 
-enum { VERSION = 1, LABEL_BYTES = 256, DEFAULT_FAILURES = 5, DEFAULT_OTHERS = 3, DIGITS_MAX = 17 };
+enum { VERSION = 1, LABEL_BYTES = 256, DEFAULT_FAILURES = 5, DEFAULT_OTHERS = 3 };
 
 static const char *const reserved_of_worker[] = {"output-dir", "progress-fd",  "logdir",       "cluster",
                                                  "task",       "check-config", "list-devices", "help",
@@ -32,28 +33,6 @@ bool sweep_space_reserves(bool of_run, const char *name, size_t length)
         if (strncmp(list[i], name, length) == 0)
             return true;
     return false;
-}
-
-void sweep_number_text(double number, char text[SWEEP_VALUE_BYTES])
-{
-    snprintf(text, SWEEP_VALUE_BYTES, "null");
-    if (!isfinite(number))
-        return;
-    for (int digits = 1; digits <= DIGITS_MAX; digits++) {
-        snprintf(text, SWEEP_VALUE_BYTES, "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            break;
-    }
-    /* 50, not 5e+01: options that count take digits alone. */
-    if (floor(number) == number && fabs(number) <= (double)JSON_INTEGER_MAX)
-        snprintf(text, SWEEP_VALUE_BYTES, "%.0f", number);
-}
-
-void sweep_number_print(FILE *out, double number)
-{
-    char text[SWEEP_VALUE_BYTES];
-    sweep_number_text(number, text);
-    fputs(text, out);
 }
 
 /* ---- keys and names -------------------------------------------------------------------------------- */
@@ -131,7 +110,7 @@ static ps_status read_choice(const json *value, const char *place, sweep_paramet
     }
     case JSON_NUMBER:
         json_as_number(value, place, &number, NULL);
-        sweep_number_text(number, text);
+        number_text(number, text);
         break;
     case JSON_STRING:
         json_as_string(value, place, &given, NULL);

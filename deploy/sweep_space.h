@@ -30,7 +30,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "common/status.h"
 #include "deploy/sweep_policy.h"
@@ -83,11 +82,5 @@ ps_status sweep_space_parse(const char *text, size_t bytes, const char *source, 
 
 /* An option that the sweep gives itself, or that makes no run, however much `name` abbreviates it. */
 bool sweep_space_reserves(bool of_run, const char *name, size_t length);
-
-/* The shortest text that reads as this number; "null", as in JSON, if it is not finite. */
-void sweep_number_text(double number, char text[SWEEP_VALUE_BYTES]);
-
-/* Writes that text. */
-void sweep_number_print(FILE *out, double number);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/random.h"
+#include "deploy/number_text.h"
 
 /* A range of whole steps ends where it should, whatever the last bits of its numbers. */
 #define STEP_TOLERANCE 1e-9
@@ -29,11 +30,11 @@ uint64_t sweep_parameter_count(const sweep_parameter *p)
 static void range_text(const sweep_parameter *p, double number, char text[SWEEP_VALUE_BYTES])
 {
     if (p->range == RANGE_INT || p->range == RANGE_LOG_INT) {
-        sweep_number_text(fmin(fmax(round(number), p->low), p->high), text);
+        number_text(fmin(fmax(round(number), p->low), p->high), text);
         return;
     }
     snprintf(text, SWEEP_VALUE_BYTES, "%.6g", number);
-    sweep_number_text(fmin(fmax(strtod(text, NULL), p->low), p->high), text);
+    number_text(fmin(fmax(strtod(text, NULL), p->low), p->high), text);
 }
 
 /* `share` of the way from low to high, 0 to 1. */

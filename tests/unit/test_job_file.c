@@ -32,13 +32,14 @@ static void a_whole_job_becomes_arguments(void **state)
         "\"mnist\","
         " \"ps\": 2, \"workers\": 3, \"chief\": true, \"evaluator\": false,"
         " \"options\": {\"batch-size\": 50, \"learning-rate\": 0.01, \"hidden\": \"300,100\", \"flag\": true,"
-        " \"clip-norm\": 1e-7},"
+        " \"clip-norm\": 1e-7, \"seed\": 9007199254740991, \"shuffle\": 2e15},"
         " \"launcher\": {\"restarts\": 2}, \"ps_options\": [\"--lease-secs\", \"5\"],"
         " \"environment\": {\"A_1\": \"x=y\"}}";
     static const char *const launcher[] = {
         "--ps=2", "--workers=3", "--chief", "--restarts=2", "--ps-option=--lease-secs", "--ps-option=5"};
-    static const char *const training[] = {"--batch-size=50", "--learning-rate=0.01", "--hidden=300,100",
-                                           "--flag", "--clip-norm=1e-07"};
+    static const char *const training[] = {
+        "--batch-size=50",   "--learning-rate=0.01",    "--hidden=300,100",          "--flag",
+        "--clip-norm=1e-07", "--seed=9007199254740991", "--shuffle=2000000000000000"};
     assert_int_equal(parse(text, NULL), PS_OK);
     assert_string_equal(job.experiment, "tf-dnn");
     assert_non_null(strstr(job.data, "/mnist"));
@@ -46,8 +47,8 @@ static void a_whole_job_becomes_arguments(void **state)
     assert_int_equal(job.launcher.count, 6);
     for (size_t i = 0; i < 6; i++)
         assert_string_equal(job.launcher.list[i], launcher[i]);
-    assert_int_equal(job.training.count, 5);
-    for (size_t i = 0; i < 5; i++)
+    assert_int_equal(job.training.count, 7);
+    for (size_t i = 0; i < 7; i++)
         assert_string_equal(job.training.list[i], training[i]);
     assert_string_equal(job.environment.list[0], "A_1=x=y");
     job_file_free(&job);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "deploy/number_text.h"
 #include "deploy/sweep_trials.h"
 #include "tests/unit/torture.h"
 #include "tests/unit/unit.h"
@@ -211,8 +212,8 @@ static void numbers_are_written_as_short_as_they_can_be(void **state)
                  {0.30000000000000004, "0.30000000000000004"},
                  {-3, "-3"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char text[SWEEP_VALUE_BYTES];
-        sweep_number_text(cases[i].number, text);
+        char text[NUMBER_TEXT_BYTES];
+        number_text(cases[i].number, text);
         assert_string_equal(text, cases[i].text);
     }
 }
