@@ -1,7 +1,6 @@
 /* allow_list.c - see allow_list.h. */
 #include "common/allow_list.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -119,13 +118,11 @@ ps_status allow_list_read(const char *path, allow_list *list, ps_error *error)
     size_t bytes;
     struct stat about;
     *list = (allow_list){0};
-    ps_status status = file_read(path, ALLOW_LIST_BYTES_MAX, &text, &bytes, error);
+    ps_status status = file_read_with_stat(path, ALLOW_LIST_BYTES_MAX, &text, &bytes, &about, error);
     if (status != PS_OK)
         return status;
     ps_error why;
-    if (stat(path, &about) != 0)
-        status = ps_fail(&why, PS_EIO, "%s", strerror(errno));
-    else if (about.st_mode & S_IWOTH)
+    if (about.st_mode & S_IWOTH)
         status = ps_fail(&why, PS_ECONFIG, "anybody may write to it (mode %04o): chmod o-w",
                          (unsigned)about.st_mode & 07777);
     else

@@ -74,18 +74,24 @@ static ps_status read_all(int fd, const char *path, size_t guess, size_t max_byt
 
 ps_status file_read(const char *path, size_t max_bytes, char **text, size_t *bytes, ps_error *error)
 {
+    struct stat ignored;
+    return file_read_with_stat(path, max_bytes, text, bytes, &ignored, error);
+}
+
+ps_status file_read_with_stat(const char *path, size_t max_bytes, char **text, size_t *bytes,
+                              struct stat *about, ps_error *error)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail_errno(error, "open", path, errno);
     ps_status status;
-    struct stat info;
-    if (fstat(fd, &info) != 0)
+    if (fstat(fd, about) != 0)
         status = fail_errno(error, "read", path, errno);
-    else if (S_ISREG(info.st_mode) && (uintmax_t)info.st_size > max_bytes)
+    else if (S_ISREG(about->st_mode) && (uintmax_t)about->st_size > max_bytes)
         status = ps_fail(error, PS_ELIMIT, "%s holds %jd bytes, more than the %zu allowed", path,
-                         (intmax_t)info.st_size, max_bytes);
+                         (intmax_t)about->st_size, max_bytes);
     else
-        status = read_all(fd, path, info.st_size > 0 ? (size_t)info.st_size : READ_FIRST_BYTES, max_bytes,
+        status = read_all(fd, path, about->st_size > 0 ? (size_t)about->st_size : READ_FIRST_BYTES, max_bytes,
                           text, bytes, error);
     close(fd);
     return status;

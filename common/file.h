@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "common/status.h"
@@ -14,6 +15,10 @@
  * may be read too. PS_ENOENT, PS_EIO, PS_ENOMEM, PS_ELIMIT if larger than `max_bytes`, PS_EFORMAT for a
  * folder; the path is named. */
 ps_status file_read(const char *path, size_t max_bytes, char **text, size_t *bytes, ps_error *error);
+
+/* The same, and what the file is that these bytes are of, also if another takes its name meanwhile. */
+ps_status file_read_with_stat(const char *path, size_t max_bytes, char **text, size_t *bytes,
+                              struct stat *about, ps_error *error);
 
 /* Maps the regular file `path` for reading; processes that map the same file share its pages. The file
  * must not be cut while it is mapped (replacing it by rename is safe). PS_ENOENT; PS_EFORMAT if it is empty

@@ -61,27 +61,20 @@ static bool is_wide(const struct stat *about)
     return (about->st_mode & 07777 & ~allowed) != 0;
 }
 
-static ps_status check_mode(const char *path, ps_error *error)
-{
-    struct stat about;
-    if (stat(path, &about) != 0)
-        return ps_fail(error, errno == ENOENT || errno == ENOTDIR ? PS_ENOENT : PS_EIO, "cannot open %s: %s",
-                       path, strerror(errno));
-    if (!is_wide(&about))
-        return PS_OK;
-    return ps_fail(error, PS_ECONFIG, "%s: others may read this secret key (mode %04o): chmod 600", path,
-                   (unsigned)about.st_mode & 07777);
-}
-
-static ps_status read_keys(const char *path, key_pair *pair, ps_error *error)
+/* `for_owner`: a file that others may read is refused. */
+static ps_status read_keys(const char *path, bool for_owner, key_pair *pair, ps_error *error)
 {
     char *text;
     size_t bytes;
+    struct stat about;
     memset(pair, 0, sizeof *pair);
-    ps_status status = file_read(path, KEY_FILE_BYTES_MAX, &text, &bytes, error);
+    ps_status status = file_read_with_stat(path, KEY_FILE_BYTES_MAX, &text, &bytes, &about, error);
     if (status != PS_OK)
         return status;
-    if (!parse(text, bytes, pair)) {
+    if (for_owner && is_wide(&about)) {
+        status = ps_fail(error, PS_ECONFIG, "%s: others may read this secret key (mode %04o): chmod 600",
+                         path, (unsigned)about.st_mode & 07777);
+    } else if (!parse(text, bytes, pair)) {
         key_pair_wipe(pair);
         status = ps_fail(error, PS_ECONFIG, "%s is no key file (penstock keygen makes them)", path);
     }
@@ -92,9 +85,7 @@ static ps_status read_keys(const char *path, key_pair *pair, ps_error *error)
 
 ps_status key_file_read_pair(const char *path, key_pair *pair, ps_error *error)
 {
-    ps_status status = check_mode(path, error);
-    if (status == PS_OK)
-        status = read_keys(path, pair, error);
+    ps_status status = read_keys(path, true, pair, error);
     if (status == PS_OK && pair->secret_key[0] == '\0')
         status = ps_fail(error, PS_ECONFIG, "%s holds no secret key", path);
     return status;
@@ -103,7 +94,7 @@ ps_status key_file_read_pair(const char *path, key_pair *pair, ps_error *error)
 ps_status key_file_read_public(const char *path, char *key, ps_error *error)
 {
     key_pair pair;
-    ps_status status = read_keys(path, &pair, error);
+    ps_status status = read_keys(path, false, &pair, error);
     if (status == PS_OK)
         memcpy(key, pair.public_key, sizeof pair.public_key);
     key_pair_wipe(&pair);
