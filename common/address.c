@@ -2,6 +2,7 @@
 #include "common/address.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -150,4 +151,13 @@ ps_status address_parse(const char *text, address *parsed, ps_error *error)
 void address_format(const char *host, uint16_t port, char *text, size_t bytes)
 {
     snprintf(text, bytes, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
+}
+
+bool address_is_loopback(const struct sockaddr_storage *at)
+{
+    if (at->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)at)->sin_addr.s_addr) >> 24 == 127;
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)at)->sin6_addr;
+    return at->ss_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127));
 }

@@ -2,8 +2,10 @@
 #ifndef PENSTOCK_COMMON_ADDRESS_H
 #define PENSTOCK_COMMON_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "common/status.h"
 
@@ -26,6 +28,9 @@ ps_status address_parse(const char *text, address *parsed, ps_error *error);
 
 /* The inverse: "host:port" with brackets around IPv6; cut at `bytes`. */
 void address_format(const char *host, uint16_t port, char *text, size_t bytes);
+
+/* Is it an IPv4 or IPv6 address that only this host reaches? */
+bool address_is_loopback(const struct sockaddr_storage *at);
 
 #ifdef __cplusplus
 }

@@ -313,14 +313,6 @@ static bool parse_address(const char *text, uint16_t port, struct sockaddr_stora
     return inet_pton(AF_INET6, text, &v6->sin6_addr) == 1;
 }
 
-static bool is_loopback(const struct sockaddr_storage *at)
-{
-    if (at->ss_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)at)->sin_addr.s_addr) >> 24 == 127;
-    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)at)->sin6_addr;
-    return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
-}
-
 static ps_status listen_at(http *h, struct sockaddr_storage *at, ps_error *error)
 {
     socklen_t bytes;
@@ -391,7 +383,8 @@ ps_status http_start(const http_config *config, http **out, ps_error *error)
     ps_status status = h->ending < 0 || h->replied < 0
                            ? ps_fail(error, PS_EIO, "no descriptor for HTTP: %s", strerror(errno))
                            : listen_at(h, &at, error);
-    h->checks_names = status == PS_OK && (is_loopback(&at) || (config->hosts && config->hosts->count > 0));
+    h->checks_names =
+        status == PS_OK && (address_is_loopback(&at) || (config->hosts && config->hosts->count > 0));
     if (status == PS_OK)
         status = start_daemon(h, error);
     address_format(h->config.address, h->port, where, sizeof where);
@@ -402,7 +395,7 @@ ps_status http_start(const http_config *config, http **out, ps_error *error)
         return status;
     }
     log_info("HTTP on %s", where);
-    if (!is_loopback(&at))
+    if (!address_is_loopback(&at))
         log_warning("HTTP on %s is open to everybody who can reach it", where);
     return PS_OK;
 }

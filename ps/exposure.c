@@ -2,28 +2,21 @@
 #include "ps/exposure.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
-#include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
 #include "common/address.h"
 
-static bool is_loopback_v6(const struct in6_addr *a)
-{
-    return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
-}
-
 /* By its spelling: what other names stand for may change. */
 static bool names_loopback(const char *host)
 {
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, host, &v4) == 1)
-        return ntohl(v4.s_addr) >> 24 == 127;
-    if (inet_pton(AF_INET6, host, &v6) == 1)
-        return is_loopback_v6(&v6);
+    struct sockaddr_storage at = {.ss_family = AF_INET};
+    if (inet_pton(AF_INET, host, &((struct sockaddr_in *)&at)->sin_addr) == 1)
+        return address_is_loopback(&at);
+    at.ss_family = AF_INET6;
+    if (inet_pton(AF_INET6, host, &((struct sockaddr_in6 *)&at)->sin6_addr) == 1)
+        return address_is_loopback(&at);
     return strcasecmp(host, "localhost") == 0;
 }
 
@@ -33,9 +26,7 @@ static bool is_bound_to_loopback(int fd)
     socklen_t bytes = sizeof at;
     if (getsockname(fd, (struct sockaddr *)&at, &bytes) != 0)
         return true; /* it is no socket, which listening on it will say */
-    if (at.ss_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)&at)->sin_addr.s_addr) >> 24 == 127;
-    return at.ss_family != AF_INET6 || is_loopback_v6(&((const struct sockaddr_in6 *)&at)->sin6_addr);
+    return (at.ss_family != AF_INET && at.ss_family != AF_INET6) || address_is_loopback(&at);
 }
 
 ps_status exposure_settle(const exposure *wanted, const cluster_task *self, const char **host,
