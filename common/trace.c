@@ -21,11 +21,11 @@
 #include "common/checksum.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/path.h"
 #include "common/thread.h"
 
 enum {
     CACHE_LINE_BYTES = 64,
-    PATH_BYTES = 4096,
     HEAD_CHECKED_FROM = 16,
     MARKS_SHARE = 16, /* of the file, which is left to marks */
 };
@@ -381,11 +381,10 @@ static ps_status open_file(const char *in, const trace_head *head, ps_error *err
     for (char *c = who; *c; c++)
         if (*c == '/')
             *c = '-';
-    const int length = snprintf(path, sizeof path, "%s/%s-%llu" TRACE_PART_ENDING, in, who,
-                                (unsigned long long)head->incarnation);
-    if (length < 0 || (size_t)length >= sizeof path)
-        return ps_fail(error, PS_EIO, "the folder name %.40s... of the trace is too long", in);
-    ps_status status = file_make_folder(in, error);
+    ps_status status = path_make(path, error, "%s/%s-%llu" TRACE_PART_ENDING, in, who,
+                                 (unsigned long long)head->incarnation);
+    if (status == PS_OK)
+        status = file_make_folder(in, error);
     if (status != PS_OK)
         return status;
     part.fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
