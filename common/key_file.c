@@ -111,7 +111,7 @@ static ps_status write_new(const char *path, mode_t mode, const char *text, ps_e
         return ps_fail(error, errno == EEXIST ? PS_ESTATE : PS_EIO, "cannot make %s: %s", path,
                        strerror(errno));
     const size_t bytes = strlen(text);
-    /* A disk that takes only a part of so little is full. */
+    errno = 0; /* a disk that takes only a part of so little is full */
     int failed = write(fd, text, bytes) == (ssize_t)bytes ? 0 : errno ? errno : ENOSPC;
     if (!failed && fsync(fd) != 0)
         failed = errno;
