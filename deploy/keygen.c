@@ -13,6 +13,7 @@
 #include "common/transport.h"
 #include "deploy/command_end.h"
 #include "deploy/commands.h"
+#include "deploy/file_tree.h"
 
 enum { KEY_WORKERS = 256, KEY_EVALUATORS, LINE_BYTES = 64 };
 
@@ -125,7 +126,7 @@ static ps_status write_list(const maker *m, const char *text, size_t bytes)
     return status == PS_OK ? file_write_atomic(path, &part, 1, m->error) : status;
 }
 
-/* The list comes last: a folder without it is of no use to a ps, and a half-made one is noticed. */
+/* The list comes last: where a kill leaves half a folder, a ps notices. */
 static ps_status make_all(const wishes *w, ps_error *error)
 {
     char *text = NULL;
@@ -177,8 +178,9 @@ int keygen_main(int argc, char **argv)
     ps_status status = PS_OK;
     if (mkdir(w.folder, 0700) != 0)
         status = path_fail(&error, "make", w.folder);
-    if (status == PS_OK)
-        status = make_all(&w, &error);
+    if (status == PS_OK && (status = make_all(&w, &error)) != PS_OK)
+        file_tree_remove(w.folder,
+                         NULL); /* half a folder of keys is of no use, and in the way of the next try */
     if (status == PS_OK)
         printf("keys are in %s: ps take all of it, others ps.pub and their own .key alone (--curve-keys)\n",
                w.folder);

@@ -35,6 +35,18 @@ run_program none 2 "$launcher" keygen
 run_program many 2 "$launcher" keygen "$scratch/x" --workers 1025
 expect [ ! -e "$scratch/x" ]
 
+begin "a full disk, at whichever change, leaves no half of a folder and names the file"
+for ((call = 1; ; call++)); do
+    rm -rf "$case_dir/full"
+    NTH_CALL=$call NTH_ERROR=ENOSPC LD_PRELOAD=$tools/nth_call.so "$launcher" keygen "$case_dir/full" \
+        >"$case_dir/full.log" 2>&1 && break
+    expect [ ! -e "$case_dir/full" ]
+    expect_log full "No space left on device"
+    expect_log full "$case_dir/full"
+done
+expect [ "$call" -gt 5 ]
+expect [ -s "$case_dir/full/allow" ]
+
 begin "a cluster with keys trains to the same model as one without, each host with its own files alone"
 train plain 2 3 "${options[@]}"
 plain=$case_dir/plain.safetensors
