@@ -28,6 +28,8 @@ expect [ "$(find "$runs/first/status" -name 'ps-0-*.json' | wc -l)" = 1 ]
 expect [ "$(find "$runs/first/status" -name 'ps-1-*.json' | wc -l)" = 1 ]
 for page in "$runs"/*/status/*.json; do
     expect grep -q '"state":"finished"' "$page"
+    steps=$(sed -nE 's/.*trained ([0-9]+) steps.*/\1/p' "${page%/status/*}/logs/worker-0.log")
+    expect grep -q "\"test\":{\"step\":${steps:-?}," "$page" # the last one, made just before the end
 done
 
 begin "all runs are listed, and each is handed out"

@@ -121,6 +121,26 @@ static void tell(void *context, worker_figures *figures)
     *figures = (worker_figures){.step = ++*(uint64_t *)context};
 }
 
+/* Until a heartbeat tells of this step; each before it tells of one more than the last. */
+static void expect_figures(fixture *f, int server, uint64_t step)
+{
+    uint64_t heard = 0;
+    for (uint64_t end = clock_monotonic_ms() + LOOPBACK_PATIENCE_MS; heard < step;) {
+        wire_route from;
+        wire_message *m;
+        ps_error error;
+        assert_true(clock_monotonic_ms() < end);
+        if (transport_await(f->listening[server], 100, &from, &m, &error) != TRANSPORT_MESSAGE)
+            continue;
+        worker_figures figures;
+        assert_true(m->figures_bytes > 0);
+        assert_true(figures_unpack(m->figures, m->figures_bytes, &figures));
+        assert_true(figures.step > heard);
+        heard = figures.step;
+        wire_destroy(&m);
+    }
+}
+
 static void beats_tell_what_they_are_given_to_tell(void **state)
 {
     (void)state;
@@ -132,22 +152,29 @@ static void beats_tell_what_they_are_given_to_tell(void **state)
     assert_int_equal(pulse_create(&f.cluster, 2, NULL, &p, &error), PS_OK);
     pulse_tell(p, tell, &told);
     assert_int_equal(pulse_beat(p, &self, 20, &error), PS_OK);
-    uint64_t heard = 0;
-    for (uint64_t end = clock_monotonic_ms() + LOOPBACK_PATIENCE_MS; heard < 3;) {
-        wire_route from;
-        wire_message *m;
-        assert_true(clock_monotonic_ms() < end);
-        if (transport_await(f.listening[1], 100, &from, &m, &error) != TRANSPORT_MESSAGE)
-            continue;
-        worker_figures figures;
-        assert_true(m->figures_bytes > 0);
-        assert_true(figures_unpack(m->figures, m->figures_bytes, &figures));
-        assert_true(figures.step > heard);
-        heard = figures.step;
-        wire_destroy(&m);
-    }
+    expect_figures(&f, 1, 3);
     pulse_destroy(&p);
-    assert_true(told >= heard);
+    assert_true(told >= 3);
+    close_two_ps(&f);
+}
+
+static void one_beat_more_tells_of_now_and_waits_until_it_has_left(void **state)
+{
+    (void)state;
+    fixture f;
+    pulse *p;
+    ps_error error;
+    uint64_t told = 0;
+    open_two_ps(&f);
+    assert_int_equal(pulse_create(&f.cluster, 2, NULL, &p, &error), PS_OK);
+    pulse_beat_once_more(p); /* nobody knows yet as whom */
+    pulse_tell(p, tell, &told);
+    assert_int_equal(pulse_beat(p, &self, 20, &error), PS_OK);
+    expect_beat(&f, 1, self.incarnation); /* it is connected */
+    assert_int_equal(pulse_beat(p, &self, UINT32_MAX / 2, &error), PS_OK);
+    pulse_beat_once_more(p);
+    expect_figures(&f, 1, told);
+    pulse_destroy(&p);
     close_two_ps(&f);
 }
 
@@ -184,6 +211,7 @@ int main(void)
         cmocka_unit_test(further_beats_are_of_the_new_incarnation),
         cmocka_unit_test(shorter_interval_does_not_wait_for_the_longer_one),
         cmocka_unit_test(beats_tell_what_they_are_given_to_tell),
+        cmocka_unit_test(one_beat_more_tells_of_now_and_waits_until_it_has_left),
         cmocka_unit_test(pulse_that_never_beat_ends_at_once),
         cmocka_unit_test(ps_without_an_address_is_named),
     };
