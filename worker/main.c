@@ -29,11 +29,12 @@ static ps_status work(const worker_options *o, const cluster_spec *cluster, ps_e
     if (status != PS_OK)
         return status;
     const volatile sig_atomic_t *stop = stop_on_signals();
-    performance *shown = o->figures || o->http.wanted ? performance_create(cluster) : NULL;
+    const bool tells = o->figures && cluster->present, is_watched = tells || o->http.wanted;
+    performance *shown = is_watched ? performance_create(cluster, tells) : NULL;
     http *server = NULL;
     if (shown)
         status = worker_observer_start(&o->http, shown, &server, error);
-    else if (o->figures || o->http.wanted)
+    else if (is_watched)
         status = ps_fail(error, PS_ENOMEM, "out of memory for figures");
     if (status == PS_OK)
         status = evaluates ? evaluator_run(o, cluster, shown, stop, error)

@@ -11,12 +11,13 @@
 #include "worker/performance_state.h"
 #include "worker/witness.h"
 
-performance *performance_create(const cluster_spec *cluster)
+performance *performance_create(const cluster_spec *cluster, bool tells)
 {
     performance *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
     p->cluster = cluster;
+    p->tells = tells;
     p->started_unix_ms = clock_unix_ms();
     p->servers = cluster->present ? cluster->jobs[ROLE_PS].count : 0;
     p->server_http = calloc(p->servers + 1, sizeof *p->server_http);
@@ -99,7 +100,8 @@ static void saw_server(void *context, uint32_t server, const char *http)
 
 void performance_watch(performance *p, ps_client *client)
 {
-    const client_witness witness = {.context = p, .tell = tell, .turned = turned, .saw_server = saw_server};
+    const client_witness witness = {
+        .context = p, .tell = p && p->tells ? tell : NULL, .turned = turned, .saw_server = saw_server};
     if (p)
         client_set_witness(client, &witness);
 }
@@ -186,11 +188,12 @@ static void remember(performance *p, uint64_t now_ns, uint64_t step, uint64_t st
 {
     const uint64_t done = atomic_load_explicit(&p->done, memory_order_relaxed);
     _Atomic uint64_t *to = p->recent[done % RING];
-    atomic_store_explicit(&to[RECENT_END], now_ns, memory_order_relaxed);
-    atomic_store_explicit(&to[RECENT_STEP], step, memory_order_relaxed);
-    atomic_store_explicit(&to[RECENT_TIME], step_ns, memory_order_relaxed);
+    /* Who sees a field of this step sees `done` as it is, and leaves out the one that stood here before. */
+    atomic_store_explicit(&to[RECENT_END], now_ns, memory_order_release);
+    atomic_store_explicit(&to[RECENT_STEP], step, memory_order_release);
+    atomic_store_explicit(&to[RECENT_TIME], step_ns, memory_order_release);
     for (int i = 0; i < PHASE_COUNT; i++)
-        atomic_store_explicit(&to[RECENT_PHASES + i], p->phase_ns[i], memory_order_relaxed);
+        atomic_store_explicit(&to[RECENT_PHASES + i], p->phase_ns[i], memory_order_release);
     atomic_store_explicit(&p->done, done + 1, memory_order_release);
 }
 
@@ -306,7 +309,7 @@ static void tell_of_a_server(performance *p, worker_figures *f)
     }
 }
 
-void performance_tell(performance *p, worker_figures *f)
+void performance_look(performance *p, worker_figures *f)
 {
     *f = (worker_figures){.pid = (uint32_t)getpid()};
     f->activity = (worker_activity)atomic_load_explicit(&p->activity, memory_order_relaxed);
@@ -315,6 +318,13 @@ void performance_tell(performance *p, worker_figures *f)
     memcpy(f->device, p->device, sizeof f->device);
     memcpy(f->host, p->host, sizeof f->host);
     memcpy(f->http, p->http, sizeof f->http);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void performance_tell(performance *p, worker_figures *f)
+{
+    performance_look(p, f);
+    pthread_mutex_lock(&p->lock);
     tell_of_a_server(p, f);
     pthread_mutex_unlock(&p->lock);
 }

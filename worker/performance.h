@@ -22,8 +22,8 @@ enum { PERFORMANCE_RECENT_MAX = 120 /* steps that are remembered one by one */ }
 
 typedef struct performance performance;
 
-/* `cluster` is borrowed. NULL: out of memory. */
-performance *performance_create(const cluster_spec *cluster);
+/* `cluster` is borrowed; `tells`: heartbeats tell the ps of it. NULL: out of memory. */
+performance *performance_create(const cluster_spec *cluster, bool tells);
 void performance_destroy(performance **p);
 
 /* ---- the trainer's ---- */
@@ -78,8 +78,11 @@ bool performance_has_joined(const performance *p);
 
 const metrics *performance_metrics(const performance *p);
 
-/* With one of the ps that show themselves, by turns. */
+/* What a heartbeat tells: how it stands, and where one of the ps shows itself, by turns. */
 void performance_tell(performance *p, worker_figures *figures);
+
+/* How it stands alone. */
+void performance_look(performance *p, worker_figures *figures);
 
 /* /status, common/status_page.md. */
 void performance_print(performance *p, FILE *out);

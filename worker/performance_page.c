@@ -121,7 +121,7 @@ void performance_print(performance *p, FILE *out)
 {
     json_writer w = {.out = out};
     worker_figures f;
-    performance_tell(p, &f);
+    performance_look(p, &f);
     const bool evaluates = p->cluster->present && p->cluster->role == ROLE_EVALUATOR;
     const process_page process = {
         .kind = "worker",

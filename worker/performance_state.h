@@ -40,6 +40,7 @@ struct performance {
 
     pthread_mutex_t lock;
     char device[FIGURES_TEXT_MAX + 1], host[FIGURES_TEXT_MAX + 1], http[FIGURES_TEXT_MAX + 1];
+    bool tells;
     uint32_t servers, told; /* told: the one that was told of last */
     char (*server_http)[FIGURES_TEXT_MAX + 1];
 };

@@ -69,7 +69,7 @@ int main(void)
     ps_client_options options;
     ps_client *client = NULL;
     ps_client_options_init(&options);
-    performance *p = performance_create(&alone);
+    performance *p = performance_create(&alone, true);
     if (!p || ps_connect(&alone, &options, &client, NULL) != PS_OK) {
         fputs("bench_figures: out of memory\n", stderr);
         return EXIT_FAILURE;

@@ -144,6 +144,17 @@ for name in worker-0 worker-1 ps-0 ps-1; do await_end $name 143; done
 run_program gone 1 "$launcher" status "$(cat "$case_dir/http-ps-0")"
 expect_log gone "Connection refused"
 
+begin "a worker with --no-figures shows itself, and tells the ps nothing"
+cluster=$(dense 1 1)
+serve ps-0 "$ps"
+serve worker-0 "$worker" "${options[@]}" --epochs 1000000 --output-dir "$case_dir/outputs" --no-figures
+await [ -s "$case_dir/http-ps-0" ]
+await [ -s "$case_dir/http-worker-0" ]
+await has_field ps-0 "d['progress']['step'] > 200" True
+expect has_field worker-0 "d['worker']['device']" cpu
+expect has_field ps-0 "[w['device'] for w in d['workers']]" "[None]"
+kill_all
+
 begin "penstock status finds the newest run, and says when it has ended"
 cd "$case_dir" || exit
 run_program none 1 "$launcher" status

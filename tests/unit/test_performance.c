@@ -17,7 +17,7 @@ static void open_scene(scene *s)
 {
     ps_client_options options;
     memset(s, 0, sizeof *s);
-    s->p = performance_create(&s->none);
+    s->p = performance_create(&s->none, true);
     assert_non_null(s->p);
     ps_client_options_init(&options);
     assert_int_equal(ps_connect(&s->none, &options, &s->client, NULL), PS_OK);
