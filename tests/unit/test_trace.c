@@ -44,6 +44,18 @@ static void read_part(trace_part *p)
         fail_msg("%s", error.text);
 }
 
+/* Until so many events are in the file, whose process may still be at work. */
+static void await_entries(size_t count)
+{
+    for (size_t flushed = 0; flushed < count;) {
+        trace_part p;
+        usleep(1000);
+        read_part(&p);
+        flushed = p.entry_count;
+        trace_part_fini(&p);
+    }
+}
+
 static off_t part_bytes(void)
 {
     char path[300];
@@ -180,11 +192,8 @@ static void a_thread_that_ends_leaves_its_ring_to_another(void **state)
     for (int i = 0; i < COUNT; i++) {
         assert_int_equal(pthread_create(&thread, NULL, record_one, NULL), 0);
         pthread_join(thread, NULL);
-        if (i % (TRACE_THREADS_MAX / 2) == 0) { /* until the rings have been emptied */
-            const off_t before = part_bytes();
-            while (part_bytes() == before)
-                usleep(1000);
-        }
+        if (i % (TRACE_THREADS_MAX / 2) == 0) /* the rings are empty then */
+            await_entries((size_t)i + 1);
     }
     trace_close();
     read_part(&p);
@@ -276,12 +285,7 @@ static void of_a_process_that_is_killed_what_had_been_flushed_is_there(void **st
     }
     assert_true(child > 0);
     assert_int_equal(read(ready[0], &byte, 1), 1);
-    for (uint64_t flushed = 0; flushed < COUNT;) {
-        usleep(1000);
-        read_part(&p);
-        flushed = p.entry_count;
-        trace_part_fini(&p);
-    }
+    await_entries(COUNT);
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
     close(ready[0]);
