@@ -100,7 +100,7 @@ typedef struct {
     char *text;            /* owned, or NULL */
     job_config *hello;     /* owned; HELLO only */
     members_list *members; /* owned, or NULL: none is told; its version is members_version */
-    uint8_t *figures;      /* owned, or NULL: (figures_bytes), packed (common/figures.h); HEARTBEAT only */
+    uint8_t *figures;      /* owned, or NULL: (figures_bytes), packed (common/figures.h); HEARTBEAT, FINISH */
     uint32_t figures_bytes;
 
     uint32_t slice_count;

@@ -62,8 +62,10 @@ static ps_status check_fields(const wire_header *h, ps_error *error)
     if (is_push(m->type) && !(m->clip_factor > 0.0f && m->clip_factor <= 1.0f))
         return ps_fail(error, PS_EPROTOCOL, "%s: clip factor %g is not in (0, 1]", type_of(h),
                        (double)m->clip_factor);
-    if (h->figures_bytes > (m->type == WIRE_HEARTBEAT ? FIGURES_BYTES_MAX : 0))
-        return ps_fail(error, PS_EPROTOCOL, "%s: %zu bytes of figures; HEARTBEAT has at most %d, others none",
+    const bool tells = m->type == WIRE_HEARTBEAT || m->type == WIRE_FINISH;
+    if (h->figures_bytes > (tells ? FIGURES_BYTES_MAX : 0))
+        return ps_fail(error, PS_EPROTOCOL,
+                       "%s: %zu bytes of figures; HEARTBEAT and FINISH have at most %d, others none",
                        type_of(h), h->figures_bytes, FIGURES_BYTES_MAX);
     if (h->text_bytes > WIRE_TEXT_MAX)
         return ps_fail(error, PS_EPROTOCOL, "%s: a text of more than %d bytes", type_of(h), WIRE_TEXT_MAX);

@@ -148,6 +148,7 @@ static ps_status handle_finish(shard *s, member *m, wire_message **message, cons
     if (news && shard_journal_append(s, finish, error) != PS_OK)
         return PS_ENOMEM;
     shard_take_finish(s, m, finish);
+    shard_take_figures(s, m, finish);
     m->back = false;
     if (first)
         shard_note_progress(s);

@@ -23,10 +23,9 @@ void shard_note_alive(shard *s, member *m, const wire_message *sign, uint64_t no
     m->heard_ms = now_ms;
 }
 
-static void take_figures(shard *s, member *m, const wire_message *heartbeat)
+void shard_take_figures(shard *s, member *m, const wire_message *message)
 {
-    if (heartbeat->figures_bytes == 0 ||
-        !figures_unpack(heartbeat->figures, heartbeat->figures_bytes, &m->figures))
+    if (message->figures_bytes == 0 || !figures_unpack(message->figures, message->figures_bytes, &m->figures))
         return;
     m->figures_count++;
     const worker_figures *f = &m->figures;
@@ -39,10 +38,11 @@ void shard_handle_heartbeat(shard *s, const wire_message *heartbeat, uint64_t no
     if (!s->has_job || heartbeat->job != s->fingerprint || !shard_has_member(s, heartbeat))
         return;
     member *m = shard_member_of(s, heartbeat);
-    if (m->joined && m->incarnation == heartbeat->incarnation)
-        shard_note_alive(s, m, heartbeat, now_ms);
-    if (m->joined && m->incarnation == heartbeat->incarnation)
-        take_figures(s, m, heartbeat);
+    if (!m->joined || m->incarnation != heartbeat->incarnation)
+        return;
+    shard_note_alive(s, m, heartbeat, now_ms);
+    if (!m->finished) /* FINISH has told the last ones, and came by another connection */
+        shard_take_figures(s, m, heartbeat);
 }
 
 void shard_note_progress(shard *s)

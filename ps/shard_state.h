@@ -246,6 +246,8 @@ void shard_others_at_work(const shard *s, const wire_message *request, worker_se
 void shard_note_alive(shard *s, member *m, const wire_message *sign, uint64_t now_ms);
 
 /* HEARTBEAT of anybody. */
+/* Keeps what a HEARTBEAT or FINISH tells of its sender. */
+void shard_take_figures(shard *s, member *m, const wire_message *message);
 void shard_handle_heartbeat(shard *s, const wire_message *heartbeat, uint64_t now_ms);
 
 /* The job has come on. */

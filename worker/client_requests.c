@@ -288,6 +288,10 @@ static ps_status say_finished(ps_client *c, bool once_more, uint32_t timeout_ms,
 {
     session_request request = {.type = WIRE_FINISH, .after_finish = once_more};
     ps_ticket ticket;
+    if (c->witness.tell) {
+        c->witness.tell(c->witness.context, &c->last);
+        request.figures = &c->last;
+    }
     ps_status status = submit(c, &request, &ticket, error);
     if (status != PS_OK)
         return status;
@@ -304,8 +308,6 @@ static ps_status say_finished(ps_client *c, bool once_more, uint32_t timeout_ms,
 ps_status ps_finish(ps_client *c, uint32_t timeout_ms, ps_error *error)
 {
     c->finish_once_more = false;
-    if (c->pulse) /* the last test, for one, is younger than the last heartbeat */
-        pulse_beat_once_more(c->pulse);
     ps_status status = say_finished(c, false, timeout_ms, error);
     return status == PS_OK && c->finish_once_more ? say_finished(c, true, timeout_ms, error) : status;
 }

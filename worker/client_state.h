@@ -46,6 +46,7 @@ struct ps_client {
     uplink *uplink;
     client_witness witness;
     pulse *pulse;            /* NULL: the shard is in this process */
+    worker_figures last;     /* what FINISH tells; no heartbeat would be sure to come before it */
     session *session;        /* from ps_join on */
     unsent_messages *unsent; /* per ps */
     struct {

@@ -20,8 +20,7 @@ struct pulse {
     uint32_t interval_ms;
     void (*tell)(void *context, worker_figures *figures); /* NULL: nothing */
     void *context;
-    bool renewed;         /* said something else since the last beat */
-    uint64_t begun, sent; /* beats */
+    bool renewed; /* said something else since the last beat */
     bool ending;
 
     transport_socket *sockets[]; /* (servers), of the thread while it runs */
@@ -54,15 +53,12 @@ static void *keep_beating(void *context)
         void (*const tell)(void *context, worker_figures *figures) = p->tell;
         void *const context_of_tell = p->context;
         p->renewed = false;
-        p->begun++;
         pthread_mutex_unlock(&p->lock);
         worker_figures figures;
         if (tell)
             tell(context_of_tell, &figures);
         beat(p, &self, tell ? &figures : NULL);
         pthread_mutex_lock(&p->lock);
-        p->sent = p->begun;
-        pthread_cond_broadcast(&p->changed);
         const struct timespec next = thread_deadline(p->interval_ms);
         int waited = 0;
         while (!p->ending && !p->renewed && waited == 0)
@@ -126,19 +122,6 @@ ps_status pulse_beat(pulse *p, const pulse_identity *self, uint32_t interval_ms,
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
     return p->has_thread ? PS_OK : start_thread(p, error);
-}
-
-void pulse_beat_once_more(pulse *p)
-{
-    if (!p->has_thread)
-        return;
-    pthread_mutex_lock(&p->lock);
-    const uint64_t wanted = p->begun + 1; /* one that is under way may tell of what was before */
-    p->renewed = true;
-    pthread_cond_broadcast(&p->changed);
-    while (p->sent < wanted)
-        pthread_cond_wait(&p->changed, &p->lock);
-    pthread_mutex_unlock(&p->lock);
 }
 
 void pulse_destroy(pulse **handle)

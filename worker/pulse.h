@@ -35,11 +35,6 @@ void pulse_tell(pulse *p, void (*tell)(void *context, worker_figures *figures), 
  * thread for it. */
 ps_status pulse_beat(pulse *p, const pulse_identity *self, uint32_t interval_ms, ps_error *error);
 
-/* Sends one now, and comes back when it has been handed to ZeroMQ, which waits for nobody: so the ps
- * hear how it stands before what is sent hereafter, unless the network delays it. Does nothing if none has
- * been sent before. */
-void pulse_beat_once_more(pulse *p);
-
 /* Ends the thread; nulls the pointer; does nothing on NULL. */
 void pulse_destroy(pulse **p);
 

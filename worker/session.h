@@ -69,6 +69,7 @@ typedef struct {
     bool exact;        /* pulls: of version `step`, which all ps have (session_joined) */
     const float *const *gradients; /* per tensor of the table; the array is copied, the floats are lent */
     float *const *weights;         /* per tensor; pulled weights are written there */
+    const worker_figures *figures; /* FINISH: how this process fares in the end, or NULL; lent */
 } session_request;
 
 typedef struct {

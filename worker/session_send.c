@@ -145,6 +145,8 @@ static wire_message *make_request(session *s, const part *p)
     m->examples = push ? request->examples : 0;
     m->clip_factor = push ? request->clip_factor : 0.0f;
     m->has_payload = push && request->examples > 0;
+    if (request->figures)
+        wire_set_figures(m, request->figures);
 
     for (uint32_t i = 0; i < p->count; i++) {
         m->slices[i] = p->slices[i];

@@ -1,7 +1,7 @@
 /* witness.h - who looks on while a client works: not part of the client's public interface.
  *
  * The client calls `turned` and `saw_server` on its caller's thread, and `tell` on the one that sends
- * heartbeats. All may be NULL. */
+ * heartbeats, and on the caller's when it finishes. All may be NULL. */
 #ifndef PENSTOCK_WORKER_WITNESS_H
 #define PENSTOCK_WORKER_WITNESS_H
 
@@ -10,7 +10,7 @@
 
 typedef struct {
     void *context;
-    /* Time for a heartbeat: what shall it tell? */
+    /* Time for a heartbeat, or for the end: what shall it tell? */
     void (*tell)(void *context, worker_figures *figures);
     /* A call that waits has looked around. */
     void (*turned)(void *context, uint64_t now_ns);

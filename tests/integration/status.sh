@@ -107,7 +107,7 @@ expect [ "$(value worker-0 penstock_worker_step_duration_seconds_count)" = "$ste
 expect [ "$(value worker-0 penstock_worker_examples_total)" = $((20 * steps)) ]
 expect [ "$(value worker-0 penstock_worker_pushed_tensor_bytes_total)" = $((steps * total * 4)) ]
 expect [ "$(value worker-0 penstock_worker_pulled_tensor_bytes_total)" = $((steps * total * 4)) ]
-expect has_field ps-0 "d['workers'][0]['bytes_pulled'], d['workers'][0]['examples']" \
+await has_field ps-0 "d['workers'][0]['bytes_pulled'], d['workers'][0]['examples']" \
     "$((steps * total * 4)) $((20 * steps))"
 
 echo "the table says who waits for whom, who is lost, and that it came back"
@@ -136,9 +136,9 @@ for form in "" --json; do
 done
 await shows ps-0 "^w1 +lost"
 kill -CONT "${pids[worker-1]}"
-await shows ps-0 "1 workers lost, 1 returned"
-expect has_field ps-0 "[e['event'] for e in d['events'] if e['event'] in ('member_lost', 'member_returned')]" \
-    "['member_lost', 'member_returned']"
+# Where the host is slow the other one may be lost for a moment, too.
+await shows ps-0 "[1-9][0-9]* workers lost, [1-9][0-9]* returned"
+expect has_field ps-0 "{'member_lost', 'member_returned'} <= {e['event'] for e in d['events']}" True
 for name in worker-0 worker-1 ps-0 ps-1; do kill -TERM "${pids[$name]}"; done
 for name in worker-0 worker-1 ps-0 ps-1; do await_end $name 143; done
 run_program gone 1 "$launcher" status "$(cat "$case_dir/http-ps-0")"

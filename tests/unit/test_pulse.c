@@ -158,26 +158,6 @@ static void beats_tell_what_they_are_given_to_tell(void **state)
     close_two_ps(&f);
 }
 
-static void one_beat_more_tells_of_now_and_waits_until_it_has_left(void **state)
-{
-    (void)state;
-    fixture f;
-    pulse *p;
-    ps_error error;
-    uint64_t told = 0;
-    open_two_ps(&f);
-    assert_int_equal(pulse_create(&f.cluster, 2, NULL, &p, &error), PS_OK);
-    pulse_beat_once_more(p); /* nobody knows yet as whom */
-    pulse_tell(p, tell, &told);
-    assert_int_equal(pulse_beat(p, &self, 20, &error), PS_OK);
-    expect_beat(&f, 1, self.incarnation); /* it is connected */
-    assert_int_equal(pulse_beat(p, &self, UINT32_MAX / 2, &error), PS_OK);
-    pulse_beat_once_more(p);
-    expect_figures(&f, 1, told);
-    pulse_destroy(&p);
-    close_two_ps(&f);
-}
-
 static void pulse_that_never_beat_ends_at_once(void **state)
 {
     (void)state;
@@ -211,7 +191,6 @@ int main(void)
         cmocka_unit_test(further_beats_are_of_the_new_incarnation),
         cmocka_unit_test(shorter_interval_does_not_wait_for_the_longer_one),
         cmocka_unit_test(beats_tell_what_they_are_given_to_tell),
-        cmocka_unit_test(one_beat_more_tells_of_now_and_waits_until_it_has_left),
         cmocka_unit_test(pulse_that_never_beat_ends_at_once),
         cmocka_unit_test(ps_without_an_address_is_named),
     };

@@ -186,6 +186,23 @@ static void figures_of_heartbeats_are_shown(void **state)
     close_scene(&s);
 }
 
+static void the_last_figures_are_those_of_the_end(void **state)
+{
+    (void)state;
+    scene s;
+    open_scene(&s, 2, CONSISTENCY_SYNC);
+    bench_join(&s.b, WIRE_WORKER, 0);
+    bench_join(&s.b, WIRE_WORKER, 1);
+    beat(&s, 0, &(worker_figures){.step = 8});
+    wire_message *m = bench_request(&s.b, WIRE_FINISH, WIRE_WORKER, 0, 0, 1);
+    wire_set_figures(m, &(worker_figures){.step = 9});
+    bench_send(&s.b, m);
+    assert_int_equal(look(&s)->workers[0].figures.step, 9);
+    beat(&s, 0, &(worker_figures){.step = 8}); /* one that was overtaken */
+    assert_int_equal(look(&s)->workers[0].figures.step, 9);
+    close_scene(&s);
+}
+
 static void faults_are_counted(void **state)
 {
     (void)state;
@@ -234,6 +251,7 @@ int main(void)
         cmocka_unit_test(asynchronous_staleness_is_the_updates_between),
         cmocka_unit_test(the_view_says_who_waits_for_whom),
         cmocka_unit_test(figures_of_heartbeats_are_shown),
+        cmocka_unit_test(the_last_figures_are_those_of_the_end),
         cmocka_unit_test(faults_are_counted),
         cmocka_unit_test(welcome_says_where_a_ps_shows_itself),
     };
