@@ -58,7 +58,7 @@ ps_status device_parse(const char *text, device_wish *wish, ps_error *error)
     return PS_OK;
 }
 
-static ps_status open_cuda(const device_wish *wish, uint32_t rank, backend **out, char *chosen,
+static ps_status open_cuda(const device_wish *wish, uint32_t rank, backend **out, device_choice *chosen,
                            ps_error *error)
 {
     uint32_t count;
@@ -77,26 +77,28 @@ static ps_status open_cuda(const device_wish *wish, uint32_t rank, backend **out
         *out = NULL;
         return status;
     }
-    snprintf(chosen, DEVICE_TEXT, "computing on cuda:%u of %u, %s, in %s", index, count, found.name,
+    snprintf(chosen->name, sizeof chosen->name, "cuda:%u of %u, %s, in %s", index, count, found.name,
              precision_name(wish->precision));
     return PS_OK;
 }
 
 static ps_status open_cpu(const device_wish *wish, uint32_t threads, const char *why, backend **out,
-                          char *chosen, ps_error *error)
+                          device_choice *chosen, ps_error *error)
 {
     *out = NULL;
     if (wish->precision != PRECISION_FP32)
         return ps_fail(error, PS_EINVAL,
                        "--precision %s takes a CUDA device, and it is computed on cpu%s%.400s",
                        precision_name(wish->precision), why[0] ? ": " : "", why);
-    snprintf(chosen, DEVICE_TEXT, "computing on cpu%s%.400s", why[0] ? ": " : "", why);
+    snprintf(chosen->name, sizeof chosen->name, "cpu");
+    snprintf(chosen->why, sizeof chosen->why, "%s", why);
     return backend_cpu_create(threads, out, error);
 }
 
-ps_status device_open(const device_wish *wish, uint32_t rank, uint32_t threads, backend **out, char *chosen,
-                      ps_error *error)
+ps_status device_open(const device_wish *wish, uint32_t rank, uint32_t threads, backend **out,
+                      device_choice *chosen, ps_error *error)
 {
+    *chosen = (device_choice){"", ""};
     ps_error why = {PS_OK, ""};
     ps_status status = PS_OK;
     if (wish->kind == DEVICE_CPU)

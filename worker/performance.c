@@ -61,14 +61,10 @@ static void set_text(performance *p, char to[FIGURES_TEXT_MAX + 1], const char *
     pthread_mutex_unlock(&p->lock);
 }
 
-void performance_set_device(performance *p, const char *chosen)
+void performance_set_device(performance *p, const char *name)
 {
-    static const char prefix[] = "computing on ";
-    if (!p)
-        return;
-    if (strncmp(chosen, prefix, sizeof prefix - 1) == 0)
-        chosen += sizeof prefix - 1;
-    set_text(p, p->device, strncmp(chosen, "cpu:", 4) == 0 ? "cpu" : chosen); /* the reason is for the log */
+    if (p)
+        set_text(p, p->device, name);
 }
 
 static void tell(void *context, worker_figures *figures)

@@ -30,8 +30,8 @@ void performance_destroy(performance **p);
 
 void performance_set_activity(performance *p, worker_activity activity);
 
-/* `chosen`: the line of device_open. */
-void performance_set_device(performance *p, const char *chosen);
+/* `name`: that of device_open. */
+void performance_set_device(performance *p, const char *name);
 
 /* Lets it look on at this client, which is about to join; and it has joined. */
 void performance_watch(performance *p, ps_client *client);

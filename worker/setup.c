@@ -33,18 +33,17 @@ static ps_status open_data(setup *s, const worker_options *o, bool needs_test, p
 static ps_status make_model(setup *s, const worker_options *o, const cluster_spec *cluster, performance *p,
                             ps_error *error)
 {
-    char chosen[DEVICE_TEXT];
+    device_choice chosen;
     s->config = o->model;
     s->config.inputs = dataset_features(s->train);
     s->config.classes = dataset_classes(s->train);
     uint32_t rows = o->batch_size > EVALUATION_BATCH ? o->batch_size : EVALUATION_BATCH;
-    ps_status status = device_open(&o->device, cluster->rank, o->threads, &s->backend, chosen, error);
+    ps_status status = device_open(&o->device, cluster->rank, o->threads, &s->backend, &chosen, error);
     if (status != PS_OK)
         return status;
-    log_info("%s", chosen);
-    performance_set_device(p, chosen);
-    status = mlp_create(&s->config, s->backend, rows, &s->model, error);
-    return status;
+    log_info("computing on %s%s%s", chosen.name, chosen.why[0] ? ": " : "", chosen.why);
+    performance_set_device(p, chosen.name);
+    return mlp_create(&s->config, s->backend, rows, &s->model, error);
 }
 
 static ps_status declare_model(setup *s, ps_error *error)

@@ -200,7 +200,7 @@ int main(int argc, char **argv)
     device_wish wish = {.kind = DEVICE_AUTO};
     ps_error error = {PS_OK, ""};
     backend *on;
-    char chosen[DEVICE_TEXT];
+    device_choice chosen;
     if (argc > 1)
         device_parse(argv[1], &wish, &error);
     if (argc > 2 && error.status == PS_OK)
@@ -211,10 +211,10 @@ int main(int argc, char **argv)
                 error.text[0] ? ": " : "", error.text);
         return PS_EXIT_USAGE;
     }
-    if (device_open(&wish, 0, 1, &on, chosen, &error) != PS_OK)
+    if (device_open(&wish, 0, 1, &on, &chosen, &error) != PS_OK)
         fail("the device", error.text);
-    printf("%s\n%-18s %6s %12s %10s %14s %10s %7s\n", chosen, "model", "batch", "images/s", "GFLOP/s",
-           "products only", "GFLOP/s", "ratio");
+    printf("computing on %s\n%-18s %6s %12s %10s %14s %10s %7s\n", chosen.name, "model", "batch", "images/s",
+           "GFLOP/s", "products only", "GFLOP/s", "ratio");
     numbers n = {1};
     for (size_t m = 0; m < sizeof models / sizeof *models; m++)
         for (size_t i = 0; i < sizeof batches / sizeof *batches && batches[i] <= rows_max; i++) {

@@ -12,12 +12,12 @@ int on_device_create(void **state)
 {
     const char *name = getenv("PENSTOCK_TEST_DEVICE");
     device_wish wish = {.kind = DEVICE_CPU};
-    char chosen[DEVICE_TEXT];
+    device_choice chosen;
     ps_error error;
     backend *b;
     ps_status status = name ? device_parse(name, &wish, &error) : PS_OK;
     if (status == PS_OK)
-        status = device_open(&wish, 0, 1, &b, chosen, &error);
+        status = device_open(&wish, 0, 1, &b, &chosen, &error);
     if (status != PS_OK) {
         fprintf(stderr, "PENSTOCK_TEST_DEVICE: %s\n", error.text);
         return -1;

@@ -58,11 +58,11 @@ static void cpu_is_chosen_where_there_is_no_cuda_and_the_reason_is_told(void **s
     (void)state;
     const device_wish wish = {.kind = DEVICE_AUTO};
     backend *b;
-    char chosen[DEVICE_TEXT];
-    assert_int_equal(device_open(&wish, 0, 1, &b, chosen, NULL), PS_OK);
+    device_choice chosen;
+    assert_int_equal(device_open(&wish, 0, 1, &b, &chosen, NULL), PS_OK);
     assert_string_equal(b->ops->name, "cpu");
-    assert_non_null(strstr(chosen, "computing on cpu: "));
-    assert_non_null(strstr(chosen, "CUDA"));
+    assert_string_equal(chosen.name, "cpu");
+    assert_non_null(strstr(chosen.why, "CUDA"));
     b->ops->destroy(b);
 }
 
@@ -71,9 +71,9 @@ static void cuda_that_is_not_there_is_a_matter_of_configuration(void **state)
     (void)state;
     const device_wish wish = {.kind = DEVICE_CUDA, .index_given = true, .index = 3};
     backend *b;
-    char chosen[DEVICE_TEXT];
+    device_choice chosen;
     ps_error error;
-    assert_int_equal(device_open(&wish, 0, 1, &b, chosen, &error), PS_ECONFIG);
+    assert_int_equal(device_open(&wish, 0, 1, &b, &chosen, &error), PS_ECONFIG);
     assert_null(b);
     assert_non_null(strstr(error.text, "--device cuda: "));
 }
@@ -82,13 +82,13 @@ static void a_precision_is_never_changed_for_another(void **state)
 {
     (void)state;
     backend *b;
-    char chosen[DEVICE_TEXT];
+    device_choice chosen;
     ps_error error;
     device_wish wish = {.kind = DEVICE_CPU, .precision = PRECISION_TF32};
-    assert_int_equal(device_open(&wish, 0, 1, &b, chosen, &error), PS_EINVAL);
+    assert_int_equal(device_open(&wish, 0, 1, &b, &chosen, &error), PS_EINVAL);
     assert_string_equal(error.text, "--precision tf32 takes a CUDA device, and it is computed on cpu");
     wish.kind = DEVICE_AUTO;
-    assert_int_equal(device_open(&wish, 0, 1, &b, chosen, &error), PS_EINVAL);
+    assert_int_equal(device_open(&wish, 0, 1, &b, &chosen, &error), PS_EINVAL);
     assert_non_null(strstr(error.text, "it is computed on cpu: "));
     assert_null(b);
 }
