@@ -53,7 +53,6 @@ ps_status inference_logits(inference *i, const float *features, uint32_t rows, f
     if (rows == 0 || rows > INFERENCE_ROWS)
         return PS_EINVAL;
     const mlp_config *config = &i->model->config;
-    const backend_ops *ops = i->backend->ops;
     const float *weights = i->model->weights, *input = features;
     for (uint32_t l = 0; l <= config->hidden_count; l++) {
         const bool last = l == config->hidden_count;
@@ -61,10 +60,8 @@ ps_status inference_logits(inference *i, const float *features, uint32_t rows, f
         const uint32_t inputs = (uint32_t)kernel->shape[0], outputs = (uint32_t)kernel->shape[1];
         const float *bias = weights + tensor_elements(kernel);
         float *output = last ? logits : i->between[l % 2];
-        ps_status status = ops->gemm(i->backend, 0, 0, rows, outputs, inputs, input, weights, output);
-        if (status == PS_OK)
-            status = ops->bias_activate(i->backend, last ? ACTIVATION_NONE : config->activation, rows,
-                                        outputs, bias, output);
+        ps_status status = backend_layer(i->backend, last ? ACTIVATION_NONE : config->activation, rows,
+                                         inputs, outputs, input, weights, bias, output);
         if (status != PS_OK)
             return status;
         weights = bias + outputs;

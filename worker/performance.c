@@ -124,7 +124,9 @@ void performance_set_goal(performance *p, uint64_t step, uint64_t last_step, dou
     metrics_set(p->counted, WORKER_METRIC_STEP, 0, step);
     metrics_set(p->counted, WORKER_METRIC_LAST_STEP, 0, last_step);
     metrics_set_real(p->counted, WORKER_METRIC_EPOCHS, 0, epochs);
-    p->speed_ns = 0;
+    p->speed_ns = 0; /* what was measured before a rollback is no part of what follows */
+    p->speed_loss = 0;
+    p->speed_rows = p->speed_correct = 0;
     memset(p->phase_ns, 0, sizeof p->phase_ns);
 }
 
