@@ -61,6 +61,7 @@ typedef struct {
     const char *cluster;   /* --cluster: JSON text or the path of a file, or NULL */
     const char *task;      /* --task: "TYPE:INDEX" or JSON, or NULL */
     const char *tf_config; /* value of TF_CONFIG, or NULL if unset */
+    const char *origin;    /* what that was made from, for errors; NULL: it is TF_CONFIG itself */
 } cluster_source;
 
 /* Text of a warning for the caller to log, e.g. about trailing commas; empty if none. */

@@ -117,7 +117,8 @@ static ps_status read_tf_config(parse *p)
     if (is_blank(text))
         return ps_fail(p->error, PS_ECONFIG, "TF_CONFIG is empty; %sset it, e.g. " EXAMPLE,
                        p->source->daemon == ROLE_PS ? "" : "unset it to train alone, or ", daemon_name(p));
-    return read_document(p, &p->tf_config, "TF_CONFIG", text, strlen(text));
+    return read_document(p, &p->tf_config, p->source->origin ? p->source->origin : "TF_CONFIG", text,
+                         strlen(text));
 }
 
 /* Reads the texts that are needed: TF_CONFIG only for what the options do not say. */

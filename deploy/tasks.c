@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/checkpoint.h"
+#include "common/cluster_options.h"
 #include "common/file.h"
 #include "deploy/placement.h"
 #include "deploy/ports.h"
@@ -135,6 +136,13 @@ static ps_status configure(const task *each, const launch *l, const run_folder *
     return file_write_atomic(path, parts, 2, error);
 }
 
+/* Does an entry of the environment say what the cluster is? */
+static bool tells_cluster(const char *entry)
+{
+    return strncmp(entry, "TF_CONFIG=", strlen("TF_CONFIG=")) == 0 ||
+           strncmp(entry, ORDINAL_VARIABLE "=", strlen(ORDINAL_VARIABLE "=")) == 0;
+}
+
 /* Our environment with `entry` as its only TF_CONFIG, none at all if `entry` is NULL, and what a detour adds.
  * The caller frees the list, which borrows the entries. NULL if out of memory. */
 static char **make_environment(char *entry, char *const *added)
@@ -147,7 +155,7 @@ static char **make_environment(char *entry, char *const *added)
     if (!list)
         return NULL;
     for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], "TF_CONFIG=", strlen("TF_CONFIG=")) != 0)
+        if (!tells_cluster(environ[i]))
             list[used++] = environ[i];
     for (size_t i = 0; added && added[i] && i < ADDED_ENVIRONMENT_MAX; i++)
         list[used++] = added[i];

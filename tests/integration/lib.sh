@@ -28,7 +28,7 @@ scratch=$(mktemp -d)
 failures=0
 case_dir=$scratch
 declare -A pids=()
-unset TF_CONFIG
+unset TF_CONFIG PENSTOCK_FROM_ORDINAL JOB_COMPLETION_INDEX POD_NAME
 # What runs leave in a registry is not left in that of whoever tests.
 export PENSTOCK_HOME=$scratch/registry
 
