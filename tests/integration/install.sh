@@ -15,6 +15,9 @@ run_program install 0 cmake --install "$build" --prefix "$prefix"
 for program in penstock penstock-bench penstock-predict penstock-ps penstock-serve penstock-sim penstock-worker; do
     expect [ -x "$prefix/bin/$program" ]
 done
+for unit in ps worker; do
+    expect [ -s "$prefix/lib/systemd/system/penstock-$unit@.service" ]
+done
 
 begin "its launcher trains with its daemons"
 run_program run 0 "$prefix/bin/penstock" run --ps 2 --workers 2 --run-dir "$case_dir/run" -- \
