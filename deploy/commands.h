@@ -11,6 +11,9 @@ int chaos_main(int argc, char **argv);
 /* The checkpoints in a folder: checkpoints.c. Returns the exit code. */
 int checkpoints_main(int argc, char **argv);
 
+/* MNIST, downloaded and checked: fetch_mnist.c. Returns only if it cannot. */
+int fetch_mnist_main(int argc, char **argv);
+
 /* What a trained model says of images: predict.c. Returns only if it cannot. */
 int predict_main(int argc, char **argv);
 

@@ -23,6 +23,8 @@ static const command commands[] = {
      devices_main},
     {"keygen", "penstock keygen", "Make the keys with which a cluster's processes know each other",
      keygen_main},
+    {"fetch-mnist", "penstock fetch-mnist", "Download MNIST, check it, and print its folder",
+     fetch_mnist_main},
     {"plan", "penstock plan", "Say how many ps a job needs, and how long its steps will take", plan_main},
     {"predict", "penstock predict", "Say what a trained model makes of images", predict_main},
     {"trace", "penstock trace", "Make one trace of what the processes of a cluster have left", trace_main},

@@ -83,7 +83,7 @@ enum {
 
 static const struct argp_option options[] = {
     {0, 0, 0, 0, "Data and model:", 1},
-    {"data-folder", KEY_DATA, "DIR", 0, "IDX files of the data set, plain or .gz (deploy/fetch-mnist)", 0},
+    {"data-folder", KEY_DATA, "DIR", 0, "IDX files of the data set, plain or .gz (penstock fetch-mnist)", 0},
     {"data", KEY_DATA, 0, OPTION_ALIAS, 0, 0},
     {"output-dir", KEY_OUTPUT, "DIR", 0, "Where the chief puts model/ (outputs)", 0},
     {"logdir", KEY_LOGDIR, "DIR", 0, "Where the chief writes event files for TensorBoard (none)", 0},

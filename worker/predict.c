@@ -22,6 +22,8 @@ typedef struct {
 
 /* ---- options ---- */
 
+const char *argp_program_version = "penstock predict " PENSTOCK_VERSION;
+
 enum { KEY_JSON = 256, KEY_LOGITS, KEY_INVERT, KEY_ROWS };
 
 static const struct argp_option option_list[] = {

@@ -15,7 +15,7 @@ static ps_status open_data(setup *s, const worker_options *o, bool needs_test, p
     if (!o->data_folder)
         return ps_fail(
             error, PS_EINVAL,
-            "--data-folder is missing: the folder of the IDX files (deploy/fetch-mnist prints one)");
+            "--data-folder is missing: the folder of the IDX files (penstock fetch-mnist prints one)");
     ps_status status = dataset_open(o->data_folder, DATASET_TRAIN, 0, &s->train, error);
     if (status == PS_OK && needs_test)
         status = dataset_open(o->data_folder, DATASET_TEST, 0, &s->test, error);

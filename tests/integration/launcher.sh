@@ -381,7 +381,7 @@ done
 begin "a forgotten or unknown command names those that exist"
 "$penstock" >"$case_dir/out" 2>"$case_dir/err"
 expect [ $? = 2 ]
-commands=$("$penstock" --help | sed -nE '/^ *Commands:/,/^$/s/^ *([a-z]+)  .*/\1/p' | paste -sd, | sed 's/,/, /g')
+commands=$("$penstock" --help | sed -nE '/^ *Commands:/,/^$/s/^ *([a-z-]+)  .*/\1/p' | paste -sd, | sed 's/,/, /g')
 expect grep -q "^run, .*, export" <<<"$commands"
 expect says err "there is: $commands"
 "$penstock" fly >"$case_dir/out" 2>"$case_dir/err"
