@@ -3,6 +3,7 @@
  * A new subcommand is a file with its `main`, a line in commands.h and a line in the table below. */
 #include <stddef.h>
 
+#include "common/first_process.h"
 #include "deploy/command_table.h"
 #include "deploy/commands.h"
 
@@ -41,5 +42,6 @@ int main(int argc, char **argv)
 {
     static const command_table table = {"penstock", "Penstock, a parameter server for distributed training.",
                                         commands, sizeof commands / sizeof commands[0]};
+    first_process_prepare(true);
     return command_table_run(&table, argc, argv);
 }

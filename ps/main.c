@@ -9,6 +9,7 @@
 #include "common/cluster.h"
 #include "common/cluster_options.h"
 #include "common/curve_options.h"
+#include "common/first_process.h"
 #include "common/http_options.h"
 #include "common/log.h"
 #include "common/options.h"
@@ -309,6 +310,7 @@ int main(int argc, char **argv)
                     .stop_ms = 20000,
                     .checkpoint_steps = 1000,
                     .checkpoint_keep = 3};
+    first_process_prepare(false);
     argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     log_setup("ps", o.level);

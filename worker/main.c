@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/cluster.h"
+#include "common/first_process.h"
 #include "common/log.h"
 #include "common/stop.h"
 #include "common/trace.h"
@@ -47,6 +48,7 @@ static ps_status work(const worker_options *o, const cluster_spec *cluster, ps_e
 int main(int argc, char **argv)
 {
     worker_options o;
+    first_process_prepare(false);
     worker_options_parse(&o, argc, argv);
     log_setup("worker", o.level);
     log_set_format(o.format);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/first_process.h"
 #include "common/json.h"
 #include "common/options.h"
 #include "worker/blas_select.h"
@@ -262,6 +263,7 @@ int main(int argc, char **argv)
     predict_options options = {.top = 3, .last = UINT64_MAX};
     char blas[512];
     ps_error error = {PS_OK, ""};
+    first_process_prepare(false);
     ps_status status = blas_select(argv, blas, sizeof blas, &error); /* may start this process anew */
     argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &options);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/first_process.h"
 #include "common/fpmode.h"
 #include "common/log.h"
 #include "common/options.h"
@@ -247,6 +248,7 @@ int main(int argc, char **argv)
         .format = LOG_TEXT};
     char blas[512];
     ps_error error = {PS_OK, ""};
+    first_process_prepare(false);
     ps_status status = blas_select(argv, blas, sizeof blas, &error); /* may start this process anew */
     argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
