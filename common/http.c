@@ -71,8 +71,29 @@ enum MHD_Result http_send(const http *h, struct MHD_Connection *c, const http_an
     return done;
 }
 
+static void count_refusal(const http *h, unsigned status)
+{
+    switch (status) {
+    case MHD_HTTP_MISDIRECTED_REQUEST:
+        http_refusals_add(h->config.refused, HTTP_REFUSAL_NAME);
+        break;
+    case MHD_HTTP_METHOD_NOT_ALLOWED:
+        http_refusals_add(h->config.refused, HTTP_REFUSAL_METHOD);
+        break;
+    case MHD_HTTP_CONTENT_TOO_LARGE:
+        http_refusals_add(h->config.refused, HTTP_REFUSAL_BODY);
+        break;
+    case MHD_HTTP_NOT_FOUND:
+        http_refusals_add(h->config.refused, HTTP_REFUSAL_PAGE);
+        break;
+    default: /* ours to answer for */
+        break;
+    }
+}
+
 static enum MHD_Result refuse(const http *h, struct MHD_Connection *c, unsigned status, const char *why)
 {
+    count_refusal(h, status);
     char line[LINE_BYTES];
     const int length = snprintf(line, sizeof line, "%u %s\n", status, why);
     struct MHD_Response *r = MHD_create_response_from_buffer((size_t)length, line, MHD_RESPMEM_MUST_COPY);
@@ -182,11 +203,12 @@ static void note_connection(void *context, struct MHD_Connection *c, void **own,
 }
 
 /* libmicrohttpd sees the end and closes it. What a client has not taken by then the kernel is not to keep. */
-static void hang_up(const http_guest *who)
+static void hang_up(const http *h, const http_guest *who, http_refusal why)
 {
     const struct linger not_at_all = {.l_onoff = 1};
     if (!who)
         return;
+    http_refusals_add(h->config.refused, why);
     setsockopt(who->fd, SOL_SOCKET, SO_LINGER, &not_at_all, sizeof not_at_all);
     shutdown(who->fd, SHUT_RDWR);
 }
@@ -203,14 +225,14 @@ static void dismiss_the_half_closed(http *h)
             ioctl(guest->fd, FIONREAD, &unread) != 0 || unread > 0)
             continue;
         http_guests_dismiss(&h->guests, guest);
-        hang_up(guest);
+        hang_up(h, guest, HTTP_REFUSAL_SLOW);
     }
 }
 
 static void sweep(http *h, uint64_t now_ms)
 {
     for (http_guest *old; (old = http_guests_expire(&h->guests, now_ms, h->patience_ms));)
-        hang_up(old);
+        hang_up(h, old, HTTP_REFUSAL_SLOW);
     dismiss_the_half_closed(h);
 }
 
@@ -235,7 +257,7 @@ static void let_in(http *h, uint64_t now_ms)
             return;
         }
         h->closed_until_ms = 0;
-        hang_up(http_guests_make_room(&h->guests));
+        hang_up(h, http_guests_make_room(&h->guests), HTTP_REFUSAL_CROWDED);
         MHD_add_connection(h->daemon, fd, (struct sockaddr *)&from, bytes); /* closes it if it cannot */
     }
 }

@@ -21,6 +21,7 @@
 
 #include "common/http_guests.h"
 #include "common/http_host.h"
+#include "common/http_refusals.h"
 #include "common/status.h"
 
 enum {
@@ -97,8 +98,9 @@ typedef struct {
     const http_hosts *hosts; /* names it is asked by; borrowed, until http_stop; NULL: none */
     const http_page *pages;  /* borrowed, until http_stop */
     uint32_t page_count;
-    const char *policy; /* Content-Security-Policy of all pages; NULL: they may load and run nothing */
-    bool is_shared;     /* what came from another server on the reader's own host may read them all */
+    const char *policy;     /* Content-Security-Policy of all pages; NULL: they may load and run nothing */
+    bool is_shared;         /* what came from another server on the reader's own host may read them all */
+    http_refusals *refused; /* borrowed, until http_stop; NULL: they are not counted */
     const http_service *service; /* borrowed; NULL: none */
     void *context;               /* of pages and service */
     const char *options;         /* how errors call the options "--<options>port"; NULL: "http-" */

@@ -63,11 +63,23 @@ typedef enum {
     TRANSPORT_WRONG_MANNERS, /* one end speaks CURVE and the other does not, or not to this key */
 } transport_outcome;
 
+/* Why handshakes fail. X(constant, name) */
+#define HANDSHAKE_FAILURE_LIST(X)                                                                  \
+    X(HANDSHAKE_KEY_NOT_ALLOWED, "key_not_allowed") /* the client's is not on the list */          \
+    X(HANDSHAKE_WRONG_PS_KEY, "wrong_ps_key")       /* the client takes another key for a ps's */  \
+    X(HANDSHAKE_OTHER_MECHANISM, "other_mechanism") /* one end speaks CURVE, the other does not */ \
+    X(HANDSHAKE_MALFORMED, "malformed")             /* what came is no handshake */                \
+    X(HANDSHAKE_HUNG_UP, "hung_up")                 /* in the middle of it */
+
+#define HANDSHAKE_FAILURE_ENUM(constant, name) constant,
+typedef enum { HANDSHAKE_FAILURE_LIST(HANDSHAKE_FAILURE_ENUM) HANDSHAKE_FAILURES } handshake_failure;
+#undef HANDSHAKE_FAILURE_ENUM
+
 /* How the handshakes of a socket's connections have gone. */
 typedef struct {
     transport_outcome last;
     uint32_t failed_in_a_row;
-    uint64_t wrong_keys, failed; /* so far; those among all that failed */
+    uint64_t failed[HANDSHAKE_FAILURES]; /* so far */
 } transport_handshakes;
 
 /* From now on handshakes of this socket's connections are counted. PS_EIO. */
@@ -128,6 +140,10 @@ transport_event transport_receive(transport_socket *s, wire_route *from, wire_me
 /* The same, but waits for one, at most `timeout_ms`, or a signal: the quickest way to wait for one socket. */
 transport_event transport_await(transport_socket *s, int timeout_ms, wire_route *from, wire_message **message,
                                 ps_error *error);
+
+/* Was the last message refused for its sender's key: not let in any more (PS_EPEER), or not for that role and
+ * index (PS_ECONFIG)? */
+bool transport_refused_a_key(const transport_socket *s);
 
 /* From now on transport_await comes back, with nothing, also as soon as `fd` (borrowed) is readable. */
 void transport_watch(transport_socket *s, int fd);

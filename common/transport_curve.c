@@ -103,16 +103,29 @@ static bool next_event(void *monitor, uint16_t *event, uint32_t *value)
     return true;
 }
 
-static transport_outcome meaning_of(uint16_t event, uint32_t value)
+static handshake_failure cause_of(uint16_t event, uint32_t value)
 {
-    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-        return TRANSPORT_WELCOME;
     if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-        return TRANSPORT_WRONG_KEY;
-    const bool manners = event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
-                         (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ||
-                          value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC);
-    return manners ? TRANSPORT_WRONG_MANNERS : TRANSPORT_UNSURE;
+        return HANDSHAKE_KEY_NOT_ALLOWED;
+    if (event != ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+        return HANDSHAKE_HUNG_UP;
+    return value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ? HANDSHAKE_OTHER_MECHANISM
+           : value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC    ? HANDSHAKE_WRONG_PS_KEY
+                                                               : HANDSHAKE_MALFORMED;
+}
+
+static void note_failure(transport_handshakes *h, handshake_failure cause)
+{
+    static const transport_outcome meanings[HANDSHAKE_FAILURES] = {
+        [HANDSHAKE_KEY_NOT_ALLOWED] = TRANSPORT_WRONG_KEY,
+        [HANDSHAKE_WRONG_PS_KEY] = TRANSPORT_WRONG_MANNERS,
+        [HANDSHAKE_OTHER_MECHANISM] = TRANSPORT_WRONG_MANNERS,
+        [HANDSHAKE_MALFORMED] = TRANSPORT_UNSURE,
+        [HANDSHAKE_HUNG_UP] = TRANSPORT_UNSURE,
+    };
+    h->last = meanings[cause];
+    h->failed[cause]++;
+    h->failed_in_a_row++;
 }
 
 const transport_handshakes *transport_look_at_handshakes(transport_socket *s)
@@ -121,10 +134,12 @@ const transport_handshakes *transport_look_at_handshakes(transport_socket *s)
     uint16_t event;
     uint32_t value;
     while (s->monitor && next_event(s->monitor, &event, &value)) {
-        h->last = meaning_of(event, value);
-        h->failed_in_a_row = h->last == TRANSPORT_WELCOME ? 0 : h->failed_in_a_row + 1;
-        h->failed += h->last != TRANSPORT_WELCOME;
-        h->wrong_keys += h->last == TRANSPORT_WRONG_KEY;
+        if (event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+            note_failure(h, cause_of(event, value));
+            continue;
+        }
+        h->last = TRANSPORT_WELCOME;
+        h->failed_in_a_row = 0;
     }
     return h;
 }

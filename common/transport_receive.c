@@ -90,7 +90,7 @@ static ps_status decode_frames(frame_set *frames, wire_message **message, ps_err
 {
     uint32_t count = frames->payload_count;
     if (count > WIRE_SLICES_MAX)
-        return ps_fail(error, PS_EPROTOCOL, "a message of %u frames; at most %d are allowed", count + 1,
+        return ps_fail(error, PS_ELIMIT, "a message of %u frames; at most %d are allowed", count + 1,
                        WIRE_SLICES_MAX + 1);
     ps_status status = wire_decode(zmq_msg_data(&frames->header), zmq_msg_size(&frames->header),
                                    frames->payload_bytes, count, message, error);
@@ -147,7 +147,7 @@ static ps_status open_bundle(transport_socket *s, frame_set *frames, const wire_
 {
     size_t bytes = zmq_msg_size(&frames->header);
     if (frames->payload_count > 0 || bytes > BUNDLE_BYTES_MAX)
-        return ps_fail(error, PS_EPROTOCOL,
+        return ps_fail(error, bytes > BUNDLE_BYTES_MAX ? PS_ELIMIT : PS_EPROTOCOL,
                        "a bundle of %zu bytes and %u further frames; at most %d bytes, and no frames, are "
                        "allowed",
                        bytes, frames->payload_count, BUNDLE_BYTES_MAX);
@@ -212,8 +212,10 @@ static ps_status take_first(transport_socket *s, frame_set *frames, const wire_r
     ps_status status = PS_OK;
     if (s->transport->guard)
         status = transport_curve_sender(s->transport, &frames->header, &s->received.sender, error);
-    if (status != PS_OK)
+    if (status != PS_OK) {
+        s->received.is_stranger = true;
         return status;
+    }
     if (!bundle_is(zmq_msg_data(&frames->header), zmq_msg_size(&frames->header)))
         return decode_frames(frames, message, error);
     status = open_bundle(s, frames, from, error);
@@ -224,9 +226,15 @@ static ps_status take_first(transport_socket *s, frame_set *frames, const wire_r
 static ps_status check_sender(transport_socket *s, wire_message **message, ps_error *error)
 {
     ps_status status = transport_curve_check(&s->received.sender, *message, error);
+    s->received.is_stranger = status != PS_OK;
     if (status != PS_OK)
         wire_destroy(message);
     return status;
+}
+
+bool transport_refused_a_key(const transport_socket *s)
+{
+    return s->received.is_stranger;
 }
 
 static transport_event receive(transport_socket *s, int flags, wire_route *from, wire_message **message,
@@ -235,6 +243,7 @@ static transport_event receive(transport_socket *s, int flags, wire_route *from,
     ps_status status = PS_OK;
     frame_set frames;
     *message = NULL;
+    s->received.is_stranger = false;
     if (s->received.open) {
         if (from)
             *from = s->received.from;

@@ -39,6 +39,7 @@ struct transport_socket {
         bundle_reader rest;
         wire_route from;
         allow_entry sender; /* where keys are asked for */
+        bool is_stranger;   /* what was refused was so for its sender's key */
     } received;             /* the last bundle */
 };
 

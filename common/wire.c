@@ -241,8 +241,8 @@ ps_status wire_decode(const void *header, size_t header_bytes, const size_t *fra
 {
     *out = NULL;
     if (header_bytes == 0 || header_bytes > WIRE_HEADER_MAX)
-        return ps_fail(error, PS_EPROTOCOL, "a header of %zu bytes; 1 to %d are allowed", header_bytes,
-                       WIRE_HEADER_MAX);
+        return ps_fail(error, header_bytes ? PS_ELIMIT : PS_EPROTOCOL,
+                       "a header of %zu bytes; 1 to %d are allowed", header_bytes, WIRE_HEADER_MAX);
     wire_header h;
     if (!wire_header_read(header, header_bytes, &h))
         return ps_fail(error, PS_EPROTOCOL, "%zu bytes are not a message header", header_bytes);

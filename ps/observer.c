@@ -36,6 +36,7 @@ struct observer {
     pthread_mutex_t lock;
     shard_view view;
     chronicle *past;
+    http_refusals refused;
     observation last; /* what was shown with that view; without its shard */
 };
 
@@ -66,6 +67,7 @@ static unsigned answer_metrics(void *context, FILE *body)
 {
     const observer *o = context;
     metrics_print(o->counted, body);
+    http_refusals_print(&o->refused, "penstock_ps_refused_http_requests_total", body);
     return 200;
 }
 
@@ -87,6 +89,7 @@ static void print_status(void *context, FILE *body)
         .has_archive = o->last.has_archive,
         .images = o->last.images,
         .unsent = o->last.unsent,
+        .http_refused = &o->refused,
     };
     status_page_print(&page, body);
     pthread_mutex_unlock(&o->lock);
@@ -151,6 +154,7 @@ ps_status observer_serve(observer *o, const http_options *options, const char *s
         .page_count = sizeof pages / sizeof pages[0],
         .policy = DASHBOARD_POLICY,
         .is_shared = true,
+        .refused = &o->refused,
         .context = o,
     };
     metrics_set(o->counted, PS_METRIC_TICK, 0, clock_monotonic_ms());
@@ -228,7 +232,10 @@ static void show_counts(metrics *m, const observation *now)
     metrics_set(m, PS_METRIC_REPEATS, 0, c->repeats);
     metrics_set(m, PS_METRIC_LATE, 0, c->late_gradients);
     metrics_set(m, PS_METRIC_NONFINITE, 0, c->nonfinite_refused);
-    metrics_set(m, PS_METRIC_REFUSED, 0, c->messages_refused);
+    for (uint32_t i = 0; i < REFUSAL_COUNT; i++)
+        metrics_set(m, PS_METRIC_REFUSED, i, c->refused.count[i] + now->refused.count[i]);
+    for (uint32_t i = 0; i < HANDSHAKE_FAILURES; i++)
+        metrics_set(m, PS_METRIC_HANDSHAKES, i, now->handshakes_failed[i]);
     metrics_set(m, PS_METRIC_RESTORES, 0, c->restores + c->resumes);
     metrics_set(m, PS_METRIC_LOST, 0, c->members_lost);
     metrics_set(m, PS_METRIC_RETURNED, 0, c->members_returned);

@@ -18,7 +18,9 @@
 #include "common/http_options.h"
 #include "common/metrics.h"
 #include "common/status.h"
+#include "common/transport.h"
 #include "ps/archive_folder.h"
+#include "ps/refusals.h"
 #include "ps/shard.h"
 
 enum {
@@ -43,6 +45,8 @@ typedef struct {
     bool has_archive;
     archive_counters images; /* none without an archive */
     uint32_t unsent;         /* answers that wait for room in the queue of their peer */
+    refusal_counts refused;  /* messages that never came to the shard */
+    uint64_t handshakes_failed[HANDSHAKE_FAILURES];
 } observation;
 
 /* Counts from now on. NULL and PS_OK if HTTP is not wanted. PS_ENOMEM. */

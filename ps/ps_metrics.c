@@ -4,6 +4,8 @@
 #include <stddef.h>
 
 #include "common/codec.h"
+#include "common/transport.h"
+#include "ps/refusals.h"
 
 static const char *const build_labels[] = {"version=\"" PENSTOCK_VERSION "\"", NULL};
 static const char *const image_labels[] = {
@@ -15,6 +17,10 @@ static const char *const image_labels[] = {
 #define CODEC_LABEL(kind, name) "codec=\"" name "\"",
 static const char *const codec_labels[] = {CODEC_LIST(CODEC_LABEL) NULL};
 #undef CODEC_LABEL
+#define REASON_LABEL(constant, name) "reason=\"" name "\"",
+static const char *const refusal_labels[] = {REFUSAL_LIST(REASON_LABEL) NULL};
+static const char *const handshake_labels[] = {HANDSHAKE_FAILURE_LIST(REASON_LABEL) NULL};
+#undef REASON_LABEL
 
 static const uint64_t update_limits[] = {0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096};
 static const metric_buckets update_buckets = {sizeof update_limits / sizeof update_limits[0], update_limits};
@@ -57,7 +63,10 @@ static const metric table[PS_METRIC_COUNT] = {
                                "Gradients dropped because their step was over (backup workers)."),
     [PS_METRIC_NONFINITE] = COUNTER("penstock_ps_nonfinite_gradients_total",
                                     "Contributions that held NaN or Inf and were left out."),
-    [PS_METRIC_REFUSED] = COUNTER("penstock_ps_refused_messages_total", "Messages answered by an error."),
+    [PS_METRIC_REFUSED] =
+        BY(refusal_labels, "penstock_ps_refused_messages_total", "Messages answered by an error, by reason."),
+    [PS_METRIC_HANDSHAKES] = BY(handshake_labels, "penstock_ps_refused_handshakes_total",
+                                "Connections of ZeroMQ that failed in the handshake, by reason."),
     [PS_METRIC_RESTORES] =
         COUNTER("penstock_ps_restores_total",
                 "Times that the shard went to another step with all the others, or took up "

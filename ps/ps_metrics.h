@@ -18,7 +18,8 @@ typedef enum {
     PS_METRIC_REPEATS,
     PS_METRIC_LATE,
     PS_METRIC_NONFINITE,
-    PS_METRIC_REFUSED,
+    PS_METRIC_REFUSED,    /* series: refusal */
+    PS_METRIC_HANDSHAKES, /* series: handshake_failure */
     PS_METRIC_RESTORES,
     PS_METRIC_LOST,
     PS_METRIC_RETURNED,

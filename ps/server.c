@@ -55,7 +55,8 @@ typedef struct {
     uint64_t told_ms;    /* when a signal asked it to end; 0: not yet */
     uint32_t stop_ms;
     bool has_keys;
-    log_limit refused;
+    log_limit refused_lines;
+    refusal_counts refused;     /* what never came to the shard */
     uint64_t handshakes_failed; /* of which the log has told */
 } server;
 
@@ -143,11 +144,19 @@ static void send_all(server *s)
     send_answers(s);
 }
 
+static refusal reason_of(const server *s, ps_status status)
+{
+    if (transport_refused_a_key(s->socket))
+        return status == PS_EPEER ? REFUSAL_KEY_REMOVED : REFUSAL_NOT_ITS_ROLE;
+    return status == PS_ELIMIT ? REFUSAL_TOO_LARGE : status == PS_ENOMEM ? REFUSAL_OTHER : REFUSAL_MALFORMED;
+}
+
 /* Tells a sender of what is no message of ours, if it understands as much, what was wrong with it. */
 static void refuse(server *s, const wire_route *to, const ps_error *why)
 {
     uint64_t held;
-    if (log_limit_pass(&s->refused, &held))
+    s->refused.count[reason_of(s, why->status)]++;
+    if (log_limit_pass(&s->refused_lines, &held))
         log_warning(held ? "refused a message: %s (and %llu before it)" : "refused a message: %s", why->text,
                     (unsigned long long)held);
     wire_message *m = wire_create(WIRE_ERROR, 0);
@@ -166,7 +175,9 @@ static void refuse(server *s, const wire_route *to, const ps_error *why)
 static void say_handshakes(server *s)
 {
     const transport_handshakes *h = transport_look_at_handshakes(s->socket);
-    const uint64_t failed = h->failed - h->wrong_keys;
+    uint64_t failed = 0;
+    for (int i = 0; i < HANDSHAKE_FAILURES; i++)
+        failed += i == HANDSHAKE_KEY_NOT_ALLOWED ? 0 : h->failed[i];
     if (failed > s->handshakes_failed)
         log_warning("%llu connections failed in the handshake: %s",
                     (unsigned long long)(failed - s->handshakes_failed),
@@ -226,7 +237,9 @@ static void receive_some(server *s, int timeout_ms)
 
 static observation observe(const server *s)
 {
-    observation now = {.shard = s->shard, .has_archive = s->archive != NULL};
+    observation now = {.shard = s->shard, .has_archive = s->archive != NULL, .refused = s->refused};
+    const transport_handshakes *h = transport_look_at_handshakes(s->socket);
+    memcpy(now.handshakes_failed, h->failed, sizeof now.handshakes_failed);
     if (s->archive)
         now.images = archive_folder_count(s->archive);
     for (const waiting *w = s->unsent; w; w = w->next)

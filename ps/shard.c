@@ -282,6 +282,32 @@ static bool is_asked_in_vain(const shard *s, const wire_message *message)
            !shard_journal_has(s, s->outbox->position);
 }
 
+static refusal reason_of(const wire_message *message, ps_status status)
+{
+    switch (status) {
+    case PS_EMISMATCH:
+        return REFUSAL_FOREIGN_JOB;
+    case PS_ELIMIT:
+        return message->type == WIRE_HELLO ? REFUSAL_TOO_LARGE : REFUSAL_TOO_MANY;
+    case PS_EREJOIN:
+    case PS_EPEER:
+        return REFUSAL_STALE;
+    case PS_EPROTOCOL:
+    case PS_EINVAL:
+    case PS_ECONFIG:
+    case PS_EFORMAT:
+        return REFUSAL_MALFORMED;
+    default:
+        return REFUSAL_OTHER;
+    }
+}
+
+void shard_count_refusal(shard *s, const wire_message *message, ps_status status)
+{
+    s->counters.messages_refused++;
+    s->counters.refused.count[reason_of(message, status)]++;
+}
+
 void shard_receive(shard *s, wire_message **message, const wire_route *from, uint64_t now_ms)
 {
     ps_error error = {PS_OK, ""};
@@ -300,7 +326,7 @@ void shard_receive(shard *s, wire_message **message, const wire_route *from, uin
     ps_status status = (*message)->type == WIRE_HELLO ? shard_handle_hello(s, *message, from, now_ms, &error)
                                                       : handle_request(s, message, from, now_ms, &error);
     if (status != PS_OK && !is_silent(s)) {
-        s->counters.messages_refused++;
+        shard_count_refusal(s, *message, status);
         shard_send_error(s, *message, from, &error);
     }
     wire_destroy(message);

@@ -28,6 +28,7 @@
 #include "ps/archive.h"
 #include "ps/crew.h"
 #include "ps/journal.h"
+#include "ps/refusals.h"
 
 enum {
     SHARD_REQUESTS_MAX = 64, /* requests of one member that may wait at a time, unless slices demand more */
@@ -88,6 +89,7 @@ typedef struct {
     uint64_t late_gradients;    /* dropped: came after their step (backup workers) */
     uint64_t nonfinite_refused; /* contributions left out by the guard, whole or where they held NaN or Inf */
     uint64_t messages_refused;  /* answered by ERROR */
+    refusal_counts refused;     /* ... by reason */
     uint64_t restores;          /* times that it went to another step by RESTORE */
     uint64_t resumes;           /* ... that it began where an image or a journal ends */
     uint64_t pushes;            /* gradients of a worker and step that came whole and were kept */

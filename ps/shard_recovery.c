@@ -381,7 +381,7 @@ static void refuse_step(shard *s, const wire_message *restore, const wire_route 
         if (newest_below(s, restore->step, &m->oldest, NULL) != PS_OK)
             m->oldest = 0;
     }
-    s->counters.messages_refused++;
+    shard_count_refusal(s, restore, why->status);
     shard_send_answer(s, m, restore, from);
 }
 

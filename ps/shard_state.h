@@ -96,6 +96,9 @@ bool shard_has_member(const shard *s, const wire_message *message);
 /* The sender of a message that is of this job. */
 member *shard_member_of(const shard *s, const wire_message *message);
 
+/* That message is answered by an error. */
+void shard_count_refusal(shard *s, const wire_message *message, ps_status status);
+
 /* Is there a member of that role and index? PS_EMISMATCH. */
 ps_status shard_check_is_of_job(const job_config *job, const wire_message *message, ps_error *error);
 

@@ -6,7 +6,9 @@
 
 #include "common/events.h"
 #include "common/process_page.h"
+#include "common/transport.h"
 #include "ps/ps_metrics.h"
+#include "ps/refusals.h"
 
 static const char *state_of(const shard_view *view)
 {
@@ -221,6 +223,25 @@ static void put_faults(json_writer *w, const shard_counters *c)
     json_close(w, '}');
 }
 
+static void put_refusals(json_writer *w, const status_page *p)
+{
+    json_open(w, "refusals", '{');
+    json_open(w, "handshakes", '{');
+#define PUT_HANDSHAKE(constant, name) \
+    json_put_count(w, name, metrics_value(p->counted, PS_METRIC_HANDSHAKES, constant));
+    HANDSHAKE_FAILURE_LIST(PUT_HANDSHAKE)
+#undef PUT_HANDSHAKE
+    json_close(w, '}');
+    json_open(w, "messages", '{');
+#define PUT_REFUSAL(constant, name) \
+    json_put_count(w, name, metrics_value(p->counted, PS_METRIC_REFUSED, constant));
+    REFUSAL_LIST(PUT_REFUSAL)
+#undef PUT_REFUSAL
+    json_close(w, '}');
+    http_refusals_put(p->http_refused, "http", w);
+    json_close(w, '}');
+}
+
 void status_page_print(const status_page *p, FILE *out)
 {
     json_writer w = {.out = out};
@@ -244,6 +265,7 @@ void status_page_print(const status_page *p, FILE *out)
     put_servers(&w, p);
     put_checkpoint(&w, p);
     put_faults(&w, &p->view->counters);
+    put_refusals(&w, p);
     put_waits(&w, p->view);
     chronicle_print_history(p->past, &w);
     chronicle_print_tests(p->past, &w);

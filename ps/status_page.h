@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "common/http_refusals.h"
 #include "ps/archive_folder.h"
 #include "ps/chronicle.h"
 
@@ -18,6 +19,7 @@ typedef struct {
     bool has_archive;
     archive_counters images;
     uint32_t unsent;
+    const http_refusals *http_refused;
 } status_page;
 
 void status_page_print(const status_page *p, FILE *out);

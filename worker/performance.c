@@ -251,6 +251,11 @@ void performance_set_http(performance *p, const char *http)
         set_text(p, p->http, http);
 }
 
+http_refusals *performance_refusals(performance *p)
+{
+    return &p->refused;
+}
+
 uint64_t performance_age_ms(const performance *p)
 {
     const uint64_t then = metrics_value(p->counted, WORKER_METRIC_TURNED, 0), now = clock_monotonic_ns();

@@ -14,6 +14,7 @@
 
 #include "common/cluster.h"
 #include "common/figures.h"
+#include "common/http_refusals.h"
 #include "worker/client.h"
 #include "worker/evaluation.h"
 #include "worker/worker_metrics.h"
@@ -71,6 +72,9 @@ void performance_note_test(performance *p, uint64_t step, const evaluation *foun
 
 /* Where this process shows itself, "address:port". */
 void performance_set_http(performance *p, const char *http);
+
+/* What the server of these pages counts into. */
+http_refusals *performance_refusals(performance *p);
 
 /* How old its last sign of life is. */
 uint64_t performance_age_ms(const performance *p);

@@ -139,6 +139,9 @@ void performance_print(performance *p, FILE *out)
     print_progress(p, &f, &w);
     print_worker(p, &f, &w);
     print_servers(p, &w);
+    json_open(&w, "refusals", '{');
+    http_refusals_put(&p->refused, "http", &w);
+    json_close(&w, '}');
     events_print(&w);
     json_close(&w, '}');
     fputc('\n', out);

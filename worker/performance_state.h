@@ -38,6 +38,8 @@ struct performance {
     double speed_loss;
     uint64_t speed_rows, speed_correct;
 
+    http_refusals refused;
+
     pthread_mutex_t lock;
     char device[FIGURES_TEXT_MAX + 1], host[FIGURES_TEXT_MAX + 1], http[FIGURES_TEXT_MAX + 1];
     bool tells;

@@ -21,6 +21,7 @@ static unsigned answer_ready(void *context, FILE *body)
 static unsigned answer_metrics(void *context, FILE *body)
 {
     metrics_print(performance_metrics(context), body);
+    http_refusals_print(performance_refusals(context), "penstock_worker_refused_http_requests_total", body);
     return 200;
 }
 
@@ -50,6 +51,7 @@ ps_status worker_observer_start(const http_options *options, performance *shown,
         .is_shared = true,
         .pages = pages,
         .page_count = sizeof pages / sizeof pages[0],
+        .refused = performance_refusals(shown),
         .context = shown,
     };
     events_keep();

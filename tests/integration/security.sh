@@ -11,6 +11,18 @@ options=(--data-folder "$scratch/data" --hidden 20 --evaluate-every 0 --steps "$
 keys=$scratch/keys
 "$launcher" keygen "$keys" --workers 3 >/dev/null || fail "keygen ended with $?"
 
+# counted NAME   the value of that series of ps-0, which begins with penstock_ps_refused_.
+counted() {
+    curl --silent --show-error --max-time 10 "http://$(cat "$case_dir/http")/metrics" |
+        awk -v name="penstock_ps_refused_$1" '$1 == name { print $2 }'
+}
+
+has_counted() {
+    local now
+    now=$(counted "$1")
+    [ -n "$now" ] && [ "$now" -ge "$2" ]
+}
+
 # keys_of NAME FILE...   a folder with only these files of the keys.
 keys_of() {
     local folder=$scratch/$1
@@ -71,10 +83,11 @@ same_model plain secured
 begin "who has no right key changes nothing, and is told why"
 cluster=$(dense 1 3)
 changing=$(keys_of changing ps.key allow)
-start_task ps-0 "$(task "$cluster" ps 0)" "$ps" --curve-keys "$changing"
+start_task ps-0 "$(task "$cluster" ps 0)" "$ps" --curve-keys "$changing" --http-port 0 --http-port-file "$case_dir/http"
 start_task worker-0 "$(task "$cluster" worker 0)" "$worker" --output-dir "$case_dir/outputs" "${options[@]}" \
     --curve-keys "$chief"
 await_log ps-0 "worker 0 joined"
+expect [ "$(counted 'handshakes_total{reason="key_not_allowed"}')" = 0 ]
 
 "$launcher" keygen "$scratch/foreign" >/dev/null
 table=$scratch/table
@@ -101,6 +114,11 @@ chmod 640 "$mixed/worker-1.key"
 stranger "whose secret key its group may read" 1 2 "others may read this secret key" "$mixed"
 await_log ps-0 "failed in the handshake"
 expect [ "$(grep -c "worker . joined" "$case_dir/ps-0.log")" = 1 ]
+for reason in key_not_allowed wrong_ps_key other_mechanism; do
+    await has_counted "handshakes_total{reason=\"$reason\"}" 1
+done
+await has_counted 'messages_total{reason="not_its_role"}' 1
+expect [ "$(counted 'messages_total{reason="malformed"}')" = 0 ]
 
 echo "a key is replaced while the job runs: the new one is let in, the old one is not any more"
 "$launcher" keygen "$scratch/fresh" --workers 2 >/dev/null
@@ -130,7 +148,7 @@ begin "who loses its right while it trains is not heard any more"
 cluster=$(dense 1 2)
 changing=$(keys_of changing ps.key allow)
 endless=(--data-folder "$scratch/data" --hidden 20 --evaluate-every 0 --epochs 100000)
-start_task ps-0 "$(task "$cluster" ps 0)" "$ps" --curve-keys "$changing"
+start_task ps-0 "$(task "$cluster" ps 0)" "$ps" --curve-keys "$changing" --http-port 0 --http-port-file "$case_dir/http"
 start_task worker-0 "$(task "$cluster" worker 0)" "$worker" --output-dir "$case_dir/none" "${endless[@]}" \
     --curve-keys "$chief"
 start_task worker-1 "$(task "$cluster" worker 1)" "$worker" --output-dir "$case_dir/none" "${endless[@]}" \
@@ -139,6 +157,7 @@ await_log ps-0 "worker 1 joined"
 grep -v '^worker:1 ' "$keys/allow" >"$changing/allow.new"
 mv "$changing/allow.new" "$changing/allow"
 await_log ps-0 "is not let in any more"
+await has_counted 'messages_total{reason="key_removed"}' 1
 kill_all
 
 begin "a ps with keys refuses to begin without what it needs"

@@ -137,6 +137,36 @@ static void garbage_gets_no_page(void **state)
     http_stop(&h);
 }
 
+static void refusals_are_counted_by_reason(void **state)
+{
+    (void)state;
+    static char name[] = "x";
+    static http_refusals refused;
+    const http_config config = {.pages = pages, .page_count = PAGES, .context = name, .refused = &refused};
+    http *h = NULL;
+    assert_int_equal(http_start(&config, &h, NULL), PS_OK);
+    ask(h, "GET /hello HTTP/1.0\r\n\r\n");
+    ask(h, "GET /nothing HTTP/1.0\r\n\r\n");
+    ask(h, "DELETE /hello HTTP/1.0\r\n\r\n");
+    ask(h, "DELETE /hello HTTP/1.0\r\n\r\n");
+    ask(h, "GET /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n");
+    ask(h, "GET /hello HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    http_stop(&h);
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    assert_non_null(out);
+    http_refusals_print(&refused, "x_total", out);
+    fclose(out);
+    assert_non_null(strstr(text, "# TYPE x_total counter\n"));
+    assert_non_null(strstr(text, "x_total{reason=\"no_such_page\"} 1\n"));
+    assert_non_null(strstr(text, "x_total{reason=\"method\"} 2\n"));
+    assert_non_null(strstr(text, "x_total{reason=\"body\"} 1\n"));
+    assert_non_null(strstr(text, "x_total{reason=\"foreign_name\"} 1\n"));
+    assert_non_null(strstr(text, "x_total{reason=\"crowded\"} 0\n"));
+    free(text);
+}
+
 /* As a page would ask whose name was made to point here. */
 static void names_of_others_are_refused(void **state)
 {
@@ -399,6 +429,7 @@ int main(void)
         cmocka_unit_test(bodies_are_not_read),
         cmocka_unit_test(long_heads_are_refused_and_the_next_is_answered),
         cmocka_unit_test(garbage_gets_no_page),
+        cmocka_unit_test(refusals_are_counted_by_reason),
         cmocka_unit_test(names_of_others_are_refused),
         cmocka_unit_test(names_are_checked_where_some_were_given_or_on_loopback),
         cmocka_unit_test(slow_clients_are_hung_up_on),

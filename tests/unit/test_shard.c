@@ -40,6 +40,7 @@ static void hello_meant_for_another_ps_is_refused(void **state)
     hello->receiver = 1;
     bench_refused(&b, hello, PS_EMISMATCH, "this is ps/0, not ps/1: the cluster specs differ");
     assert_int_equal(shard_count(b.shard)->messages_refused, 1);
+    assert_int_equal(shard_count(b.shard)->refused.count[REFUSAL_FOREIGN_JOB], 1);
     bench_close(&b);
 }
 
@@ -91,6 +92,7 @@ static void job_beyond_the_memory_limit_is_refused(void **state)
     bench_refused(&b, bench_hello(&b, WIRE_WORKER, 0, 1), PS_ELIMIT,
                   "the job needs 8 MiB on ps/0; its limit is 7 MiB (--memory-limit)");
     b.config.memory_max_bytes++;
+    assert_int_equal(shard_count(b.shard)->refused.count[REFUSAL_TOO_LARGE], 1);
     bench_reopen(&b);
     bench_join(&b, WIRE_WORKER, 0);
     bench_close(&b);

@@ -176,7 +176,7 @@ static void assert_refused(bench *b, void *raw, const void *frame, size_t bytes,
     ps_error error;
     assert_int_equal(await(b->server, &from, &m, &error), TRANSPORT_REFUSED);
     assert_null(m);
-    assert_int_equal(error.status, PS_EPROTOCOL);
+    assert_int_equal(error.status, bytes > BUNDLE_BYTES_MAX ? PS_ELIMIT : PS_EPROTOCOL);
     assert_string_equal(error.text, why);
     assert_false(transport_has_more(b->server));
 }

@@ -763,7 +763,8 @@ static void assert_bytes_refused(const void *bytes, size_t count, const char *wh
 {
     ps_error error;
     wire_message *m;
-    assert_int_equal(wire_decode(bytes, count, NULL, 0, &m, &error), PS_EPROTOCOL);
+    assert_int_equal(wire_decode(bytes, count, NULL, 0, &m, &error),
+                     count > WIRE_HEADER_MAX ? PS_ELIMIT : PS_EPROTOCOL);
     assert_null(m);
     assert_string_equal(error.text, why);
 }
