@@ -30,9 +30,26 @@ static uint32_t most_of(const http_guests *g)
     return g->most ? g->most : HTTP_CONNECTIONS_MAX;
 }
 
+static bool stays(const http_guest *guest)
+{
+    return guest->here && !guest->leaving;
+}
+
 bool http_guests_fit(const http_guests *g)
 {
     return g->here < 2 * most_of(g);
+}
+
+/* One more, or less, of that address stays. Says how many do. */
+static uint32_t count_together(http_guests *g, const http_origin *from, int32_t change)
+{
+    uint32_t together = 0;
+    for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++) {
+        http_guest *guest = &g->places[i];
+        if (stays(guest) && is_same(&guest->from, from))
+            together = guest->together += (uint32_t)change;
+    }
+    return together;
 }
 
 http_guest *http_guests_enter(http_guests *g, const struct sockaddr *from, int fd, uint64_t now_ms)
@@ -41,8 +58,14 @@ http_guest *http_guests_enter(http_guests *g, const struct sockaddr *from, int f
         http_guest *place = &g->places[i];
         if (place->here)
             continue;
-        *place = (http_guest){
-            .here = true, .fd = fd, .from = origin_of(from), .arrival = ++g->arrivals, .since_ms = now_ms};
+        const http_origin origin = origin_of(from);
+        const uint32_t others = count_together(g, &origin, 1);
+        *place = (http_guest){.here = true,
+                              .fd = fd,
+                              .from = origin,
+                              .together = others ? others : 1,
+                              .arrival = ++g->arrivals,
+                              .since_ms = now_ms};
         g->here++;
         g->staying++;
         return place;
@@ -52,52 +75,35 @@ http_guest *http_guests_enter(http_guests *g, const struct sockaddr *from, int f
 
 void http_guests_exit(http_guests *g, http_guest *who)
 {
+    if (!who->leaving)
+        http_guests_dismiss(g, who);
     g->here--;
-    g->staying -= !who->leaving;
     who->here = false;
-}
-
-static bool stays(const http_guest *guest)
-{
-    return guest->here && !guest->leaving;
 }
 
 void http_guests_dismiss(http_guests *g, http_guest *who)
 {
+    count_together(g, &who->from, -1);
     who->leaving = true;
     g->staying--;
 }
 
 static bool goes_later(const http_guest *guest, const http_guest *than)
 {
+    if (guest->together != than->together)
+        return guest->together < than->together;
     return guest->held != than->held ? guest->held : guest->arrival > than->arrival;
 }
 
 http_guest *http_guests_make_room(http_guests *g)
 {
-    bool counted[HTTP_GUESTS_MAX] = {false};
     http_guest *chosen = NULL;
-    uint32_t most = 0;
     if (g->staying < most_of(g))
         return NULL;
     for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++) {
-        http_guest *oldest = &g->places[i];
-        uint32_t count = 0;
-        if (!stays(oldest) || counted[i])
-            continue;
-        for (uint32_t k = i; k < HTTP_GUESTS_MAX; k++) {
-            http_guest *guest = &g->places[k];
-            if (!stays(guest) || !is_same(&guest->from, &g->places[i].from))
-                continue;
-            counted[k] = true;
-            count++;
-            if (goes_later(oldest, guest))
-                oldest = guest;
-        }
-        if (count > most || (count == most && goes_later(chosen, oldest))) {
-            chosen = oldest;
-            most = count;
-        }
+        http_guest *guest = &g->places[i];
+        if (stays(guest) && (!chosen || goes_later(chosen, guest)))
+            chosen = guest;
     }
     http_guests_dismiss(g, chosen);
     return chosen;

@@ -1,4 +1,5 @@
-/* http_guests.h - who is connected to the HTTP server, and who has to go when there is no room for the next.
+/* http_guests.h - who is connected to a server (HTTP's, or as a stranger to the transport's:
+ * transport_door.h), and who has to go when there is no room for the next.
  *
  * Whoever comes gets in. When `most` are there, one is told to leave for it: the oldest of the address that
  * holds the most places, or if some of those are held, the oldest of the others. So who sits on connections
@@ -16,7 +17,8 @@
 enum {
     HTTP_CONNECTIONS_MAX = 64, /* unless somebody wants more: */
     HTTP_CONNECTIONS_MOST = 256,
-    HTTP_GUESTS_MAX = 2 * HTTP_CONNECTIONS_MOST, /* with those who were told to leave and are not gone */
+    HTTP_GUESTS_MOST = 1024,                /* of `most`, whoever's */
+    HTTP_GUESTS_MAX = 2 * HTTP_GUESTS_MOST, /* with those who were told to leave and are not gone */
 };
 
 typedef struct {
@@ -30,7 +32,8 @@ typedef struct {
     bool held;  /* its user's: it waits for us, and does not expire */
     int fd;
     http_origin from;
-    uint64_t arrival; /* 1, 2, ... */
+    uint32_t together; /* of that address, this one counted, that stay */
+    uint64_t arrival;  /* 1, 2, ... */
     uint64_t since_ms;
 } http_guest;
 

@@ -80,9 +80,11 @@ typedef struct {
     transport_outcome last;
     uint32_t failed_in_a_row;
     uint64_t failed[HANDSHAKE_FAILURES]; /* so far */
+    uint64_t turned_away; /* connections that a socket which listens has hung up on, of strangers */
 } transport_handshakes;
 
-/* From now on handshakes of this socket's connections are counted. PS_EIO. */
+/* From now on handshakes of this socket's connections are counted; and one that listens keeps no more than so
+ * many strangers (common/transport_door.h). PS_EIO, PS_ENOMEM. */
 ps_status transport_monitor(transport_socket *s, ps_error *error);
 
 /* Borrowed; as of now. What has come since the last call waits in memory: do so now and then. */

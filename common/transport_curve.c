@@ -8,7 +8,9 @@
 
 enum {
     MONITORED = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
+                ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
+    MONITORED_AT_THE_DOOR =
+        MONITORED | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_MONITOR_STOPPED
 };
 
 ps_status transport_make_keys(key_pair *pair, ps_error *error)
@@ -80,7 +82,10 @@ ps_status transport_monitor(transport_socket *s, ps_error *error)
     const int none = 0;
     if (reader && zmq_setsockopt(reader, ZMQ_RCVHWM, &none, sizeof none) == 0 &&
         zmq_setsockopt(reader, ZMQ_LINGER, &none, sizeof none) == 0 &&
-        zmq_socket_monitor(s->socket, endpoint, MONITORED) == 0 && zmq_connect(reader, endpoint) == 0) {
+        zmq_socket_monitor(s->socket, endpoint, s->router ? MONITORED_AT_THE_DOOR : MONITORED) == 0 &&
+        zmq_connect(reader, endpoint) == 0) {
+        if (s->router)
+            return door_open(reader, s->transport->keys.wanted, &s->door, error);
         s->monitor = reader;
         return PS_OK;
     }
@@ -91,14 +96,14 @@ ps_status transport_monitor(transport_socket *s, ps_error *error)
 }
 
 /* A frame of 16 bits of event and 32 of value, and one with an address, which is not needed. */
-static bool next_event(void *monitor, uint16_t *event, uint32_t *value)
+bool transport_news_next(void *monitor, int flags, transport_news *news)
 {
-    uint8_t bytes[sizeof *event + sizeof *value] = {0};
-    const int got = zmq_recv(monitor, bytes, sizeof bytes, ZMQ_DONTWAIT);
+    uint8_t bytes[sizeof news->event + sizeof news->value] = {0};
+    const int got = zmq_recv(monitor, bytes, sizeof bytes, flags);
     if (got < 0)
         return false;
-    memcpy(event, bytes, sizeof *event);
-    memcpy(value, bytes + sizeof *event, sizeof *value);
+    memcpy(&news->event, bytes, sizeof news->event);
+    memcpy(&news->value, bytes + sizeof news->event, sizeof news->value);
     zmq_recv(monitor, NULL, 0, ZMQ_DONTWAIT);
     return true;
 }
@@ -128,18 +133,22 @@ static void note_failure(transport_handshakes *h, handshake_failure cause)
     h->failed_in_a_row++;
 }
 
+void transport_news_count(const transport_news *news, transport_handshakes *h)
+{
+    if (news->event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+        note_failure(h, cause_of(news->event, news->value));
+        return;
+    }
+    h->last = TRANSPORT_WELCOME;
+    h->failed_in_a_row = 0;
+}
+
 const transport_handshakes *transport_look_at_handshakes(transport_socket *s)
 {
-    transport_handshakes *h = &s->handshakes;
-    uint16_t event;
-    uint32_t value;
-    while (s->monitor && next_event(s->monitor, &event, &value)) {
-        if (event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
-            note_failure(h, cause_of(event, value));
-            continue;
-        }
-        h->last = TRANSPORT_WELCOME;
-        h->failed_in_a_row = 0;
-    }
-    return h;
+    transport_news news;
+    if (s->door)
+        s->handshakes = door_count(s->door);
+    while (s->monitor && transport_news_next(s->monitor, ZMQ_DONTWAIT, &news))
+        transport_news_count(&news, &s->handshakes);
+    return &s->handshakes;
 }

@@ -242,6 +242,7 @@ static transport_event receive(transport_socket *s, int flags, wire_route *from,
 {
     ps_status status = PS_OK;
     frame_set frames;
+    int stranger = -1; /* whose connection this may be */
     *message = NULL;
     s->received.is_stranger = false;
     if (s->received.open) {
@@ -251,11 +252,15 @@ static transport_event receive(transport_socket *s, int flags, wire_route *from,
     } else if (!receive_frames(s, flags, from, &frames)) {
         return TRANSPORT_NOTHING;
     } else {
+        if (s->door && door_has_strangers(s->door))
+            stranger = zmq_msg_get(&frames.header, ZMQ_SRCFD);
         status = take_first(s, &frames, from, message, error);
         close_frames(&frames);
     }
     if (status == PS_OK && s->transport->guard)
         status = check_sender(s, message, error);
+    if (status == PS_OK && stranger >= 0)
+        door_know(s->door, stranger);
     if (status == PS_OK && s->transport->others)
         map_payloads(s->transport->others, *message);
     return status == PS_OK ? TRANSPORT_MESSAGE : TRANSPORT_REFUSED;

@@ -85,7 +85,7 @@ static void one_network_of_ipv6_is_one_address(void **state)
 static void there_is_an_end_to_places(void **state)
 {
     (void)state;
-    http_guests g = {.most = HTTP_CONNECTIONS_MOST};
+    http_guests g = {.most = HTTP_GUESTS_MOST};
     http_guest *who;
     for (int i = 0; i < HTTP_GUESTS_MAX; i++) {
         http_guests_make_room(&g);
@@ -131,12 +131,12 @@ static void who_waits_for_us_goes_last_and_does_not_expire(void **state)
 static void there_are_as_many_as_somebody_wants(void **state)
 {
     (void)state;
-    http_guests g = {.most = HTTP_CONNECTIONS_MOST};
-    for (int i = 0; i < HTTP_CONNECTIONS_MOST; i++) {
+    http_guests g = {.most = HTTP_GUESTS_MOST};
+    for (int i = 0; i < HTTP_GUESTS_MOST; i++) {
         assert_null(http_guests_make_room(&g));
         assert_non_null(enter(&g, "192.0.2.1", 0));
     }
-    for (int i = 0; i < HTTP_CONNECTIONS_MOST; i++) {
+    for (int i = 0; i < HTTP_GUESTS_MOST; i++) {
         assert_true(http_guests_fit(&g));
         assert_non_null(http_guests_make_room(&g));
         assert_non_null(enter(&g, "192.0.2.1", 0));
@@ -145,11 +145,31 @@ static void there_are_as_many_as_somebody_wants(void **state)
     assert_null(enter(&g, "192.0.2.1", 0));
 }
 
+static void a_crowd_from_everywhere_is_counted_address_by_address(void **state)
+{
+    (void)state;
+    http_guests g = {.most = 5};
+    http_guest *a = enter(&g, "192.0.2.1", 0), *b = enter(&g, "192.0.2.2", 0);
+    http_guest *a2 = enter(&g, "192.0.2.1", 0), *b2 = enter(&g, "192.0.2.2", 0);
+    http_guest *b3 = enter(&g, "192.0.2.2", 0);
+    assert_ptr_equal(http_guests_make_room(&g), b);
+    assert_non_null(enter(&g, "192.0.2.3", 0));
+    http_guests_exit(&g, b); /* who was told to leave counts no more, gone or not */
+    assert_ptr_equal(http_guests_make_room(&g), a);
+    http_guests_exit(&g, b2);
+    assert_non_null(enter(&g, "192.0.2.1", 0));
+    assert_non_null(enter(&g, "192.0.2.3", 0));
+    assert_int_equal(b3->together, 1);
+    assert_int_equal(a2->together, 2);
+    assert_ptr_equal(http_guests_make_room(&g), a2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(while_there_is_room_nobody_has_to_go),
         cmocka_unit_test(the_oldest_of_the_address_that_holds_the_most_goes),
+        cmocka_unit_test(a_crowd_from_everywhere_is_counted_address_by_address),
         cmocka_unit_test(one_network_of_ipv6_is_one_address),
         cmocka_unit_test(there_is_an_end_to_places),
         cmocka_unit_test(who_is_here_for_too_long_goes),
