@@ -42,6 +42,7 @@ typedef struct {
     uint32_t lease_ms, deadline_ms; /* deadline: 0: none */
     uint32_t stop_ms;
     bool log_updates;
+    bool lingers;
     int io_threads;
     uint64_t memory_max_bytes; /* 0: half of what the host has */
     uint32_t threads;
@@ -64,6 +65,7 @@ enum {
     KEY_LEASE,
     KEY_DEADLINE,
     KEY_STOP,
+    KEY_LINGER,
     KEY_DURABILITY,
     KEY_STATUS_DIR,
     KEY_LOG_LEVEL,
@@ -102,6 +104,10 @@ static const struct argp_option options[] = {
      "Give up if nothing moves for so long: no update, nobody who joins or finishes (keep waiting)", 0},
     {"stop-secs", KEY_STOP, "N", 0,
      "After SIGTERM: seconds to complete the step under way and keep a checkpoint of it (20)", 0},
+    {"linger", KEY_LINGER, 0, 0,
+     "Stay when the job has finished, for workers who are started again late, and end with 0 after a signal: "
+     "for engines that start again whatever ends, as a StatefulSet does",
+     0},
     {"durability", KEY_DURABILITY, "LEVEL", 0,
      "What survives the end of this process: what is in the last checkpoint (checkpoint, the default), or "
      "every update that was acknowledged (log), which needs --checkpoint-dir",
@@ -182,6 +188,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         option_unsigned("stop-secs", argument, 0, 1000000, &number, &error);
         o->stop_ms = (uint32_t)number * 1000;
         break;
+    case KEY_LINGER:
+        o->lingers = true;
+        return 0;
     case KEY_DURABILITY:
         o->log_updates = strcmp(argument, "log") == 0;
         if (!o->log_updates && strcmp(argument, "checkpoint") != 0)
@@ -280,6 +289,7 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
         .checkpoint_folder = o->checkpoint_folder,
         .checkpoint_keep = o->checkpoint_keep,
         .log_updates = o->log_updates,
+        .lingers = o->lingers,
         .shard =
             {
                 .index = cluster->index,

@@ -58,9 +58,13 @@ static unsigned answer_live(void *context, FILE *body)
 static unsigned answer_ready(void *context, FILE *body)
 {
     const observer *o = context;
-    const bool ready = metrics_value(o->counted, PS_METRIC_HAS_JOB, 0) > 0;
-    fputs(ready ? "serving\n" : "no worker has brought the job yet\n", body);
-    return ready ? 200 : 503;
+    const bool is_over = metrics_value(o->counted, PS_METRIC_IS_OVER, 0) > 0;
+    const bool has_job = metrics_value(o->counted, PS_METRIC_HAS_JOB, 0) > 0;
+    fputs(is_over   ? "the job has finished\n"
+          : has_job ? "serving\n"
+                    : "no worker has brought the job yet\n",
+          body);
+    return is_over || has_job ? 200 : 503;
 }
 
 static unsigned answer_metrics(void *context, FILE *body)
@@ -90,6 +94,7 @@ static void print_status(void *context, FILE *body)
         .images = o->last.images,
         .unsent = o->last.unsent,
         .http_refused = &o->refused,
+        .is_over = o->last.is_over,
     };
     status_page_print(&page, body);
     pthread_mutex_unlock(&o->lock);
@@ -225,6 +230,7 @@ static void show_counts(metrics *m, const observation *now)
     const shard_counters *c = shard_count(now->shard);
     const bool has_job = shard_has_job(now->shard);
     metrics_set(m, PS_METRIC_HAS_JOB, 0, has_job);
+    metrics_set(m, PS_METRIC_IS_OVER, 0, now->is_over);
     metrics_set(m, PS_METRIC_VERSION, 0, has_job ? shard_version(now->shard) : 0);
     metrics_set(m, PS_METRIC_UPDATES, 0, c->steps_applied);
     metrics_set(m, PS_METRIC_PUSHES, 0, c->pushes);

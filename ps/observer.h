@@ -2,9 +2,9 @@
  *
  *   /         a page for people, which is made of /status (common/dashboard/)
  *   /livez    200 while the loop has turned within OBSERVER_LIVE_MS; else 503, and the process is best killed
- *   /readyz   200 once a worker has brought the job and the shard serves it; until then 503
- *   /metrics  text for Prometheus; what each is, it says itself (ps/ps_metrics.h)
- *   /status   how it goes, as JSON (common/status_page.md)
+ *   /readyz   200 once a worker has brought the job and the shard serves it, and when it is over; until then
+ * 503 /metrics  text for Prometheus; what each is, it says itself (ps/ps_metrics.h) /status   how it goes, as
+ * JSON (common/status_page.md)
  *
  * Threads: the loop's thread shows; it stores some numbers, and some times a second a view of the shard,
  * unless somebody reads that just now: it waits for nobody. The thread of the HTTP server (common/http.h)
@@ -47,6 +47,7 @@ typedef struct {
     uint32_t unsent;         /* answers that wait for room in the queue of their peer */
     refusal_counts refused;  /* messages that never came to the shard */
     uint64_t handshakes_failed[HANDSHAKE_FAILURES];
+    bool is_over; /* the job has finished, in this process or before it */
 } observation;
 
 /* Counts from now on. NULL and PS_OK if HTTP is not wanted. PS_ENOMEM. */

@@ -49,6 +49,7 @@ static const metric table[PS_METRIC_COUNT] = {
                              "When the event loop last turned, by a clock that began when the host did."),
     [PS_METRIC_HAS_JOB] =
         GAUGE(METRIC_ONE, "penstock_ps_serving", "1 once a worker has brought the job, else 0."),
+    [PS_METRIC_IS_OVER] = GAUGE(METRIC_ONE, "penstock_ps_finished", "1 once the job has finished, else 0."),
     [PS_METRIC_VERSION] = GAUGE(METRIC_ONE, "penstock_ps_weights_version",
                                 "Synchronous mode: the last step applied; else the number of updates, ever."),
     [PS_METRIC_UPDATES] = COUNTER("penstock_ps_updates_total",

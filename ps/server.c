@@ -51,6 +51,8 @@ typedef struct {
     uint32_t lone_turns; /* in a row, as far as is known: without a second message */
     uint32_t index;      /* of this ps */
     bool after_the_end;  /* its folder holds a job that has come to its end */
+    bool lingers;        /* stays when the job has finished, until a signal */
+    bool said_over;      /* the log has it that the job has finished */
     uint64_t heard_ms;   /* when the last message came */
     uint64_t told_ms;    /* when a signal asked it to end; 0: not yet */
     uint32_t stop_ms;
@@ -235,9 +237,16 @@ static void receive_some(server *s, int timeout_ms)
     }
 }
 
+/* Has the job finished: here, or before this process began, so that no worker may come any more? */
+static bool is_over(const server *s)
+{
+    return shard_has_job(s->shard) ? shard_finished(s->shard) : s->after_the_end;
+}
+
 static observation observe(const server *s)
 {
-    observation now = {.shard = s->shard, .has_archive = s->archive != NULL, .refused = s->refused};
+    observation now = {
+        .shard = s->shard, .has_archive = s->archive != NULL, .refused = s->refused, .is_over = is_over(s)};
     const transport_handshakes *h = transport_look_at_handshakes(s->socket);
     memcpy(now.handshakes_failed, h->failed, sizeof now.handshakes_failed);
     if (s->archive)
@@ -287,7 +296,8 @@ static void answer_the_last(server *s, const volatile sig_atomic_t *stop)
 /* Was this process started again after its job had come to its end, so that no worker will come any more? */
 static bool has_nothing_to_do(const server *s)
 {
-    return s->after_the_end && !shard_has_job(s->shard) && clock_monotonic_ms() - s->heard_ms >= ENDED_MS;
+    return !s->lingers && s->after_the_end && !shard_has_job(s->shard) &&
+           clock_monotonic_ms() - s->heard_ms >= ENDED_MS;
 }
 
 /* After the first signal the shard leaves a checkpoint to go on from, if there is time; the second is final.
@@ -308,12 +318,27 @@ static bool has_wound_up(server *s, int signals)
     return true;
 }
 
+/* Is this process done, and well? One that lingers is there for workers who are started again late: they ask
+ * what became of the job, and may be let work again. */
+static bool is_done(server *s, int signals)
+{
+    if (!s->lingers)
+        return shard_finished(s->shard);
+    if (!is_over(s))
+        return false;
+    if (!s->said_over)
+        log_event(LOG_INFO, "lingering", LOG_NO_STEP,
+                  "the job has finished; staying until a signal (--linger)");
+    s->said_over = true;
+    return signals > 0;
+}
+
 static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *error)
 {
     ps_status status = PS_OK;
     s->heard_ms = clock_monotonic_ms();
-    while (status == PS_OK && !shard_finished(s->shard)) {
-        if (*stop && has_wound_up(s, *stop))
+    for (int signals = *stop; status == PS_OK && !is_done(s, signals); signals = *stop) {
+        if (signals > 0 && has_wound_up(s, signals))
             return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
         if (has_nothing_to_do(s)) {
             log_info("no worker has come for %d s, and the last checkpoint is the end of its job",
@@ -374,6 +399,7 @@ ps_status server_run(const server_config *config, ps_error *error)
 {
     server s = {.index = config->shard.index,
                 .stop_ms = config->stop_ms,
+                .lingers = config->lingers,
                 .has_keys = config->keys && config->keys->wanted};
     const server_identity self = {config->shard.index, config->shard.incarnation};
     fpmode_flush_denormals();

@@ -25,6 +25,7 @@ typedef struct {
     const char *checkpoint_folder;    /* NULL: what the shard holds ends with the process */
     uint32_t checkpoint_keep;         /* whole cuts */
     bool log_updates;                 /* beside the checkpoints: no acknowledged update is lost */
+    bool lingers;                     /* after the job, until a signal */
     uint32_t threads;                 /* that share the arithmetic; 0 or 1: this one alone */
     const processor_list *processors; /* of the threads, this one first; NULL or none: as the system likes */
     shard_config shard;               /* its pool, threads, archive and journal are made here */
@@ -36,11 +37,11 @@ typedef struct {
     const curve_keys *keys;    /* copied; NULL, or not wanted: everybody is let in */
 } server_config;
 
-/* Blocks until the job has finished (PS_OK), it cannot go on (why is in `error`), or the stop flag is set
- * (PS_EINTERRUPTED). PS_ELOG: updates cannot be logged any more; the workers, who are told nothing, wait for
- * this ps to be started again. PS_ECONFIG: there is a log, but none is wanted. While `host` does not resolve,
- * as when a pod is younger than its name, it tries again and says so. PS_EIO if it cannot listen; as
- * crew_create and http_start. */
+/* Blocks until the job has finished (PS_OK; with `lingers` the stop flag must be set then, too), it cannot go
+ * on (why is in `error`), or the stop flag is set before (PS_EINTERRUPTED). PS_ELOG: updates cannot be logged
+ * any more; the workers, who are told nothing, wait for this ps to be started again. PS_ECONFIG: there is a
+ * log, but none is wanted. While `host` does not resolve, as when a pod is younger than its name, it tries
+ * again and says so. PS_EIO if it cannot listen; as crew_create and http_start. */
 ps_status server_run(const server_config *config, ps_error *error);
 
 #endif

@@ -10,13 +10,13 @@
 #include "ps/ps_metrics.h"
 #include "ps/refusals.h"
 
-static const char *state_of(const shard_view *view)
+static const char *state_of(const status_page *p)
 {
-    if (view->failed)
+    if (p->view->failed)
         return "failed";
-    if (!view->job)
-        return "waiting";
-    return view->finished ? "finished" : "training";
+    if (p->is_over || p->view->finished)
+        return "finished";
+    return p->view->job ? "training" : "waiting";
 }
 
 static void put_job(json_writer *w, const job_config *job)
@@ -253,11 +253,11 @@ void status_page_print(const status_page *p, FILE *out)
         .now_unix_ms = p->now_unix_ms,
         .started_unix_ms = p->started_unix_ms,
         .loop_age_ms = p->loop_age_ms,
-        .ready = p->view->job != NULL,
+        .ready = p->is_over || p->view->job,
     };
     json_open(&w, NULL, '{');
     page_put_process(&w, &process);
-    json_put_text(&w, "state", state_of(p->view));
+    json_put_text(&w, "state", state_of(p));
     put_job(&w, p->view->job);
     put_progress(&w, p);
     put_members(&w, p);

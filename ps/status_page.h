@@ -20,6 +20,7 @@ typedef struct {
     archive_counters images;
     uint32_t unsent;
     const http_refusals *http_refused;
+    bool is_over; /* the job has finished, perhaps before this process began */
 } status_page;
 
 void status_page_print(const status_page *p, FILE *out);

@@ -58,7 +58,7 @@ expect_out worker "rank 2"
 begin "--help names every option and ends with 0, and so does --version"
 declare -A names=(
     [ps]="bind-given insecure curve-keys listen-fd memory-limit io-threads no-shared-memory threads pin-cpus checkpoint-dir
-        checkpoint-steps checkpoint-secs checkpoint-keep durability status-dir lease-secs deadline stop-secs log-level log-format http-port http-address http-host http-port-file trace-dir trace-limit cluster task from-ordinal
+        checkpoint-steps checkpoint-secs checkpoint-keep durability status-dir lease-secs deadline stop-secs linger log-level log-format http-port http-address http-host http-port-file trace-dir trace-limit cluster task from-ordinal
         strict check-config help version"
     [worker]="data-folder data output-dir logdir hidden first-layer-neurons second-layer-neurons activation init curve-keys
         batch-size epochs steps seed evaluate-every mode staleness backup-workers guard on-worker-loss grace-secs deadline
