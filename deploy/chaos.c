@@ -98,6 +98,10 @@ static ps_status make_plan(chaos *c, ps_error *error)
                              DISK_LIBRARY);
         return status;
     }
+    if (c->options.faults == 0) {
+        c->plan.share_memory = true;
+        return PS_OK;
+    }
     if (!disks)
         fprintf(stderr, "%s: no disk will fail: %s, which is built with the tests, is not there\n", c->title,
                 DISK_LIBRARY);
@@ -115,8 +119,8 @@ static ps_status make_net(chaos *c, ps_error *error)
     if (!c->options.namespaces)
         return chaos_proxy_create(run->workers, run->servers, c->options.seed, &c->faults.net, error);
     c->plan.share_memory = false;
-    ps_status status =
-        chaos_router_create(run->workers, run->servers, c->options.seed, &c->faults.net, &cause);
+    ps_status status = chaos_router_create(run->workers, run->servers, c->options.line, c->options.seed,
+                                           &c->faults.net, &cause);
     return status == PS_OK
                ? PS_OK
                : ps_fail(error, status, "--net namespaces: %s; --net proxy, the default, needs no right",

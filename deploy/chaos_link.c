@@ -22,6 +22,7 @@ typedef struct {
     size_t to;
     size_t link; /* NO_LINK: of none */
     uint64_t generation;
+    bool is_there; /* has only the line into its host before it, or nothing any more */
     size_t bytes;
     uint8_t data[];
 } parcel;
@@ -54,6 +55,11 @@ typedef struct {
     flow flows[CHAOS_FLOWS_MAX];
 } link_state;
 
+/* Until when the line of a node is busy. */
+typedef struct {
+    uint64_t out_ns, in_ns;
+} line_state;
+
 struct chaos_links {
     const chaos_weather *weather;
     uint64_t random_key, drawn;
@@ -62,6 +68,7 @@ struct chaos_links {
     parcel *heap[CHAOS_PACKETS_MAX]; /* the next that is due on top */
     parcel *handed_out;
     chaos_net_counters counters;
+    line_state lines[CHAOS_NODES_MAX];
     link_state links[CHAOS_LINKS_MAX];
 };
 
@@ -133,6 +140,15 @@ static void swap(parcel **a, parcel **b)
     *b = held;
 }
 
+/* There is room. */
+static void put_parcel(chaos_links *l, parcel *p)
+{
+    size_t i = l->count++;
+    l->heap[i] = p;
+    for (; i > 0 && is_before(l->heap[i], l->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        swap(&l->heap[i], &l->heap[(i - 1) / 2]);
+}
+
 /* Lost if there is no room. */
 static void add_parcel(chaos_links *l, size_t link, size_t to, const uint8_t *data, size_t bytes,
                        uint64_t due_ms)
@@ -149,10 +165,7 @@ static void add_parcel(chaos_links *l, size_t link, size_t to, const uint8_t *da
                   .generation = link != NO_LINK ? l->links[link].generation : 0,
                   .bytes = bytes};
     memcpy(p->data, data, bytes);
-    size_t i = l->count++;
-    l->heap[i] = p;
-    for (; i > 0 && is_before(l->heap[i], l->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        swap(&l->heap[i], &l->heap[(i - 1) / 2]);
+    put_parcel(l, p);
 }
 
 static parcel *take_first(chaos_links *l)
@@ -327,35 +340,59 @@ static bool happens(chaos_links *l, double share)
     return (double)(random_at(l->random_key, l->drawn++) >> 11) * 0x1p-53 < share;
 }
 
-/* When a packet leaves a link of that rate; false if too much waits before it. */
-static bool pass_bottleneck(uint64_t *free_ns, const link_weather *w, size_t bytes, uint64_t now_ms,
-                            uint64_t *due_ms)
+/* A packet that comes to what has that rate at a time: when it leaves; false if too much waits before it. */
+static bool pass_bottleneck(uint64_t *free_ns, uint64_t bytes_per_s, size_t bytes, uint64_t *at_ms)
 {
-    uint64_t now_ns = now_ms * NS_PER_MS;
+    uint64_t now_ns = *at_ms * NS_PER_MS;
     uint64_t begin_ns = *free_ns > now_ns ? *free_ns : now_ns;
-    double waiting = (double)(begin_ns - now_ns) / (double)NS_PER_S * (double)w->bytes_per_s;
-    double room = (double)w->bytes_per_s * CHAOS_LINK_QUEUE_MS / 1000;
+    double waiting = (double)(begin_ns - now_ns) / (double)NS_PER_S * (double)bytes_per_s;
+    double room = (double)bytes_per_s * CHAOS_LINK_QUEUE_MS / 1000;
     if (waiting > (room > CHAOS_LINK_QUEUE_BYTES ? room : CHAOS_LINK_QUEUE_BYTES))
         return false;
-    *free_ns = begin_ns + bytes * NS_PER_S / w->bytes_per_s;
-    uint64_t through_ms = (*free_ns + NS_PER_MS - 1) / NS_PER_MS;
-    /* What waits when the fault ends goes at once. */
-    *due_ms = through_ms < w->throttled_until ? through_ms : w->throttled_until;
+    *free_ns = begin_ns + bytes * NS_PER_S / bytes_per_s;
+    *at_ms = (*free_ns + NS_PER_MS - 1) / NS_PER_MS;
     return true;
 }
 
-/* When a packet arrives; false if it does not. */
+/* When a packet that a node sends at a time is at the line into another; false if it never is. */
+static bool leave_host(chaos_links *l, size_t from, size_t bytes, uint64_t *at_ms)
+{
+    const chaos_line *line = &l->weather->line;
+    if (line->bytes_per_s && !pass_bottleneck(&l->lines[from].out_ns, line->bytes_per_s, bytes, at_ms))
+        return false;
+    if (line->latency_ms)
+        *at_ms += line->latency_ms + 1; /* a part of this one is over */
+    return true;
+}
+
+/* Takes the line into its host, in which whoever comes first goes first. False if that is full. */
+static bool enter_host(chaos_links *l, parcel *p)
+{
+    p->is_there = true;
+    return pass_bottleneck(&l->lines[p->to].in_ns, l->weather->line.bytes_per_s, p->bytes, &p->due_ms);
+}
+
+/* As pass_bottleneck, while the fault lasts; what waits when it ends goes at once. */
+static bool pass_throttle(uint64_t *free_ns, const link_weather *w, size_t bytes, uint64_t *at_ms)
+{
+    uint64_t end_ms = w->throttled_until > *at_ms ? w->throttled_until : *at_ms;
+    if (!pass_bottleneck(free_ns, w->bytes_per_s, bytes, at_ms))
+        return false;
+    *at_ms = *at_ms < end_ms ? *at_ms : end_ms;
+    return true;
+}
+
+/* When a packet, which the line would bring at `*due_ms`, arrives; false if it does not. */
 static bool pass_weather(chaos_links *l, size_t link, unsigned direction, size_t bytes, uint64_t now_ms,
                          uint64_t *due_ms)
 {
     const link_weather *w = &l->weather->links[link][direction];
     link_state *s = &l->links[link];
-    *due_ms = now_ms;
     if (now_ms < w->blocked_until || (now_ms < w->lossy_until && happens(l, w->lost)))
         return false;
     if (now_ms >= w->throttled_until)
         s->free_ns[direction] = 0;
-    else if (!pass_bottleneck(&s->free_ns[direction], w, bytes, now_ms, due_ms))
+    else if (!pass_throttle(&s->free_ns[direction], w, bytes, due_ms))
         return false;
     if (now_ms < w->delayed_until)
         *due_ms += w->delay_ms +
@@ -395,7 +432,8 @@ void chaos_links_send(chaos_links *l, size_t from, const uint8_t *data, size_t b
             return;
         }
     }
-    if (link == NO_LINK || pass_weather(l, link, direction, bytes, now_ms, &due_ms))
+    if (leave_host(l, from, bytes, &due_ms) &&
+        (link == NO_LINK || pass_weather(l, link, direction, bytes, now_ms, &due_ms)))
         add_parcel(l, link, to, data, bytes, due_ms);
     else
         l->counters.lost++;
@@ -409,6 +447,15 @@ bool chaos_links_next(chaos_links *l, uint64_t now_ms, chaos_arrival *arrival)
         parcel *p = take_first(l);
         if (p->link != NO_LINK && p->generation != l->links[p->link].generation) {
             free(p);
+            continue;
+        }
+        if (l->weather->line.bytes_per_s && !p->is_there) {
+            if (enter_host(l, p)) {
+                put_parcel(l, p);
+            } else {
+                free(p);
+                l->counters.lost++;
+            }
             continue;
         }
         if (p->link != NO_LINK)

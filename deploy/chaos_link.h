@@ -1,8 +1,9 @@
 /* chaos_link.h - the links of a bad network of packets: which come through, when, and which connections end.
  *
  * Nodes are the processes: first the ps, then the workers, each with an address. What passes between a worker
- * and a ps passes their link, and its weather; anything else passes at once. As on a real line, what is
- * blocked, lost, or too much for the queue of a narrow link is gone, and TCP sends it again.
+ * and a ps passes their link, and its weather; anything else has none. Every packet takes the line out of its
+ * host and the one into the other. As on a real line, what is blocked, lost, or too much for the queue of a
+ * narrow link is gone, and TCP sends it again.
  *
  * A connection is reset as by a firewall that has forgotten it: both ends get an RST at once, with the next
  * sequence number that they wait for, as far as passing packets have told; and any packet of it that comes

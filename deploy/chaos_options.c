@@ -6,12 +6,15 @@
 #include "common/options.h"
 #include "deploy/chaos_plan.h"
 #include "deploy/chaos_report.h"
+#include "deploy/quantity.h"
 #include "deploy/restarts.h"
 
 enum {
     KEY_SEED = RUN_KEY_OTHERS,
     KEY_FAULTS,
     KEY_NET,
+    KEY_LATENCY_MS,
+    KEY_BANDWIDTH,
     KEY_REPORT,
     KEY_EXPECT,
     KEY_WITHIN,
@@ -26,15 +29,23 @@ enum {
     DEFAULT_CHECKPOINT_STEPS = 20,
     DEADLINE_MAX_S = 1000000,
     GRACE_S = 5,
+    LATENCY_MAX_MS = 10000,
 };
+
+/* In bit/s; more than that we cannot carry anyway. */
+#define BANDWIDTH_MIN 1e4
+#define BANDWIDTH_MAX 1e10
 
 static const struct argp_option option_list[] = {
     {"seed", KEY_SEED, "S", 0, "Without PLAN.json: from which faults are drawn (1)", 1},
-    {"faults", KEY_FAULTS, "N", 0, "... and how many at least (12)", 1},
+    {"faults", KEY_FAULTS, "N", 0, "... and how many at least; 0: none (12)", 1},
     {"ps", RUN_KEY_SERVERS, "N", 0, "Number of parameter servers (2)", 2},
     {"workers", RUN_KEY_WORKERS, "N", 0, "Number of workers (3)", 2},
     {"net", KEY_NET, "NET", 0,
      "Where links fail: in a proxy, or between namespaces, which takes root or user namespaces (proxy)", 2},
+    {"latency-ms", KEY_LATENCY_MS, "MS", 0, "Between namespaces: of every packet, one way (0)", 2},
+    {"bandwidth", KEY_BANDWIDTH, "RATE", 0,
+     "... and the rate of each process, each way, in bit/s: 100M, 1G (as fast as we are)", 2},
     {"checkpoint-steps", RUN_KEY_CHECKPOINT_STEPS, "N", 0, "Steps between checkpoints (20)", 2},
     {"ps-option", RUN_KEY_PS_OPTION, "OPTION", 0,
      "Goes to every ps; may be repeated, also for the value of an option", 2},
@@ -60,11 +71,13 @@ static const char documentation[] =
     "--net "
     "namespaces every process is in a network namespace of its own, and their packets pass through this "
     "program, "
-    "so that single ones can be lost or overtake each other, too; no memory is shared then.\n\n"
+    "so that single ones can be lost or overtake each other, too; no memory is shared then. --latency-ms and "
+    "--bandwidth make hosts far apart of them, and with --faults 0 they are nothing worse.\n\n"
     "Exit code: 0 if the model is the expected one and every process ended well; 1 if not; 2 for a "
     "mistake on the command line.\n\n"
     "Example:\n"
-    "  penstock chaos --seed 7 -- --data-folder mnist --steps 400";
+    "  penstock chaos --seed 7 -- --data-folder mnist --steps 400\n"
+    "  penstock chaos --net namespaces --latency-ms 20 --bandwidth 100M --faults 0 -- --steps 400";
 
 static const char *parse_hash(struct argp_state *state, const char *text)
 {
@@ -80,6 +93,15 @@ static bool parse_net(struct argp_state *state, const char *text)
     if (!namespaces && strcmp(text, "proxy") != 0)
         argp_error(state, "--net: '%s' is none of proxy, namespaces", text);
     return namespaces;
+}
+
+static double parse_rate(struct argp_state *state, const char *text)
+{
+    double bytes_per_s = 0;
+    ps_error error;
+    if (quantity_rate("bandwidth", text, BANDWIDTH_MIN, BANDWIDTH_MAX, &bytes_per_s, &error) != PS_OK)
+        argp_error(state, "%s", error.text);
+    return bytes_per_s;
 }
 
 static double parse_points(struct argp_state *state, const char *text)
@@ -107,7 +129,7 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         o->seed = run_options_number(state, "seed", argument, 0, UINT64_MAX);
         return 0;
     case KEY_FAULTS:
-        o->faults = run_options_number(state, "faults", argument, 1, CHAOS_FAULTS_MAX);
+        o->faults = run_options_number(state, "faults", argument, 0, CHAOS_FAULTS_MAX);
         return 0;
     case KEY_EXPECT:
         o->expected = parse_hash(state, argument);
@@ -121,6 +143,12 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     case KEY_NET:
         o->namespaces = parse_net(state, argument);
         return 0;
+    case KEY_LATENCY_MS:
+        o->line.latency_ms = (uint32_t)run_options_number(state, "latency-ms", argument, 0, LATENCY_MAX_MS);
+        return 0;
+    case KEY_BANDWIDTH:
+        o->line.bytes_per_s = (uint64_t)parse_rate(state, argument);
+        return 0;
     case KEY_REPORT:
         o->report = argument;
         return 0;
@@ -133,6 +161,8 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (o->expected && o->within >= 0)
             argp_error(state, "--within needs the training without faults that --expect leaves out");
+        if ((o->line.latency_ms || o->line.bytes_per_s) && !o->namespaces)
+            argp_error(state, "--latency-ms and --bandwidth need --net namespaces");
         return 0;
     default:
         return run_options_take(key, argument, state, &limits, &o->run);

@@ -5,16 +5,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "deploy/chaos_weather.h"
 #include "deploy/run_options.h"
 
 typedef struct {
     run_options run;       /* of the training under faults */
     const char *plan_file; /* NULL: drawn from the seed */
     uint64_t seed;
-    uint64_t faults;      /* at least so many are drawn */
+    uint64_t faults;      /* at least so many are drawn; 0: none */
     const char *report;   /* file for the JSON, or NULL */
     const char *expected; /* SHA-256 of the model; NULL: that of a training without faults */
     bool namespaces;      /* the network is one of packets; otherwise a proxy */
+    chaos_line line;      /* of every process, if it is */
     double within;        /* points of accuracy; negative: the models must be the same */
     uint64_t deadline_s;
 } chaos_options;

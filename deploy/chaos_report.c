@@ -151,8 +151,14 @@ static void print_verdict(const chaos_result *r, FILE *to)
 static void print_network(const chaos_net *net, FILE *to)
 {
     const chaos_net_counters c = net->ops->count(net);
-    fprintf(to, "network         %s: %.1f MiB, %" PRIu64 " connections, %" PRIu64 " of them reset",
-            net->ops->name, (double)c.bytes / (1 << 20), c.connections, c.resets);
+    const chaos_line *line = &net->weather.line;
+    fprintf(to, "network         %s", net->ops->name);
+    if (line->latency_ms)
+        fprintf(to, ", %u ms one way", line->latency_ms);
+    if (line->bytes_per_s)
+        fprintf(to, ", %g Mbit/s", (double)line->bytes_per_s * 8 / 1e6);
+    fprintf(to, ": %.1f MiB, %" PRIu64 " connections, %" PRIu64 " of them reset", (double)c.bytes / (1 << 20),
+            c.connections, c.resets);
     if (c.packets > 0)
         fprintf(to, "; %" PRIu64 " packets, %" PRIu64 " lost, %" PRIu64 " overtaken", c.packets, c.lost,
                 c.late);
@@ -237,10 +243,12 @@ static void write_network(FILE *to, const chaos_net *net)
 {
     const chaos_net_counters c = net->ops->count(net);
     fprintf(to,
-            "\"network\": {\"net\": \"%s\", \"bytes\": %" PRIu64 ", \"connections\": %" PRIu64
-            ", \"resets\": %" PRIu64 ", \"packets\": %" PRIu64 ", \"packets_lost\": %" PRIu64
-            ", \"packets_overtaken\": %" PRIu64 "},\n ",
-            net->ops->name, c.bytes, c.connections, c.resets, c.packets, c.lost, c.late);
+            "\"network\": {\"net\": \"%s\", \"latency_ms\": %u, \"bytes_per_s\": %" PRIu64
+            ", \"bytes\": %" PRIu64 ", \"connections\": %" PRIu64 ", \"resets\": %" PRIu64
+            ", \"packets\": %" PRIu64 ", \"packets_lost\": %" PRIu64 ", \"packets_overtaken\": %" PRIu64
+            "},\n ",
+            net->ops->name, net->weather.line.latency_ms, net->weather.line.bytes_per_s, c.bytes,
+            c.connections, c.resets, c.packets, c.lost, c.late);
 }
 
 static void write_course(FILE *to, const chaos_faults *f, size_t number)

@@ -82,13 +82,15 @@ static const chaos_net_ops router_ops = {
     .destroy = router_destroy,
 };
 
-ps_status chaos_router_create(size_t workers, size_t servers, uint64_t seed, chaos_net **out, ps_error *error)
+ps_status chaos_router_create(size_t workers, size_t servers, chaos_line line, uint64_t seed, chaos_net **out,
+                              ps_error *error)
 {
     router *r = calloc(1, sizeof *r);
     *out = NULL;
     if (!r)
         return ps_fail(error, PS_ENOMEM, "out of memory");
-    r->net = (chaos_net){.ops = &router_ops, .weather = {.workers = workers, .servers = servers}};
+    r->net =
+        (chaos_net){.ops = &router_ops, .weather = {.workers = workers, .servers = servers, .line = line}};
     r->home = -1;
     ps_status status = chaos_links_create(&r->net.weather, seed, &r->links, error);
     if (status == PS_OK)

@@ -8,8 +8,9 @@
 #include "common/cluster.h"
 #include "deploy/chaos_net.h"
 
-/* Makes a namespace for every process. PS_ECONFIG: what is missing for that; PS_EIO, PS_ENOMEM. */
-ps_status chaos_router_create(size_t workers, size_t servers, uint64_t seed, chaos_net **out,
+/* Makes a namespace for every process, with that line. PS_ECONFIG: what is missing for that; PS_EIO,
+ * PS_ENOMEM. */
+ps_status chaos_router_create(size_t workers, size_t servers, chaos_line line, uint64_t seed, chaos_net **out,
                               ps_error *error);
 
 /* The namespace of a process, for setns. */

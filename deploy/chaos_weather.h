@@ -1,8 +1,8 @@
 /* chaos_weather.h - what the faults of a plan make of each link at a time: silent, slow, narrow, lossy.
  *
  * A link is one worker and one ps, each of its directions has a weather of its own. Faults end by themselves,
- * at a time; of two of the same kind the later end counts, and what the later begin said. Pure. Times are of
- * clock_monotonic_ms. */
+ * at a time; of two of the same kind the later end counts, and what the later begin said. Beside the weather
+ * is what a line can do at best, for ever. Pure. Times are of clock_monotonic_ms. */
 #ifndef PENSTOCK_DEPLOY_CHAOS_WEATHER_H
 #define PENSTOCK_DEPLOY_CHAOS_WEATHER_H
 
@@ -26,8 +26,15 @@ typedef struct {
     uint32_t late_ms;  /* how much later the late ones come */
 } link_weather;
 
+/* The way of every host into the network, each direction for itself. 0: none, or no limit. */
+typedef struct {
+    uint32_t latency_ms;  /* from host to host */
+    uint64_t bytes_per_s; /* shared by all links of the host */
+} chaos_line;
+
 typedef struct {
     size_t workers, servers;
+    chaos_line line;
     link_weather links[CHAOS_LINKS_MAX][CHAOS_DIRECTIONS]; /* by chaos_link_number */
 } chaos_weather;
 

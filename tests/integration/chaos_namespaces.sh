@@ -39,6 +39,8 @@ for kind in '"loss", "percent": 1' '"reorder", "percent": 1, "delay_ms": 1'; do
     expect_log mistake "needs --net namespaces"
     chaos mistake 2 --net bridge "$case_dir/plan.json"
     expect_log mistake "--net: 'bridge' is none of proxy, namespaces"
+    chaos mistake 2 --bandwidth 1G "$case_dir/plan.json"
+    expect_log mistake "--latency-ms and --bandwidth need --net namespaces"
 done
 
 # What is missing here, if anything is, says the program itself.
@@ -69,7 +71,7 @@ expect_log chaos "verdict         passed: the same model"
 reports '"same_model": true'
 reports '"shared_memory": false'
 reports '"rows_lost": 0, "rows_applied_twice": 0'
-reports '"network": \{"net": "namespaces", "bytes": [1-9][0-9]*, "connections": [1-9][0-9]*, "resets": [1-9]'
+reports '"network": \{"net": "namespaces", "latency_ms": 0, "bytes_per_s": 0, "bytes": [1-9][0-9]*, "connections": [1-9][0-9]*, "resets": [1-9]'
 reports '"packets_lost": [1-9][0-9]*, "packets_overtaken": [1-9]'
 cmp "$case_dir/run/plain/outputs/model/model.safetensors" "$case_dir/run/faults/outputs/model/model.safetensors" ||
     fail "the models differ"

@@ -256,6 +256,77 @@ static void what_a_narrow_link_holds_back_has_a_limit_and_goes_when_the_fault_en
     assert_int_equal(chaos_links_count(n->links).lost, 1000 - arrived);
 }
 
+/* ---- lines ---- */
+
+static void no_packet_is_earlier_than_its_line_lets_it(void **state)
+{
+    net *n = *state;
+    n->weather.line.latency_ms = 20;
+    change(n, (fault){.kind = FAULT_DELAY, .worker = 0, .server = 1, .delay_ms = 50}, 1000);
+    send_bytes(n, WORKER, PS, 1);
+    send_bytes(n, PS, OTHER_PS, 2);
+    send_bytes(n, WORKER, OTHER_PS, 3);
+    n->now_ms += 20; /* if they came within this millisecond, 19 and a part have passed */
+    assert_nothing(n);
+    n->now_ms++;
+    assert_arrives(n, PS, 1);
+    assert_arrives(n, OTHER_PS, 2);
+    n->now_ms += 49;
+    assert_nothing(n);
+    n->now_ms++;
+    assert_arrives(n, OTHER_PS, 3);
+}
+
+static void all_links_of_a_host_share_its_line(void **state)
+{
+    net *n = *state;
+    n->weather.line.bytes_per_s = 100 * FULL_BYTES;
+    for (uint32_t seq = 0; seq < 40; seq++)
+        send_bytes(n, WORKER, seq % 2 ? PS : OTHER_PS, seq);
+    send_bytes(n, OTHER_PS, WORKER, 100); /* the other way is free */
+    n->now_ms += 210;                     /* 10 ms for a packet on each of two lines, one after the other */
+    assert_int_equal(count_arrivals(n), 21);
+    n->now_ms += 190;
+    assert_int_equal(count_arrivals(n), 19);
+    n->now_ms += 10;
+    assert_int_equal(count_arrivals(n), 1);
+}
+
+static void into_a_host_goes_first_who_comes_first(void **state)
+{
+    net *n = *state;
+    n->weather.line.bytes_per_s = 100 * FULL_BYTES;
+    for (uint32_t seq = 0; seq < 10; seq++)
+        send_bytes(n, WORKER, PS, seq);
+    send_bytes(n, OTHER_PS, PS, 100);
+    send_bytes(n, OTHER_PS, PS, 101);
+    n->now_ms += 20;
+    assert_arrives(n, PS, 0);
+    n->now_ms += 20;
+    assert_arrives(n, PS, 100);
+    assert_arrives(n, PS, 1);
+    n->now_ms += 80;
+    assert_int_equal(count_arrivals(n), 8);
+    assert_int_equal(chaos_links_count(n->links).packets, 11);
+    n->now_ms += 10;
+    assert_int_equal(count_arrivals(n), 1);
+}
+
+static void a_fault_narrows_a_line_further(void **state)
+{
+    net *n = *state;
+    n->weather.line.bytes_per_s = 100 * FULL_BYTES;
+    change(n, (fault){.kind = FAULT_THROTTLE, .worker = 0, .server = 0, .bytes_per_s = 10 * FULL_BYTES},
+           1000);
+    for (uint32_t seq = 0; seq < 20; seq++)
+        send_bytes(n, WORKER, PS, seq);
+    n->now_ms += 999;
+    assert_in_range(count_arrivals(n), 9, 10);
+    n->now_ms += 1 + 20 * 10; /* what the fault has held back still takes the line */
+    count_arrivals(n);
+    assert_int_equal(chaos_links_count(n->links).packets, 20);
+}
+
 /* ---- reset ---- */
 
 /* A connection on which the worker has sent 100 bytes from 501 on, and the ps 10 from 901. */
@@ -405,6 +476,10 @@ int main(void)
         NET_TEST(late_packets_are_overtaken),
         NET_TEST(a_narrow_link_keeps_its_rate),
         NET_TEST(what_a_narrow_link_holds_back_has_a_limit_and_goes_when_the_fault_ends),
+        NET_TEST(no_packet_is_earlier_than_its_line_lets_it),
+        NET_TEST(all_links_of_a_host_share_its_line),
+        NET_TEST(into_a_host_goes_first_who_comes_first),
+        NET_TEST(a_fault_narrows_a_line_further),
         NET_TEST(both_ends_are_reset_with_the_number_they_wait_for),
         NET_TEST(bytes_that_are_not_acknowledged_yet_count),
         NET_TEST(what_is_on_its_way_is_dropped_by_a_reset),

@@ -227,7 +227,7 @@ int main(void)
     ps_error error;
     uint32_t address = 0;
     uint16_t port = 0;
-    ps_status status = chaos_router_create(1, 1, 1, &net, &error);
+    ps_status status = chaos_router_create(1, 1, (chaos_line){0}, 1, &net, &error);
     if (status == PS_ECONFIG) {
         printf("skipped: %s\n", error.text);
         return SKIPPED;
