@@ -13,6 +13,7 @@ cases_run cases_raw;       /* what memory, TCP and ZeroMQ can do */
 cases_run cases_push;      /* gradients over TCP */
 cases_run cases_pull;      /* weights over TCP */
 cases_run cases_push_pull; /* both */
+cases_run cases_curve;     /* all three, encrypted */
 cases_run cases_request;   /* 256 bytes there and back */
 cases_run cases_shared;    /* both, through shared memory */
 cases_run cases_kernels;   /* updates, without a network */

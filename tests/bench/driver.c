@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/path.h"
 #include "deploy/placement.h"
 #include "deploy/ports.h"
 #include "deploy/tf_config.h"
@@ -90,8 +91,14 @@ static ps_status start_server(const bench_options *o, const driver_setup *setup,
     if (status != PS_OK)
         return status;
     snprintf(descriptor, sizeof descriptor, "--listen-fd=%d", listen_fd);
-    char level[] = "--log-level=warning";
-    char *arguments[] = {(char[]){"penstock-ps"}, descriptor, level, NULL};
+    char level[] = "--log-level=warning", keys[PATH_BYTES] = "";
+    char *arguments[] = {(char[]){"penstock-ps"}, descriptor, level, NULL, NULL};
+    if (setup->keys_folder) {
+        status = path_make(keys, error, "--curve-keys=%s", setup->keys_folder);
+        arguments[3] = keys;
+    }
+    if (status != PS_OK)
+        return status;
     status = actor_exec(&out->servers[index], place(o, setup, true, index), listen_fd, o->server_program,
                         arguments, variable, error);
     if (status == PS_OK)

@@ -18,8 +18,9 @@ typedef struct {
     uint32_t slice_bytes;
     uint32_t outstanding; /* requests of a worker under way; each has gradients and weights of its own */
     bool share_memory;
-    bool one_processor; /* everything runs where the client does; else see driver_open */
-    double compute_s;   /* processor time that a worker burns before each request */
+    const char *keys_folder; /* of CURVE, which then encrypts what travels; NULL: none. Borrowed */
+    bool one_processor;      /* everything runs where the client does; else see driver_open */
+    double compute_s;        /* processor time that a worker burns before each request */
 } driver_setup;
 
 /* A worker and a ps that push and pull `bytes` asynchronously over TCP, `RAW_IN_FLIGHT` at a time. */

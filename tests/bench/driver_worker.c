@@ -46,6 +46,7 @@ static ps_status join(driver_worker *w, const char *tf_config, ps_error *error)
     ps_client_options options;
     ps_client_options_init(&options);
     options.share_memory = w->setup.share_memory;
+    options.keys_folder = w->setup.keys_folder;
     ps_status status = driver_describe(&w->setup, &options.job, error);
     if (status != PS_OK)
         goto done;

@@ -13,9 +13,10 @@ typedef struct {
 static const group groups[] = {
     {"raw", cases_raw},         {"push", cases_push},
     {"pull", cases_pull},       {"push_pull", cases_push_pull},
-    {"request", cases_request}, {"shared", cases_shared},
-    {"kernels", cases_kernels}, {"scaling", cases_scaling},
-    {"plan", cases_plan},       {"mnist", cases_mnist},
+    {"curve", cases_curve},     {"request", cases_request},
+    {"shared", cases_shared},   {"kernels", cases_kernels},
+    {"scaling", cases_scaling}, {"plan", cases_plan},
+    {"mnist", cases_mnist},
 };
 
 enum { GROUPS = sizeof groups / sizeof groups[0] };

@@ -12,6 +12,9 @@ typedef struct {
     raw_setup setup;
     int listen_fd; /* of TCP */
     char endpoint[128];
+    struct {
+        char public_key[41], secret_key[41]; /* as ZeroMQ writes them, "" without CURVE */
+    } server_key, client_key;
 } raw_plan;
 
 typedef struct {

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/fpmode.h"
@@ -26,6 +27,22 @@ static void set_int(raw_link *link, int option, int value)
     require(zmq_setsockopt(link->socket, option, &value, sizeof value) == 0, "an option");
 }
 
+static void set_key(raw_link *link, int option, const char *key)
+{
+    require(zmq_setsockopt(link->socket, option, key, strlen(key) + 1) == 0, "a key");
+}
+
+static void use_keys(raw_link *link, const raw_plan *plan, bool server)
+{
+    set_key(link, ZMQ_CURVE_SECRETKEY, server ? plan->server_key.secret_key : plan->client_key.secret_key);
+    if (server) {
+        set_int(link, ZMQ_CURVE_SERVER, 1);
+        return;
+    }
+    set_key(link, ZMQ_CURVE_PUBLICKEY, plan->client_key.public_key);
+    set_key(link, ZMQ_CURVE_SERVERKEY, plan->server_key.public_key);
+}
+
 void raw_link_open(raw_link *link, const raw_plan *plan, bool server, int socket_type)
 {
     mallopt(M_MMAP_THRESHOLD, MALLOC_MAP_BYTES);
@@ -41,6 +58,8 @@ void raw_link_open(raw_link *link, const raw_plan *plan, bool server, int socket
         set_int(link, ZMQ_SNDHWM, RAW_IN_FLIGHT);
         set_int(link, ZMQ_RCVHWM, RAW_IN_FLIGHT);
     }
+    if (plan->setup.curve)
+        use_keys(link, plan, server);
     if (server && !plan->setup.ipc)
         set_int(link, ZMQ_USE_FD, plan->listen_fd);
     int rc = server ? zmq_bind(link->socket, plan->endpoint) : zmq_connect(link->socket, plan->endpoint);
@@ -79,6 +98,10 @@ ps_status raw_zmq_open(const bench_options *o, const raw_setup *setup, stage *ou
         status = port_reserve(true, &plan.listen_fd, &port, error);
         snprintf(plan.endpoint, sizeof plan.endpoint, "tcp://127.0.0.1:%u", port);
     }
+    if (status == PS_OK && setup->curve &&
+        (zmq_curve_keypair(plan.server_key.public_key, plan.server_key.secret_key) != 0 ||
+         zmq_curve_keypair(plan.client_key.public_key, plan.client_key.secret_key) != 0))
+        status = ps_fail(error, PS_EIO, "this ZeroMQ makes no keys");
     int server_processor = setup->one_processor ? o->client_processor : o->server_processor;
     if (status == PS_OK)
         status = actor_fork(&out->servers[0], server_processor, serve, &plan, error);

@@ -25,6 +25,7 @@ typedef enum {
 
 typedef struct {
     raw_kind kind;
+    bool curve;           /* encrypted; the server lets in whoever knows its key */
     bool ipc;             /* a Unix socket, else TCP on the loopback device */
     bool one_processor;   /* the server too runs where the client does */
     uint32_t frames;      /* of one message */

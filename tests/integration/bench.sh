@@ -10,8 +10,8 @@ make_data "$scratch/data" 1130
 begin "every case can be measured and is reported"
 run_program bench 0 "$launcher" bench --turns 1 --seconds 0.01 --mnist "$scratch/data" \
     --json "$case_dir/report.json" --svg "$case_dir/charts"
-run_program check 0 "$tools/bench/check_report" "$case_dir/report.json" 90 14 \
-    "memcpy, memory" "TCP one way" "ZeroMQ one way, ipc" "push, slices" push pull push_pull \
+run_program check 0 "$tools/bench/check_report" "$case_dir/report.json" 108 14 \
+    "memcpy, memory" "TCP one way" "ZeroMQ one way, ipc" "push, slices" push pull push_pull "push_pull, CURVE" "pull, CURVE beside plain" \
     "round trip, one processor, p99.9" "requests, 64 outstanding" "push_pull, shared memory" "adam, cache" \
     "scaling, 4 ps, 4 workers" "MNIST, 2 ps, 2 workers, batch 500"
 for chart in goodput scaling; do
