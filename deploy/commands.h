@@ -35,6 +35,9 @@ int keygen_main(int argc, char **argv);
 /* Train on this machine: run.c. Returns the exit code; argv[0] is "penstock run". */
 int run_main(int argc, char **argv);
 
+/* A cluster on hosts: hosts.c. Returns the exit code. */
+int hosts_main(int argc, char **argv);
+
 /* Train again and again with different options: sweep.c. Returns the exit code. */
 int sweep_main(int argc, char **argv);
 

@@ -107,9 +107,9 @@ static _Noreturn void become(const process_spec *spec, const guard *g, pid_t par
     if (spec->network && setns(*spec->network, CLONE_NEWNET) != 0)
         give_up(failure_fd, "setns");
 
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0)
-        give_up(failure_fd, "/dev/null");
+    const int input = spec->input ? *spec->input : open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (input < 0 || dup2(input, STDIN_FILENO) < 0)
+        give_up(failure_fd, "standard input");
     if (dup2(spec->log_fd, STDOUT_FILENO) < 0 || dup2(spec->log_fd, STDERR_FILENO) < 0)
         give_up(failure_fd, "dup2");
     /* What we opened is close-on-exec already; this is for what the launcher inherited. A kernel without

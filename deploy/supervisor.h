@@ -29,7 +29,8 @@ typedef struct {
     const char *path;       /* of the program */
     char *const *arguments; /* argv, NULL-terminated */
     char *const *environment;
-    int log_fd;        /* standard output and error; standard input is /dev/null */
+    int log_fd;        /* standard output and error */
+    const int *input;  /* standard input; NULL: /dev/null */
     const int *passed; /* descriptors that stay open under their numbers; all others are closed */
     size_t passed_count;
     const int *processors;  /* those to run on ... */
@@ -49,7 +50,8 @@ ps_status supervisor_start(supervisor *s, const process_spec *spec, ps_error *er
  */
 ps_status supervisor_start_again(supervisor *s, size_t number, const process_spec *spec, ps_error *error);
 
-/* Sends `number` to the group of every process that still runs, and notes that it has been asked. */
+/* Sends `number` to the group of every process that still runs, and notes that it has been asked. 0: only
+ * notes it, where they hear of it in another way. */
 void supervisor_signal(supervisor *s, int number);
 
 /* Sends `sent` to the group of one process, if it still runs, without asking it to end. */

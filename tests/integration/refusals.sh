@@ -71,12 +71,15 @@ declare -A names=(
         help version"
     [plan]="model-bytes compute-ms workers optimizer overlap bandwidth latency-us one-host transport ps max-ps
         slice-bytes push-codec pull-codec slice-updates constants check json help version"
+    [hosts]="ps workers port slurm ps-option bin-dir chdir print ssh grace restarts help version"
 )
 plan=$launcher
-for program in ps worker launcher plan; do
+hosts=$launcher
+for program in ps worker launcher plan hosts; do
     command=("${!program}")
     [ "$program" = launcher ] && command+=(run)
     [ "$program" = plan ] && command+=(plan)
+    [ "$program" = hosts ] && command+=(hosts)
     run_program "$program" 0 "${command[@]}" --help
     for name in ${names[$program]}; do
         grep -qE -- "--$name([=, ]|\$)" "$case_dir/$program.log" || fail "--help of $program lacks --$name"
