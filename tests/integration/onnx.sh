@@ -5,26 +5,11 @@
 # Usage: onnx.sh BUILD_FOLDER     exit code 77: there is no npm here
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
+# shellcheck source=tests/integration/lib_npm.sh
+source "$(dirname "$0")/lib_npm.sh"
 
 package=onnxruntime-node@1.30.0
 here=$(realpath "$(dirname "$0")")
-cache=${PENSTOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/penstock}
-runtime=$cache/$package
-
-# Installed beside its place and moved there whole.
-fetch_runtime() {
-    [ -d "$runtime" ] && return
-    local work
-    mkdir -p "$cache" && work=$(mktemp -d "$cache/.fetch-XXXXXX") || exit 1
-    if npm install --ignore-scripts --no-audit --no-fund --silent --prefix "$work" "$package" >&2; then
-        mv -T "$work" "$runtime" 2>/dev/null
-    fi
-    rm -rf "$work"
-    [ -d "$runtime" ] || {
-        echo "npm cannot install $package"
-        exit 1
-    }
-}
 
 # same_logits DATA ROWS TRAINING_OPTION...
 same_logits() {
@@ -33,15 +18,11 @@ same_logits() {
     run_program export 0 "$launcher" export -f onnx -o "$case_dir/model.onnx" "$case_dir/outputs/model"
     "$launcher" predict --json --logits --rows "0-$((rows - 1))" "$case_dir/outputs/model" "$images" \
         >"$case_dir/predictions.json" || fail "predict fails"
-    node "$here/onnx_logits.js" "$runtime/node_modules/onnxruntime-node" "$case_dir/model.onnx" "$images" \
+    node "$here/onnx_logits.js" "$npm_modules/onnxruntime-node" "$case_dir/model.onnx" "$images" \
         "$case_dir/predictions.json" "$rows" || fail "the logits differ"
 }
 
-if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
-    echo "there is no npm here to fetch $package with"
-    exit 77
-fi
-fetch_runtime
+npm_fetch "$package" "$package"
 
 begin "1,000 images of MNIST"
 same_logits "${PENSTOCK_MNIST:?the folder of MNIST}" 1000 --optimizer momentum --learning-rate 0.03 --batch-size 150 \

