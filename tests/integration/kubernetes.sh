@@ -44,11 +44,52 @@ for engine in "$deploy"/kubernetes/engines/*/; do
       printf '  - components/%s\n' $(ls "$deploy/kubernetes/components")
       printf '  - engines/%s\n' "$engine"; } | render "all-$engine"
 done
+
+# chart NAME OPTION...
+chart() {
+    local name=$1
+    shift
+    "$helm" template trainer "$deploy/helm/penstock" "$@" >"$rendered/$name.yaml" || fail "helm cannot render $name"
+}
+
+# chart_refuses TEXT OPTION...
+chart_refuses() {
+    local text=$1
+    shift
+    ! "$helm" template trainer "$deploy/helm/penstock" "$@" >"$case_dir/refused.log" 2>&1 || fail "the chart takes $*"
+    expect_log refused "$text"
+}
+
+begin "the chart, as it is and with every value changed; as it is, it is the overlay \`statefulset'"
+"$helm" lint --strict --quiet "$deploy/helm/penstock" || fail "helm has complaints"
+chart helm
+expect node "$here/kubernetes/same.js" "$npm_modules" "$rendered/helm.yaml" "$rendered/statefulset.yaml"
+chart helm-tfjob --set kind=tfjob
+expect node "$here/kubernetes/same.js" "$npm_modules" "$rendered/helm-tfjob.yaml" "$rendered/tfjob.yaml"
+every=(--set image.repository=registry.example/penstock,image.tag=v1,image.pullPolicy=Always,image.pullSecrets[0].name=pull
+    --set ps.replicas=3,ps.memoryLimit=64,ps.checkpointSteps=10,ps.stopSeconds=30,ps.args[0]=--threads=2
+    --set ps.nodeSelector.disk=ssd,ps.tolerations[0].key=a,worker.tolerations[0].key=b,worker.nodeSelector.gpu=a
+    --set worker.replicas=4,worker.args[0]=--mode=async,worker.gpus=2
+    --set data.claim=data,store.storageClass=nfs,store.size=1Gi,keys.psSecret=one,keys.workerSecret=two
+    --set monitoring.serviceMonitor=true,monitoring.namespace=prometheus)
+chart helm-all "${every[@]}"
+chart helm-all-tfjob "${every[@]}" --set kind=tfjob
+chart helm-insecure --set keys.enabled=false
+chart helm-insecure-tfjob --set keys.enabled=false,kind=tfjob,worker.gpus=1
+
+begin "values that are unknown, of another type or out of range are refused by name"
+chart_refuses "replica" --set ps.replica=3
+chart_refuses "replicas" --set-string ps.replicas=3
+chart_refuses "replicas" --set worker.replicas=0
+chart_refuses "kind" --set kind=deployment
+chart_refuses "args" --set worker.args[0]=epochs
+
+begin "all of these are what Kubernetes, the engines and our programs take; mistakes in them are found"
 expect node "$here/kubernetes/check.js" "$npm_modules" "$build" "$rendered"/*.yaml
 
 if [ "$EUID" = 0 ]; then # who may become another user
     begin "keys are taken as a Secret's volume shows them to a pod with fsGroup: links to root's files of mode 0440"
-    pod_user=65532
+    pod_user=10001
     chmod 711 "$scratch" "$case_dir"
     make_data "$case_dir/data" 300 && chmod -R a+rX "$case_dir/data"
     mkdir -m 777 "$case_dir/store"

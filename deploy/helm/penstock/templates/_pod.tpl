@@ -1,0 +1,273 @@
+{{/* The pods of a ps and of a worker, whatever the kind of the cluster takes them in. */}}
+
+{{- define "penstock.labels" -}}
+app.kubernetes.io/name: penstock
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "penstock.image" -}}
+image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+{{- with .Values.image.pullPolicy }}
+imagePullPolicy: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "penstock.confined" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end }}
+
+{{/* What both pods say of themselves. */}}
+{{- define "penstock.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  # Makes the claim writable, and the keys root's and this group's to read (0440), which the daemons accept.
+  fsGroup: 10001
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- end }}
+
+{{- define "penstock.environment" -}}
+{{- if .Values.keys.enabled }}
+- name: PENSTOCK_CURVE_KEYS
+  value: /keys
+{{- end }}
+{{- if eq .Values.kind "statefulset" }}
+- name: PENSTOCK_FROM_ORDINAL
+  value: ps={{ .Values.ps.replicas }}@{{ .Release.Name }}-ps-{}.{{ .Release.Name }}:2222,worker={{ .Values.worker.replicas }}
+{{- end }}
+{{- end }}
+
+{{/* Each probe's seconds between, and how often it may fail, at start; and seconds between, for life. */}}
+{{- define "penstock.probes" -}}
+startupProbe:
+  httpGet: {path: /livez, port: http}
+  periodSeconds: 2
+  failureThreshold: {{ .startFailures }}
+livenessProbe:
+  httpGet: {path: /livez, port: http}
+  periodSeconds: {{ .livePeriod }}
+  timeoutSeconds: 5
+  failureThreshold: 3
+readinessProbe:
+  httpGet: {path: /readyz, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 5
+{{- end }}
+
+{{- define "penstock.commonArguments" -}}
+# Pods do not see each other's memory.
+- --no-shared-memory
+- --http-port=8080
+- --http-address=0.0.0.0
+- --log-format=json
+{{- end }}
+
+{{- define "penstock.commonMounts" -}}
+- name: store
+  mountPath: /store
+{{- if .Values.keys.enabled }}
+- name: keys
+  mountPath: /keys
+  readOnly: true
+{{- end }}
+- name: tmp
+  mountPath: /tmp
+{{- end }}
+
+{{/* By the pair of the root and the name of the secret with keys. */}}
+{{- define "penstock.commonVolumes" -}}
+{{- $root := index . 0 }}
+- name: store
+  persistentVolumeClaim:
+    claimName: {{ $root.Values.store.claim | default $root.Release.Name }}
+{{- if $root.Values.keys.enabled }}
+- name: keys
+  secret:
+    secretName: {{ index . 1 }}
+    defaultMode: 0400
+{{- end }}
+- name: tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- end }}
+
+{{- define "penstock.ps" -}}
+{{- $tfjob := eq .Values.kind "tfjob" -}}
+metadata:
+  labels:
+    {{- include "penstock.labels" . | nindent 4 }}
+    app.kubernetes.io/component: ps
+spec:
+  {{- include "penstock.pod" . | nindent 2 }}
+  terminationGracePeriodSeconds: {{ mul 2 .Values.ps.stopSeconds }}
+  {{- with .Values.ps.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.ps.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: {{ $tfjob | ternary "tensorflow" "penstock" }}
+      {{- include "penstock.image" . | nindent 6 }}
+      command: [penstock-ps]
+      args:
+        - --checkpoint-dir=/store/checkpoints
+        - --checkpoint-steps={{ .Values.ps.checkpointSteps }}
+        - --stop-secs={{ .Values.ps.stopSeconds }}
+        - --memory-limit={{ .Values.ps.memoryLimit }}
+        {{- include "penstock.commonArguments" . | nindent 8 }}
+        {{- if not .Values.keys.enabled }}
+        - --insecure
+        {{- end }}
+        {{- if not $tfjob }}
+        # A StatefulSet starts again whatever ends, also with 0.
+        - --linger
+        {{- end }}
+        {{- range .Values.ps.args }}
+        - {{ . | quote }}
+        {{- end }}
+      {{- with include "penstock.environment" . | trim }}
+      env:
+        {{- . | nindent 8 }}
+      {{- end }}
+      ports:
+        - name: {{ $tfjob | ternary "tfjob-port" "penstock" }}
+          containerPort: 2222
+        - name: http
+          containerPort: 8080
+      {{- include "penstock.probes" (dict "startFailures" 30 "livePeriod" 10) | nindent 6 }}
+      resources:
+        {{- toYaml .Values.ps.resources | nindent 8 }}
+      {{- include "penstock.confined" . | nindent 6 }}
+      volumeMounts:
+        {{- include "penstock.commonMounts" . | nindent 8 }}
+  volumes:
+    {{- $secret := .Values.keys.psSecret | default (printf "%s-ps-keys" .Release.Name) }}
+    {{- include "penstock.commonVolumes" (list . $secret) | trim | nindent 4 }}
+{{- end }}
+
+{{- define "penstock.worker" -}}
+{{- $tfjob := eq .Values.kind "tfjob" -}}
+metadata:
+  labels:
+    {{- include "penstock.labels" . | nindent 4 }}
+    app.kubernetes.io/component: worker
+spec:
+  {{- include "penstock.pod" . | nindent 2 }}
+  terminationGracePeriodSeconds: 30
+  {{- if not $tfjob }}
+  restartPolicy: Never
+  {{- end }}
+  {{- with .Values.worker.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if or .Values.worker.tolerations .Values.worker.gpus }}
+  tolerations:
+    {{- with .Values.worker.tolerations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- if .Values.worker.gpus }}
+    - key: nvidia.com/gpu
+      operator: Exists
+      effect: NoSchedule
+    {{- end }}
+  {{- end }}
+  {{- if not .Values.data.claim }}
+  initContainers:
+    # Into /data/mnist, 11 MB from a public mirror.
+    - name: data
+      {{- include "penstock.image" . | nindent 6 }}
+      command: [penstock, fetch-mnist]
+      env:
+        - name: PENSTOCK_CACHE
+          value: /data
+      resources:
+        requests:
+          cpu: 100m
+          memory: 128Mi
+        limits:
+          memory: 256Mi
+      {{- include "penstock.confined" . | nindent 6 }}
+      volumeMounts:
+        - name: data
+          mountPath: /data
+        - name: tmp
+          mountPath: /tmp
+  {{- end }}
+  containers:
+    - name: {{ $tfjob | ternary "tensorflow" "penstock" }}
+      {{- include "penstock.image" . | nindent 6 }}
+      command: [penstock-worker]
+      args:
+        - --data-folder=/data/mnist
+        - --output-dir=/store
+        {{- range .Values.worker.args }}
+        - {{ . | quote }}
+        {{- end }}
+        {{- include "penstock.commonArguments" . | nindent 8 }}
+        {{- if .Values.worker.gpus }}
+        - --device=auto
+        {{- end }}
+      {{- $environment := include "penstock.environment" . | trim }}
+      {{- if or $environment .Values.worker.gpus }}
+      env:
+        {{- with $environment }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- if .Values.worker.gpus }}
+        # The root file system is read-only: compiled kernels are kept here.
+        - name: CUDA_CACHE_PATH
+          value: /tmp/cuda
+        {{- end }}
+      {{- end }}
+      ports:
+        {{- if $tfjob }}
+        - name: tfjob-port
+          containerPort: 2222
+        {{- end }}
+        - name: http
+          containerPort: 8080
+      {{- include "penstock.probes" (dict "startFailures" 60 "livePeriod" 20) | nindent 6 }}
+      resources:
+        requests:
+          {{- toYaml .Values.worker.resources.requests | nindent 10 }}
+        limits:
+          {{- toYaml .Values.worker.resources.limits | nindent 10 }}
+          {{- with .Values.worker.gpus }}
+          nvidia.com/gpu: {{ . | quote }}
+          {{- end }}
+      {{- include "penstock.confined" . | nindent 6 }}
+      volumeMounts:
+        - name: data
+          mountPath: /data
+          readOnly: true
+        {{- include "penstock.commonMounts" . | nindent 8 }}
+  volumes:
+    - name: data
+      {{- if .Values.data.claim }}
+      persistentVolumeClaim:
+        claimName: {{ .Values.data.claim }}
+        readOnly: true
+      {{- else }}
+      emptyDir:
+        sizeLimit: 256Mi
+      {{- end }}
+    {{- $secret := .Values.keys.workerSecret | default (printf "%s-worker-keys" .Release.Name) }}
+    {{- include "penstock.commonVolumes" (list . $secret) | trim | nindent 4 }}
+{{- end }}
