@@ -1,0 +1,30 @@
+#!/bin/bash
+# The manifests of deploy/kubernetes, as `kubectl kustomize` renders them, train in pods made of namespaces, while
+# those are deleted and killed: pods.py. Skipped, with the reason, where kubectl or Python's yaml is missing, or
+# namespaces cannot be made.
+#
+# Usage: pods.sh BUILD_FOLDER [OVERLAY...]
+here=$(realpath "$(dirname "$0")")
+overlays=("${@:2}")
+# shellcheck source=tests/integration/lib.sh
+source "$here/lib.sh" "$1"
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+[ -n "$(type -P kubectl)" ] || skip "there is no kubectl"
+[ -n "$(type -P python3)" ] || skip "there is no python3"
+[ -n "$(type -P ip)" ] || skip "there is no ip (Debian's iproute2)"
+own=(env)
+if [ "$(id -u)" != 0 ]; then
+    own=(unshare --user --map-root-user --mount)
+    "${own[@]}" true 2>/dev/null || skip "no right to make namespaces"
+fi
+# All kinds; GPUs are none of pods' matters.
+((${#overlays[@]})) || mapfile -t overlays < <(printf '%s\n' "$here"/../../deploy/kubernetes/overlays/* | grep -v -- -gpu)
+make_data "$scratch/data/mnist" "$(scaled 6000)"
+chmod -R a+rX "$scratch"
+"${own[@]}" python3 -B "$here/pods.py" "$build" "$scratch/data" "$scratch" "${overlays[@]}"
+exit
