@@ -1,6 +1,6 @@
 #!/bin/bash
-# Manual pages and completions say what the programs' --help says: every option of every program and command is in its
-# page, pages are as `man' and, where it is to be had, mandoc want them, and bash completes commands, options and values.
+# Manual pages say what the programs' --help says: every option of every program and command is in its page, and pages are as
+# `man' and, where it is to be had, mandoc want them.
 #
 # Usage: help.sh BUILD_FOLDER
 # shellcheck source=tests/integration/lib.sh
@@ -83,44 +83,6 @@ for page in "$out"/man/*.1.gz; do
         zcat "$page" | mandoc -T lint -W warning >"$case_dir/mandoc.log" || fail_log mandoc "$page"
     fi
 done
-
-# completes EXPECTED WORD...   what bash offers for the last word, which may be empty. `=' stands alone, as bash cuts it.
-completes() {
-    local wanted=$1 got
-    shift
-    got=$(bash --norc -c 'source "$1"; shift
-        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
-        _penstock 2>&1
-        printf "%s\n" "${COMPREPLY[@]}"' bash "$out/completions/bash/penstock" "$@" | sort | paste -sd' ')
-    [ "$got" = "$wanted" ] || fail "$*: completed to '$got' instead of '$wanted'"
-}
-
-begin "bash completes commands, options and values"
-mkdir "$case_dir/folder" "$case_dir/folder/inner"
-touch "$case_dir/folder/job.json"
-cd "$case_dir/folder" || exit 1
-completes "run runs" penstock r
-completes "cancel compare list logs rm show" penstock runs ""
-completes "list rm verify" penstock checkpoints ""
-completes "--json" penstock checkpoints list --j
-completes "--follow" penstock runs logs --f
-completes "--check-config --checkpoint-dir= --checkpoint-keep= --checkpoint-secs= --checkpoint-steps=" penstock-ps --ch
-completes "--check-config" "$build/worker/penstock-worker" --ch
-completes "--registry= --restarts=" penstock run --ps 2 --re
-completes "--epochs=" penstock run --ps 2 -- --epo
-completes "--spare-workers=" penstock sweep job.json -- --sp
-completes "--epochs=" penstock sweep job.json -- --ps 2 -- --epo
-completes "bf16 fp16 fp32 int8 topk" penstock-worker --push-codec =
-completes "fp16 fp32" penstock-worker --push-codec = f
-completes "tanh" penstock run -- --activation t
-completes "inner" penstock run --run-dir ""
-completes "inner" penstock run --run-dir =
-completes "job.json" penstock submit j
-completes "" penstock run --ps = ""
-cd "$scratch" || exit 1
-
-begin "bash has it for every program that is installed"
-expect grep -qE '^complete -F _penstock penstock penstock-ps penstock-worker ' "$out/completions/bash/penstock"
 
 begin "penstock fetch-mnist is deploy/fetch-mnist under another name"
 penstock_is 0 fetch-mnist --help
