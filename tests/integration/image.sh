@@ -67,6 +67,14 @@ while read -r path; do
     ! grep -qxE "COPY $path( .*)?" "$file" || fail "$path is copied, and in .dockerignore"
 done < <(grep -v '^#' "$repository/.dockerignore")
 
+begin "what cannot be made is refused"
+run_program refused 2 "$repository/deploy/rootfs"
+run_program refused 2 "$repository/deploy/rootfs" "$scratch"
+expect_log refused "$scratch is there already"
+run_program refused 2 "$repository/deploy/rootfs" "$root" "$scratch/none.deb"
+expect_log refused "there is no package $scratch/none.deb"
+expect [ ! -e "$root" ]
+
 begin "its programs are PID 1 themselves, and no root"
 expect grep -qE '^ENTRYPOINT \["/[^]]*"\]$' "$file"
 expect grep -qE '^CMD \[".*"\]$' "$file"
