@@ -22,8 +22,8 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(library_package libpenstock${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME penstock)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SECTION science)
-# What `penstock fetch-mnist` downloads with. Images are not to have it.
-set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SUGGESTS "curl | wget, ca-certificates, bash-completion")
+# What `penstock fetch-mnist` downloads with.
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_RECOMMENDS "curl | wget, ca-certificates")
 set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION
 "Parameter servers (penstock-ps) hold shards of a model, workers
 (penstock-worker) compute gradients, push them and pull fresh weights.

@@ -104,6 +104,11 @@ volumes volume
 run_program help 0 in_image "$case_dir/volume" "${entrypoint[@]}" --help
 expect_log help "Commands:"
 
+begin "it has what MNIST is downloaded with"
+volumes volume
+run_program fetch 1 in_image "$case_dir/volume" env PENSTOCK_MNIST_MIRRORS=http://127.0.0.1:9 penstock fetch-mnist
+expect_log fetch "Connection refused"
+
 begin "a ps and a worker train to the end"
 cluster=$(dense 1 1)
 volumes ps worker
