@@ -36,7 +36,7 @@ static const struct argp_option option_list[] = {
     {"print", KEY_PRINT, "WHAT", 0,
      "Only print: commands, which start each task (the default); cluster, for --cluster; or ranks, the host "
      "of "
-     "each task, ps first, a line each",
+     "its host, ps first",
      3},
     {"ssh", KEY_SSH, "COMMAND", OPTION_ARG_OPTIONAL,
      "Start the tasks, show what they say, and end them all: by `COMMAND HOST LINE', split at blanks (ssh)",
@@ -69,11 +69,11 @@ static unsigned number(struct argp_state *state, const char *option, const char 
 
 static host_print parse_print(struct argp_state *state, const char *text)
 {
-    static const char *const names[] = {"commands", "cluster", "ranks"};
+    static const char *const names[] = {"commands", "cluster", "tasks"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(text, names[i]) == 0)
             return (host_print)i;
-    argp_error(state, "--print '%s' is none of: commands, cluster, ranks", text);
+    argp_error(state, "--print '%s' is none of: commands, cluster, tasks", text);
     return PRINT_COMMANDS;
 }
 

@@ -7,7 +7,7 @@
 
 #include "deploy/run_options.h"
 
-typedef enum { PRINT_COMMANDS, PRINT_CLUSTER, PRINT_RANKS } host_print;
+typedef enum { PRINT_COMMANDS, PRINT_CLUSTER, PRINT_TASKS } host_print;
 
 typedef struct {
     run_options run; /* servers and workers (0: not given), bin_dir, grace_s, restarts, what is passed on */

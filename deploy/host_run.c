@@ -153,11 +153,12 @@ static void tell_all(host_run *h, const char *signal_name)
             close_one(&h->list[i].input);
 }
 
-static void begin_ending(host_run *h, int signal_sent)
+/* By SIGTERM, whatever has ended us: what a shell starts in the background ignores SIGINT. */
+static void begin_ending(host_run *h)
 {
     h->ending = true;
     h->next_ms = now_in_ms() + (int64_t)h->options->run.grace_s * 1000;
-    tell_all(h, sigabbrev_np(signal_sent));
+    tell_all(h, "TERM");
 }
 
 /* First the tasks, then whoever connects us with those that cannot be reached. */
@@ -188,7 +189,7 @@ static void handle_signal(host_run *h, int number)
     h->ending_signal = number;
     fprintf(stderr, "%s: ending %zu tasks after SIG%s\n", h->title, supervisor_running(h->supervisor),
             sigabbrev_np(number));
-    begin_ending(h, number == SIGPIPE ? SIGTERM : number);
+    begin_ending(h);
 }
 
 /* The failure that ended the run, or the number of tasks: what will be started again has not failed. */
@@ -227,7 +228,7 @@ static void look_at_ends(host_run *h)
     verdict_describe(&ends[failed], how, sizeof how);
     name_of(&h->list[failed], name, sizeof name);
     fprintf(stderr, "%s: %s ended with %s; ending the others\n", h->title, name, how);
-    begin_ending(h, SIGTERM);
+    begin_ending(h);
 }
 
 static void start_those_due(host_run *h)
@@ -239,7 +240,7 @@ static void start_those_due(host_run *h)
         if (start_one(h, &h->list[i], &i, &error) != PS_OK) {
             fprintf(stderr, "%s: %s\n", h->title, error.text);
             h->gave_up = true;
-            begin_ending(h, SIGTERM);
+            begin_ending(h);
             return;
         }
         h->list[i].seen = false;

@@ -38,10 +38,11 @@ static ps_status print_cluster(ps_error *error)
     return status;
 }
 
-static void print_ranks(void)
+static void print_tasks(void)
 {
     for (size_t i = 0; i < layout.count; i++)
-        puts(layout.list[i].host->address);
+        printf("%s:%u %s\n", cluster_role_name(layout.list[i].role), layout.list[i].index,
+               layout.list[i].host->address);
 }
 
 /* Host by host, each behind a comment, so that all may be pasted. */
@@ -84,8 +85,8 @@ int hosts_main(int argc, char **argv)
         return host_run_to_end(argv[0], &o, &job);
     if (status == PS_OK && o.print == PRINT_CLUSTER)
         status = print_cluster(&error);
-    else if (status == PS_OK && o.print == PRINT_RANKS)
-        print_ranks();
+    else if (status == PS_OK && o.print == PRINT_TASKS)
+        print_tasks();
     else if (status == PS_OK)
         status = print_commands(&job, &error);
     return command_end(argv[0], status, &error);
