@@ -22,13 +22,18 @@ static bool is_user(const char *text, size_t length)
     return length > 0 && text[0] != '-' && strspn(text, allowed) >= length;
 }
 
-/* By the rules for the hosts of a cluster spec. */
-static ps_status check_address(const char *name, ps_error *error)
+/* By the rules for the hosts of a cluster spec, and in the spelling that those compare. */
+static ps_status spell_address(char *name, size_t bytes, ps_error *error)
 {
     char with_port[HOST_NAME_BYTES + 8];
     address parsed;
     snprintf(with_port, sizeof with_port, strchr(name, ':') ? "[%s]:1" : "%s:1", name);
-    return address_parse(with_port, &parsed, error);
+    const ps_status status = address_parse(with_port, &parsed, error);
+    if (status)
+        return status;
+    if ((size_t)snprintf(name, bytes, "%s", parsed.host) >= bytes)
+        return ps_fail(error, PS_EINVAL, "it is too long");
+    return PS_OK;
 }
 
 ps_status host_table_add(host_table *table, const char *name, size_t length, ps_error *error)
@@ -43,11 +48,12 @@ ps_status host_table_add(host_table *table, const char *name, size_t length, ps_
     *added = (host){.slots = HOST_DEFAULT_SLOTS};
     memcpy(added->name, name, length);
     added->name[length] = '\0';
-    const char *at = strrchr(added->name, '@');
-    added->address = at ? at + 1 : added->name;
+    char *at = strrchr(added->name, '@');
+    char *own = at ? at + 1 : added->name;
+    added->address = own;
     if (at && !is_user(added->name, (size_t)(at - added->name)))
         return ps_fail(error, PS_ECONFIG, "\"%.100s\": no login stands before the '@'", added->name);
-    if (check_address(added->address, &cause) != PS_OK)
+    if (spell_address(own, sizeof added->name - (size_t)(own - added->name), &cause) != PS_OK)
         return ps_fail(error, PS_ECONFIG, "\"%.100s\" is no host: %s", added->name, cause.text);
     for (size_t i = 0; i < table->count; i++)
         if (strcasecmp(table->list[i].address, added->address) == 0)
