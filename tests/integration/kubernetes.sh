@@ -60,12 +60,13 @@ chart_refuses() {
     expect_log refused "$text"
 }
 
-begin "the chart, as it is and with every value changed; as it is, it is the overlay \`statefulset'"
+begin "the chart, as it is and with every value changed; as it is, but for what helm keeps, it is the overlay"
 "$helm" lint --strict --quiet "$deploy/helm/penstock" || fail "helm has complaints"
-chart helm
+chart helm --set store.keep=false
 expect node "$here/kubernetes/same.js" "$npm_modules" "$rendered/helm.yaml" "$rendered/statefulset.yaml"
-chart helm-tfjob --set kind=tfjob
+chart helm-tfjob --set kind=tfjob,store.keep=false
 expect node "$here/kubernetes/same.js" "$npm_modules" "$rendered/helm-tfjob.yaml" "$rendered/tfjob.yaml"
+chart helm-default
 every=(--set image.repository=registry.example/penstock,image.tag=v1,image.pullPolicy=Always,image.pullSecrets[0].name=pull
     --set ps.replicas=3,ps.memoryLimit=64,ps.checkpointSteps=10,ps.stopSeconds=30,ps.args[0]=--threads=2
     --set ps.nodeSelector.disk=ssd,ps.tolerations[0].key=a,worker.tolerations[0].key=b,worker.nodeSelector.gpu=a
