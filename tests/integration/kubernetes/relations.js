@@ -118,11 +118,17 @@ function checkContainer(container, pod, programs, say) {
     if (pod.kind === "StatefulSet" && !container.args.includes("--linger")) say("it would be started again for ever");
 }
 
+const answers = new Map(); // the same question is asked in many clusters
+
 function run(container, programs, args, env) {
     const [name, ...command] = container.command;
     if (!programs[name]) return { status: -1, output: `'${name}' is no program of ours` };
-    const { status, stdout, stderr } = spawnSync(programs[name], [...command, ...args], { env, encoding: "utf8" });
-    return { status, output: stdout + stderr };
+    const question = JSON.stringify([name, command, args, env]);
+    if (!answers.has(question)) {
+        const { status, stdout, stderr } = spawnSync(programs[name], [...command, ...args], { env, encoding: "utf8" });
+        answers.set(question, { status, output: stdout + stderr });
+    }
+    return answers.get(question);
 }
 
 function checkEnvironment(container, pod, programs, say) {
