@@ -17,13 +17,28 @@ skip() {
 [ -n "$(type -P kubectl)" ] || skip "there is no kubectl"
 [ -n "$(type -P python3)" ] || skip "there is no python3"
 [ -n "$(type -P ip)" ] || skip "there is no ip (Debian's iproute2)"
+python3 -c 'import yaml' 2>/dev/null || skip "Python has no module yaml (Debian's python3-yaml)"
+kubectl kustomize "$here/../../deploy/kubernetes/overlays/tfjob" >/dev/null || skip "kubectl cannot render the manifests"
 own=(env)
 if [ "$(id -u)" != 0 ]; then
     own=(unshare --user --map-root-user --mount)
     "${own[@]}" true 2>/dev/null || skip "no right to make namespaces"
 fi
-# All kinds; GPUs are none of pods' matters.
+# All kinds; of GPUs there are none here.
 ((${#overlays[@]})) || mapfile -t overlays < <(printf '%s\n' "$here"/../../deploy/kubernetes/overlays/* | grep -v -- -gpu)
+# The operator gives a job of one pod no TF_CONFIG.
+mkdir "$scratch/overlays" "$scratch/overlays/tfjob-alone"
+cat >"$scratch/overlays/tfjob-alone/kustomization.yaml" <<OVERLAY
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [$(realpath --relative-to="$scratch/overlays/tfjob-alone" "$here/../../deploy/kubernetes/overlays/tfjob")]
+patches:
+  - target: {kind: TFJob}
+    patch: |-
+      - {op: remove, path: /spec/tfReplicaSpecs/PS}
+      - {op: replace, path: /spec/tfReplicaSpecs/Worker/replicas, value: 1}
+OVERLAY
+overlays+=("$scratch/overlays/tfjob-alone")
 make_data "$scratch/data/mnist" "$(scaled 6000)"
 chmod -R a+rX "$scratch"
 "${own[@]}" python3 -B "$here/pods.py" "$build" "$scratch/data" "$scratch" "${overlays[@]}"
