@@ -1,7 +1,10 @@
 /* dashboard.h - the page for people that is made of /status: its files, which lie in common/dashboard/ and
  * are part of the program, as pages of an HTTP server, which is to have DASHBOARD_POLICY:
  *
- *     static const http_page pages[] = {{"/status", "application/json", answer_status} DASHBOARD_PAGES};
+ *     static const http_page pages[] = {{"/status", "application/json", answer_status, false}
+ * DASHBOARD_PAGES};
+ *
+ * They hold nothing of the training, and are for all: a browser shows no token when it asks for them.
  *
  * What is drawn how is decided there (common/dashboard/README.md); nothing is fetched from anywhere else. */
 #ifndef PENSTOCK_COMMON_DASHBOARD_H
@@ -15,6 +18,7 @@
 #define DASHBOARD_FILES(X)                                                   \
     X(icon, "icon.svg", "/dashboard/icon.svg", "image/svg+xml")              \
     X(style, "style.css", "/dashboard/style.css", "text/css; charset=utf-8") \
+    DASHBOARD_SCRIPT(X, ask)                                                 \
     DASHBOARD_SCRIPT(X, chart)                                               \
     DASHBOARD_SCRIPT(X, dom)                                                 \
     DASHBOARD_SCRIPT(X, format)                                              \
@@ -47,10 +51,10 @@ DASHBOARD_FILES(DASHBOARD_DECLARE)
 DASHBOARD_HTML(DASHBOARD_DECLARE)
 #undef DASHBOARD_DECLARE
 
-#define DASHBOARD_PAGE(name, file, path, type) \
-    ,                                          \
-    {                                          \
-        path, type, dashboard_answer_##name    \
+#define DASHBOARD_PAGE(name, file, path, type)    \
+    ,                                             \
+    {                                             \
+        path, type, dashboard_answer_##name, true \
     }
 
 /* Behind a page at least: of a ps. */

@@ -97,6 +97,13 @@ ps_status file_read_with_stat(const char *path, size_t max_bytes, char **text, s
     return status;
 }
 
+bool file_is_read_by_others(const struct stat *about)
+{
+    const mode_t allowed =
+        about->st_uid == 0 && geteuid() != 0 ? S_IRUSR | S_IWUSR | S_IRGRP : S_IRUSR | S_IWUSR;
+    return (about->st_mode & 07777 & ~allowed) != 0;
+}
+
 ps_status file_map(const char *path, const void **map, size_t *bytes, ps_error *error)
 {
     /* Without O_NONBLOCK a pipe would hang us before we could refuse it. */

@@ -4,6 +4,7 @@
 #ifndef PENSTOCK_COMMON_FILE_H
 #define PENSTOCK_COMMON_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -19,6 +20,10 @@ ps_status file_read(const char *path, size_t max_bytes, char **text, size_t *byt
 /* The same, and what the file is that these bytes are of, also if another takes its name meanwhile. */
 ps_status file_read_with_stat(const char *path, size_t max_bytes, char **text, size_t *bytes,
                               struct stat *about, ps_error *error);
+
+/* May others than its owner read (or change, or run) such a file? Not so of one of root's, and of a group's,
+ * which is how Kubernetes mounts a secret. */
+bool file_is_read_by_others(const struct stat *about);
 
 /* Maps the regular file `path` for reading; processes that map the same file share its pages. The file
  * must not be cut while it is mapped (replacing it by rename is safe). PS_ENOENT; PS_EFORMAT if it is empty

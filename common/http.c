@@ -63,6 +63,8 @@ enum MHD_Result http_send(const http *h, struct MHD_Connection *c, const http_an
         done = MHD_add_response_header(r, "Connection", "close");
     if (done == MHD_YES && answer->allow)
         done = MHD_add_response_header(r, "Allow", answer->allow);
+    if (done == MHD_YES && answer->wants_token)
+        done = MHD_add_response_header(r, "WWW-Authenticate", "Bearer realm=\"penstock\"");
     if (done == MHD_YES && answer->retry_after_s)
         done = MHD_add_response_header(r, "Retry-After", seconds);
     if (done == MHD_YES)
@@ -76,6 +78,12 @@ static void count_refusal(const http *h, unsigned status)
     switch (status) {
     case MHD_HTTP_MISDIRECTED_REQUEST:
         http_refusals_add(h->config.refused, HTTP_REFUSAL_NAME);
+        break;
+    case MHD_HTTP_UNAUTHORIZED:
+        http_refusals_add(h->config.refused, HTTP_REFUSAL_TOKEN);
+        break;
+    case MHD_HTTP_FORBIDDEN:
+        http_refusals_add(h->config.refused, HTTP_REFUSAL_BEYOND);
         break;
     case MHD_HTTP_METHOD_NOT_ALLOWED:
         http_refusals_add(h->config.refused, HTTP_REFUSAL_METHOD);
@@ -100,6 +108,7 @@ static enum MHD_Result refuse(const http *h, struct MHD_Connection *c, unsigned 
     const http_answer answer = {.status = status,
                                 .type = "text/plain; charset=utf-8",
                                 .allow = status == MHD_HTTP_METHOD_NOT_ALLOWED ? "GET, HEAD" : NULL,
+                                .wants_token = status == MHD_HTTP_UNAUTHORIZED,
                                 .close = true};
     return http_send(h, c, &answer, r);
 }
@@ -129,26 +138,66 @@ static bool brings_a_body(struct MHD_Connection *c)
            MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
-static enum MHD_Result count_host(void *context, enum MHD_ValueKind kind, const char *field,
-                                  const char *value)
+typedef struct {
+    const char *field;
+    unsigned count;
+} field_count;
+
+static enum MHD_Result count_field(void *context, enum MHD_ValueKind kind, const char *field,
+                                   const char *value)
 {
-    unsigned *count = context;
+    field_count *of = context;
     (void)kind;
     (void)value;
-    *count += strcasecmp(field, MHD_HTTP_HEADER_HOST) == 0;
+    of->count += strcasecmp(field, of->field) == 0;
     return MHD_YES;
+}
+
+/* How often; its value, of the first, or NULL. */
+static unsigned look_up(struct MHD_Connection *c, const char *field, const char **value)
+{
+    field_count of = {.field = field};
+    MHD_get_connection_values(c, MHD_HEADER_KIND, count_field, &of);
+    *value = MHD_lookup_connection_value(c, MHD_HEADER_KIND, field);
+    return of.count;
+}
+
+static bool is_from_this_host(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *from = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return address_is_loopback((const struct sockaddr_storage *)from->client_addr);
+}
+
+/* Reading is for this host alone. */
+static bool is_restricted(const http *h)
+{
+    return !h->has_token && !h->config.is_open;
+}
+
+/* Whether who asks may read what is not for all: 0, or the status of the refusal, and why. */
+static unsigned judge_reader(const http *h, struct MHD_Connection *c, const char **why)
+{
+    const char *authorization;
+    if (h->has_token) {
+        *why = h->wants_token;
+        return look_up(c, MHD_HTTP_HEADER_AUTHORIZATION, &authorization) == 1 &&
+                       http_token_is_brought(h->config.token, authorization)
+                   ? 0
+                   : MHD_HTTP_UNAUTHORIZED;
+    }
+    *why = h->beyond_host;
+    return is_restricted(h) && !is_from_this_host(c) ? MHD_HTTP_FORBIDDEN : 0;
 }
 
 /* What is wrong with the name that a server is asked by; NULL: nothing. Only who is no browser names none. */
 static const char *judge_host(const http *h, struct MHD_Connection *c)
 {
     static const http_hosts none = {0};
-    unsigned count = 0;
-    MHD_get_connection_values(c, MHD_HEADER_KIND, count_host, &count);
-    const char *host = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
-    if (count > 1)
+    const char *host;
+    if (look_up(c, MHD_HTTP_HEADER_HOST, &host) > 1)
         return "a request names one host";
-    if (host && h->checks_names && !http_host_is_ours(h->config.hosts ? h->config.hosts : &none, host))
+    const bool checks = h->checks_names || (is_restricted(h) && is_from_this_host(c));
+    if (host && checks && !http_host_is_ours(h->config.hosts ? h->config.hosts : &none, host))
         return h->foreign_name;
     return NULL;
 }
@@ -177,6 +226,10 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
     if (wrong)
         return refuse(h, c, MHD_HTTP_MISDIRECTED_REQUEST, wrong);
     const http_page *page = find_page(h, path);
+    const char *why;
+    const unsigned forbidden = page && page->for_all ? 0 : judge_reader(h, c, &why);
+    if (forbidden)
+        return refuse(h, c, forbidden, why);
     if (h->config.service && !page)
         return http_request_handle(h, c, path, method, body, body_bytes, request);
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
@@ -383,6 +436,17 @@ static ps_status tell_port(const http *h, const char *where, ps_error *error)
     return h->config.port_file ? file_write_atomic(h->config.port_file, parts, 2, error) : PS_OK;
 }
 
+/* On an address beyond loopback. */
+static void say_exposure(const http *h, const char *where)
+{
+    if (h->has_token)
+        log_warning("HTTP on %s is not encrypted: who listens on the way learns the token", where);
+    else if (h->config.is_open)
+        log_warning("HTTP on %s is open to everybody who can reach it", where);
+    else
+        log_warning("HTTP on %s: %s", where, h->beyond_host);
+}
+
 ps_status http_start(const http_config *config, http **out, ps_error *error)
 {
     http *h = calloc(1, sizeof *h);
@@ -396,6 +460,12 @@ ps_status http_start(const http_config *config, http **out, ps_error *error)
         h->config.options = "http-";
     snprintf(h->foreign_name, sizeof h->foreign_name,
              "this host name is not answered to here: use an address, or see --%shost", h->config.options);
+    snprintf(h->wants_token, sizeof h->wants_token,
+             "a token is wanted here: Authorization: Bearer ... (that of --%stoken-file)", h->config.options);
+    snprintf(h->beyond_host, sizeof h->beyond_host,
+             "other hosts see no more than probes here: see --%stoken-file, or --%sopen", h->config.options,
+             h->config.options);
+    h->has_token = config->token && config->token->text[0];
     pthread_mutex_init(&h->lock, NULL);
     h->listener = -1;
     h->ending = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -416,9 +486,9 @@ ps_status http_start(const http_config *config, http **out, ps_error *error)
         http_stop(out);
         return status;
     }
-    log_info("HTTP on %s", where);
+    log_info(h->has_token ? "HTTP on %s, with a token" : "HTTP on %s", where);
     if (!address_is_loopback(&at))
-        log_warning("HTTP on %s is open to everybody who can reach it", where);
+        say_exposure(h, where);
     return PS_OK;
 }
 

@@ -3,7 +3,9 @@
  * It answers GET and HEAD of the paths it was given, each connection once, and nothing else: no files, no
  * state to be changed. All of it happens on one thread of its own, which the daemon never waits for.
  *
- * On loopback, and everywhere if names were given, a request by a foreign name is refused (http_host.h).
+ * Who may read: with a token who brings it (http_token.h), else who asks from this host, or, if that is said,
+ * everybody. Pages for all are for all: probes bring no secrets, and what holds none needs no guard. On
+ * loopback, and everywhere if names were given, a request by a foreign name is refused (http_host.h).
  *
  * Strangers are bounded: HTTP_CONNECTIONS_MAX connections, HTTP_MEMORY_BYTES for each, HTTP_CONNECTION_MS
  * from its start to its end, however busy it seems. Whoever comes beyond gets in all the same, and one of
@@ -22,6 +24,7 @@
 #include "common/http_guests.h"
 #include "common/http_host.h"
 #include "common/http_refusals.h"
+#include "common/http_token.h"
 #include "common/status.h"
 
 enum {
@@ -38,6 +41,7 @@ typedef struct {
     const char *path; /* "/metrics" */
     const char *type; /* of the content */
     unsigned (*answer)(void *context, FILE *body);
+    bool for_all; /* who may read nothing else gets it too */
 } http_page;
 
 /* ---- A service ---- */
@@ -65,6 +69,7 @@ typedef struct {
     char *body;       /* (bytes) from malloc; becomes the server's. NULL: none */
     size_t bytes;
     const char *allow;      /* methods, with 405; else NULL */
+    bool wants_token;       /* says how to bring it, with 401 */
     unsigned retry_after_s; /* 0: not said */
     bool close;             /* the connection, when this is sent */
 } http_answer;
@@ -96,6 +101,8 @@ typedef struct {
     uint16_t port;           /* 0: any that is free */
     const char *port_file;   /* where "address:port" is written to, once it listens; NULL: nowhere */
     const http_hosts *hosts; /* names it is asked by; borrowed, until http_stop; NULL: none */
+    const http_token *token; /* borrowed, until http_stop; NULL or empty: none */
+    bool is_open;            /* without a token: to other hosts too */
     const http_page *pages;  /* borrowed, until http_stop */
     uint32_t page_count;
     const char *policy;     /* Content-Security-Policy of all pages; NULL: they may load and run nothing */

@@ -1,10 +1,12 @@
 /* http_options.c - see http_options.h. */
 #include "common/http_options.h"
 
+#include <stdlib.h>
+
 #include "common/options.h"
 
 /* Above every character: these options have no short form. */
-enum { KEY_PORT = 256, KEY_ADDRESS, KEY_PORT_FILE, KEY_HOST };
+enum { KEY_PORT = 256, KEY_ADDRESS, KEY_PORT_FILE, KEY_HOST, KEY_TOKEN_FILE, KEY_OPEN };
 
 static const struct argp_option option_table[] = {
     {"http-port", KEY_PORT, "N", 0,
@@ -17,8 +19,37 @@ static const struct argp_option option_table[] = {
      "A name by which HTTP may be asked, beside localhost and addresses; may be repeated (on loopback none, "
      "else any)",
      0},
+    {"http-token-file", KEY_TOKEN_FILE, "FILE", 0,
+     "A file of one line, for its owner alone, which HTTP asks for (Authorization: Bearer ...), but not "
+     "probes "
+     "of /livez and /readyz (the environment's " HTTP_TOKEN_VARIABLE ", or none)",
+     0},
+    {"http-open", KEY_OPEN, 0, 0,
+     "Without a token, let other hosts too see more than /livez and /readyz, where they can reach HTTP", 0},
     {0},
 };
+
+/* What was said of it says that HTTP is wanted; the environment does not. */
+static void settle(http_options *o, struct argp_state *state)
+{
+    ps_error error;
+    const char *lone = o->address       ? "address"
+                       : o->port_file   ? "port-file"
+                       : o->hosts.count ? "host"
+                       : o->token_file  ? "token-file"
+                       : o->is_open     ? "open"
+                                        : NULL;
+    if (!o->wanted && lone)
+        argp_error(state, "--http-%s needs --http-port", lone);
+    if (!o->token_file)
+        o->token_file = getenv(HTTP_TOKEN_VARIABLE);
+    if (!o->wanted || !o->token_file)
+        return;
+    if (o->token_file[0] == '\0')
+        argp_error(state, "--http-token-file (or " HTTP_TOKEN_VARIABLE ") has an empty name");
+    if (http_token_read(o->token_file, &o->token, &error) != PS_OK)
+        argp_error(state, "%s", error.text);
+}
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
@@ -43,11 +74,13 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
             argp_error(state, "%s", error.text);
         return 0;
     case ARGP_KEY_END:
-        if (!options->wanted && (options->address || options->port_file || options->hosts.count > 0))
-            argp_error(state, "--http-%s needs --http-port",
-                       options->address     ? "address"
-                       : options->port_file ? "port-file"
-                                            : "host");
+        settle(options, state);
+        return 0;
+    case KEY_TOKEN_FILE:
+        options->token_file = value;
+        return 0;
+    case KEY_OPEN:
+        options->is_open = true;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

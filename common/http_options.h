@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/http_host.h"
+#include "common/http_token.h"
 
 /* Start from zeros. The strings are the command line's own. */
 typedef struct {
@@ -15,6 +16,9 @@ typedef struct {
     const char *address;   /* NULL: 127.0.0.1 */
     const char *port_file; /* NULL: none */
     http_hosts hosts;
+    const char *token_file; /* --http-token-file, or else the environment's; NULL: none */
+    http_token token;       /* what it holds */
+    bool is_open;
 } http_options;
 
 /* For a parent's children; its input is an http_options *. */

@@ -12,13 +12,15 @@
 #include "common/json_write.h"
 
 /* X(constant, name) */
-#define HTTP_REFUSAL_LIST(X)                                                      \
-    X(HTTP_REFUSAL_NAME, "foreign_name") /* 421 */                                \
-    X(HTTP_REFUSAL_METHOD, "method")     /* 405 */                                \
-    X(HTTP_REFUSAL_BODY, "body")         /* 413 */                                \
-    X(HTTP_REFUSAL_PAGE, "no_such_page") /* 404 */                                \
-    X(HTTP_REFUSAL_CROWDED, "crowded")   /* a connection that had to make room */ \
-    X(HTTP_REFUSAL_SLOW, "slow")         /* ... that took too long */
+#define HTTP_REFUSAL_LIST(X)                                                                             \
+    X(HTTP_REFUSAL_NAME, "foreign_name")  /* 421 */                                                      \
+    X(HTTP_REFUSAL_TOKEN, "no_token")     /* 401: none, or another */                                    \
+    X(HTTP_REFUSAL_BEYOND, "beyond_host") /* 403: from elsewhere, where there is no token to be known */ \
+    X(HTTP_REFUSAL_METHOD, "method")      /* 405 */                                                      \
+    X(HTTP_REFUSAL_BODY, "body")          /* 413 */                                                      \
+    X(HTTP_REFUSAL_PAGE, "no_such_page")  /* 404 */                                                      \
+    X(HTTP_REFUSAL_CROWDED, "crowded")    /* a connection that had to make room */                       \
+    X(HTTP_REFUSAL_SLOW, "slow")          /* ... that took too long */
 
 #define HTTP_REFUSAL_ENUM(constant, name) constant,
 typedef enum { HTTP_REFUSAL_LIST(HTTP_REFUSAL_ENUM) HTTP_REFUSAL_COUNT } http_refusal;

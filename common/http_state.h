@@ -17,8 +17,8 @@ struct http {
     http_config config;
     uint32_t patience_ms;
     uint16_t port;
-    bool checks_names;
-    char foreign_name[100]; /* what is said of one */
+    bool has_token, checks_names;
+    char foreign_name[100], wants_token[100], beyond_host[100]; /* what is said of one */
     struct MHD_Daemon *daemon;
     int listener;
     int ending; /* an eventfd */

@@ -53,14 +53,6 @@ static bool parse(const char *text, size_t bytes, key_pair *pair)
     return pair->public_key[0] != '\0';
 }
 
-/* May others than its owner read it? Kubernetes gives a secret's files to root and to the pod's group. */
-static bool is_wide(const struct stat *about)
-{
-    const mode_t allowed =
-        about->st_uid == 0 && geteuid() != 0 ? S_IRUSR | S_IWUSR | S_IRGRP : S_IRUSR | S_IWUSR;
-    return (about->st_mode & 07777 & ~allowed) != 0;
-}
-
 /* `for_owner`: a file that others may read is refused. */
 static ps_status read_keys(const char *path, bool for_owner, key_pair *pair, ps_error *error)
 {
@@ -71,7 +63,7 @@ static ps_status read_keys(const char *path, bool for_owner, key_pair *pair, ps_
     ps_status status = file_read_with_stat(path, KEY_FILE_BYTES_MAX, &text, &bytes, &about, error);
     if (status != PS_OK)
         return status;
-    if (for_owner && is_wide(&about)) {
+    if (for_owner && file_is_read_by_others(&about)) {
         status = ps_fail(error, PS_ECONFIG, "%s: others may read this secret key (mode %04o): chmod 600",
                          path, (unsigned)about.st_mode & 07777);
     } else if (!parse(text, bytes, pair)) {

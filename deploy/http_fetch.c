@@ -76,11 +76,12 @@ static ps_status reach(exchange *x, const address *at, ps_error *error)
     return status;
 }
 
-static ps_status send_request(exchange *x, const char *path, ps_error *error)
+static ps_status send_request(exchange *x, const char *path, const char *token, ps_error *error)
 {
     char request[REQUEST_MAX];
     const int length =
-        snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", path, x->address);
+        snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: %s\r\n%s%s%s\r\n", path, x->address,
+                 token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
     for (int sent = 0; sent < length;) {
         const ssize_t done = send(x->fd, request + sent, (size_t)(length - sent), MSG_NOSIGNAL);
         if (done > 0)
@@ -147,6 +148,11 @@ static ps_status take_apart(exchange *x, const char *path, ps_error *error)
     const char *end = strstr(x->text, "\r\n\r\n");
     if (sscanf(x->text, "HTTP/1.%*1[01] %3u", &code) != 1 || !end)
         return ps_fail(error, PS_EIO, "%s: what listens there speaks no HTTP", x->address);
+    if (code == 401 || code == 403)
+        return ps_fail(error, PS_EIO, "%s: %s", x->address,
+                       code == 401
+                           ? "it asks for another token, or for one at all (--http-token-file)"
+                           : "it shows itself to its own host alone (its --http-token-file, --http-open)");
     if (code != 200)
         return ps_fail(error, PS_EIO, "%s: %s is answered by %u", x->address, path, code);
     const char *body = end + 4;
@@ -158,8 +164,8 @@ static ps_status take_apart(exchange *x, const char *path, ps_error *error)
     return PS_OK;
 }
 
-ps_status http_fetch(const char *where, const char *path, unsigned timeout_ms, char **body, size_t *bytes,
-                     ps_error *error)
+ps_status http_fetch(const char *where, const char *path, const char *token, unsigned timeout_ms, char **body,
+                     size_t *bytes, ps_error *error)
 {
     address at;
     exchange x = {.address = where, .fd = -1, .end_ms = clock_monotonic_ms() + timeout_ms};
@@ -168,7 +174,7 @@ ps_status http_fetch(const char *where, const char *path, unsigned timeout_ms, c
     if (status == PS_OK)
         status = reach(&x, &at, error);
     if (status == PS_OK)
-        status = send_request(&x, path, error);
+        status = send_request(&x, path, token, error);
     if (status == PS_OK)
         status = receive(&x, error);
     if (status == PS_OK)

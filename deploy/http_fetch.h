@@ -8,9 +8,10 @@
 
 enum { HTTP_FETCH_MAX = 32 << 20 /* bytes of an answer */ };
 
-/* The body of `path` at `address`, "host:port", with a terminating zero; the caller frees it. PS_EINVAL: that
- * is no address; PS_ETIMEDOUT; PS_EIO: nobody listens there, or what answers is no such page; PS_ENOMEM. */
-ps_status http_fetch(const char *address, const char *path, unsigned timeout_ms, char **body, size_t *bytes,
-                     ps_error *error);
+/* `token`: what is brought to it (common/http_token.h); NULL: none. The body of `path` at `address`,
+ * "host:port", with a terminating zero; the caller frees it. PS_EINVAL: that is no address; PS_ETIMEDOUT;
+ * PS_EIO: nobody listens there, or what answers is no such page; PS_ENOMEM. */
+ps_status http_fetch(const char *address, const char *path, const char *token, unsigned timeout_ms,
+                     char **body, size_t *bytes, ps_error *error);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/http_token.h"
 #include "common/json_write.h"
 #include "deploy/command_end.h"
 #include "deploy/commands.h"
@@ -20,11 +21,13 @@
 #include "deploy/status_table.h"
 
 enum { WATCH_MS = 1000, ADDRESS_FILE_MAX = 512 };
-enum { KEY_WATCH = 256, KEY_JSON, KEY_RUN_DIR };
+enum { KEY_WATCH = 256, KEY_JSON, KEY_RUN_DIR, KEY_TOKEN_FILE };
 
 typedef struct {
     bool watch, json;
     const char *run_dir; /* NULL: the newest */
+    const char *token_file;
+    http_token token; /* what it holds */
     size_t count;
     char **addresses; /* owned, as are the texts */
 } status_options;
@@ -33,8 +36,22 @@ static const struct argp_option option_list[] = {
     {"watch", KEY_WATCH, NULL, 0, "Show it again every second, until nobody answers any more", 0},
     {"json", KEY_JSON, NULL, 0, "Print the processes' own pages as JSON (common/status_page.md)", 0},
     {"run-dir", KEY_RUN_DIR, "DIR", 0, "The folder of the run to look at (the newest under runs/)", 0},
+    {"http-token-file", KEY_TOKEN_FILE, "FILE", 0,
+     "The token that the daemons ask for, in the same file as theirs; it goes to the addresses that were "
+     "given, "
+     "or the run's, alone (the environment's " HTTP_TOKEN_VARIABLE ", or none)",
+     0},
     {0},
 };
+
+static void read_token(status_options *o, struct argp_state *state)
+{
+    ps_error error;
+    if (!o->token_file)
+        o->token_file = getenv(HTTP_TOKEN_VARIABLE);
+    if (o->token_file && http_token_read(o->token_file, &o->token, &error) != PS_OK)
+        argp_error(state, "%s", error.text);
+}
 
 static bool add_address(status_options *o, const char *address)
 {
@@ -64,6 +81,9 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
             argp_error(state, "--run-dir has an empty name");
         o->run_dir = argument;
         return 0;
+    case KEY_TOKEN_FILE:
+        o->token_file = argument;
+        return 0;
     case ARGP_KEY_ARG:
         if (!add_address(o, argument))
             argp_failure(state, PS_EXIT_FAILURE, 0, "out of memory");
@@ -71,6 +91,7 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (o->run_dir && o->count > 0)
             argp_error(state, "--run-dir and ADDRESS exclude each other");
+        read_token(o, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -229,7 +250,8 @@ static void show(const status_options *o, const status_pages *all)
 static ps_status look(status_options *o, bool in_run, status_pages *all, ps_error *error)
 {
     ps_status status = in_run ? look_for_run(o, error) : PS_OK;
-    return status == PS_OK ? status_pages_gather(all, (const char *const *)o->addresses, o->count, error)
+    return status == PS_OK ? status_pages_gather(all, (const char *const *)o->addresses, o->count,
+                                                 o->token.text[0] ? o->token.text : NULL, error)
                            : status;
 }
 
@@ -241,7 +263,8 @@ int status_main(int argc, char **argv)
         .args_doc = "[ADDRESS...]",
         .doc =
             "Show how a training goes: progress, workers, ps, checkpoints, faults, and who waits for whom.\v"
-            "ADDRESS is host:port of any ps or worker with --http-port; of a cluster one is enough. Without "
+            "ADDRESS is host:port of any ps or worker with --http-port; of a cluster one is enough, unless "
+            "they ask for a token. Without "
             "it, the newest run of `penstock run' in this folder is looked at.\n\n"
             "Times are milliseconds of a step: in all, computing, pushing, waiting for the others' "
             "gradients, "

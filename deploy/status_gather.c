@@ -53,10 +53,11 @@ static ps_status judge(const status_page_of *p, ps_error *error)
     return PS_OK;
 }
 
-static void fetch(status_page_of *p)
+static void fetch(status_page_of *p, const char *token)
 {
     const json_options options = {.source = p->address, .max_bytes = HTTP_FETCH_MAX};
-    ps_status status = http_fetch(p->address, "/status", STATUS_TIMEOUT_MS, &p->text, &p->bytes, &p->error);
+    ps_status status =
+        http_fetch(p->address, "/status", token, STATUS_TIMEOUT_MS, &p->text, &p->bytes, &p->error);
     if (status == PS_OK)
         status = json_parse(p->text, p->bytes, &options, &p->page, NULL, &p->error);
     if (status == PS_OK)
@@ -85,15 +86,17 @@ static ps_status add_servers(status_pages *all, const json *page, ps_error *erro
     return status;
 }
 
-ps_status status_pages_gather(status_pages *all, const char *const *addresses, size_t count, ps_error *error)
+ps_status status_pages_gather(status_pages *all, const char *const *addresses, size_t count,
+                              const char *token, ps_error *error)
 {
     status_pages_fini(all);
     ps_status status = PS_OK;
     bool some = false;
     for (size_t i = 0; i < count && status == PS_OK; i++)
         status = add(all, addresses[i], error);
+    const size_t named = all->count;
     for (size_t i = 0; i < all->count && status == PS_OK; i++) { /* the list grows */
-        fetch(&all->pages[i]);
+        fetch(&all->pages[i], i < named ? token : NULL);
         if (!all->pages[i].page)
             continue;
         some = true;

@@ -23,9 +23,11 @@ typedef struct {
     status_page_of *pages; /* in the order in which they were found */
 } status_pages;
 
-/* Start from zeros. Fetches all pages anew. PS_OK if at least one has answered; else why the first has not.
- * PS_ENOMEM. */
-ps_status status_pages_gather(status_pages *all, const char *const *addresses, size_t count, ps_error *error);
+/* Start from zeros. Fetches all pages anew. `token` (common/http_token.h; NULL: none) is brought to
+ * `addresses` alone, not to those that a page names, where anybody may sit. PS_OK if at least one has
+ * answered; else why the first has not. PS_ENOMEM. */
+ps_status status_pages_gather(status_pages *all, const char *const *addresses, size_t count,
+                              const char *token, ps_error *error);
 void status_pages_fini(status_pages *all);
 
 /* Is this the page of a ps? */

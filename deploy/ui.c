@@ -80,7 +80,7 @@ static void answer_request(void *context, http_request *r)
 }
 
 static const http_page pages[] = {
-    {"/runs.json", "application/json", answer_list} DASHBOARD_RUNS_PAGES,
+    {"/runs.json", "application/json", answer_list, false} DASHBOARD_RUNS_PAGES,
 };
 
 static const http_service service = {
@@ -120,6 +120,8 @@ int ui_main(int argc, char **argv)
             .port = o.http.port,
             .port_file = o.http.port_file,
             .hosts = &o.http.hosts,
+            .token = &o.http.token,
+            .is_open = o.http.is_open,
             .pages = pages,
             .page_count = sizeof pages / sizeof pages[0],
             .service = &service,

@@ -110,10 +110,10 @@ static unsigned answer_status(void *context, FILE *body)
 }
 
 static const http_page pages[] = {
-    {"/livez", "text/plain; charset=utf-8", answer_live},
-    {"/readyz", "text/plain; charset=utf-8", answer_ready},
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", answer_metrics},
-    {"/status", "application/json", answer_status} DASHBOARD_PAGES,
+    {"/livez", "text/plain; charset=utf-8", answer_live, true},
+    {"/readyz", "text/plain; charset=utf-8", answer_ready, true},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", answer_metrics, false},
+    {"/status", "application/json", answer_status, false} DASHBOARD_PAGES,
 };
 
 /* ---- start and end ---- */
@@ -155,6 +155,8 @@ ps_status observer_serve(observer *o, const http_options *options, const char *s
         .port = options->port,
         .port_file = options->port_file,
         .hosts = &options->hosts,
+        .token = &options->token,
+        .is_open = options->is_open,
         .pages = pages,
         .page_count = sizeof pages / sizeof pages[0],
         .policy = DASHBOARD_POLICY,

@@ -307,7 +307,7 @@ static unsigned show_metrics(void *context, FILE *body)
 }
 
 static const http_page pages[] = {
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", show_metrics},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", show_metrics, false},
 };
 
 /* ---- start and end ---- */
@@ -363,6 +363,7 @@ static ps_status start_server(serving *s, ps_error *error)
         .pages = pages,
         .page_count = sizeof pages / sizeof pages[0],
         .service = &s->service,
+        .is_open = true, /* who serves a model beyond loopback means it for others */
         .context = s,
         .options = "",
     };

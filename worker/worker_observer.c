@@ -32,10 +32,10 @@ static unsigned answer_status(void *context, FILE *body)
 }
 
 static const http_page pages[] = {
-    {"/livez", "text/plain; charset=utf-8", answer_live},
-    {"/readyz", "text/plain; charset=utf-8", answer_ready},
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", answer_metrics},
-    {"/status", "application/json", answer_status},
+    {"/livez", "text/plain; charset=utf-8", answer_live, true},
+    {"/readyz", "text/plain; charset=utf-8", answer_ready, true},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", answer_metrics, false},
+    {"/status", "application/json", answer_status, false},
 };
 
 ps_status worker_observer_start(const http_options *options, performance *shown, http **out, ps_error *error)
@@ -48,6 +48,8 @@ ps_status worker_observer_start(const http_options *options, performance *shown,
         .port = options->port,
         .port_file = options->port_file,
         .hosts = &options->hosts,
+        .token = &options->token,
+        .is_open = options->is_open,
         .is_shared = true,
         .pages = pages,
         .page_count = sizeof pages / sizeof pages[0],

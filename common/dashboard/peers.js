@@ -3,6 +3,7 @@
 // A page may read from other ports of this host only what allows it: a ps on loopback allows it to pages that came from
 // loopback (common/http_host.h); and where a ps is that has come back at another port. From others, and from what only looks like a ps of this job, nothing is shown.
 
+import {ask, hasToken} from "./ask.js";
 import {readServers, readStatus} from "./status.js";
 
 const PATIENCE_MS = 3000;
@@ -10,10 +11,10 @@ const SOUGHT_MAX = 16;
 const FAILURES = 2; // in a row, and it does not answer
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost)(:\d+)?$/;
 
-async function ask(http) {
-  const response = await fetch(`http://${http}/status`, {cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS)});
-  return response.json();
-}
+const askAt = (http) => ask(`http://${http}/status`, PATIENCE_MS);
+
+// With a token, which is for one server alone, the others are not asked.
+const mayAsk = () => LOOPBACK.test(location.host) && !hasToken();
 
 export class Peers {
   #said = new Map();
@@ -21,17 +22,17 @@ export class Peers {
 
   // Asks those that `status` names.
   ask(status) {
-    if (!LOOPBACK.test(location.host)) return;
+    if (!mayAsk()) return;
     for (const {index, http} of status.servers)
       if (index !== status.index && http && LOOPBACK.test(http) && !this.#asking.has(index)) this.#askOne(index, http, status.job);
   }
 
   // Where the ps of `status` may show itself by now, as the other ps and the workers say; each once.
   async seek(status) {
-    if (!LOOPBACK.test(location.host)) return [];
+    if (!mayAsk()) return [];
     const known = [...status.servers.filter((s) => s.index !== status.index), ...status.workers].map((peer) => peer.http)
       .filter((http) => http && LOOPBACK.test(http)).slice(0, SOUGHT_MAX);
-    const answers = await Promise.allSettled(known.map(ask));
+    const answers = await Promise.allSettled(known.map(askAt));
     const told = answers.flatMap((a) => (a.status === "fulfilled" ? readServers(a.value) : []));
     return [...new Set(told.filter((s) => s.index === status.index && s.http && LOOPBACK.test(s.http)).map((s) => s.http))];
   }
@@ -49,7 +50,7 @@ export class Peers {
   async #askOne(index, http, job) {
     this.#asking.add(index);
     try {
-      const other = readStatus(await ask(http));
+      const other = readStatus(await askAt(http));
       if (other.index !== index || (other.job && other.job.seed !== job?.seed)) throw new Error("another job");
       this.#said.set(index, {shard: other.shard, answers: "yes", failures: 0});
     } catch {

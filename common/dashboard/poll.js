@@ -1,6 +1,8 @@
 // poll.js - asks for JSON again and again: every second, or as said, while it is answered and somebody looks, more and more seldom while
 // not, and at once when somebody looks again. Of several addresses the one that answered last is asked, or each in turn.
 
+import {ask} from "./ask.js";
+
 const EVERY_MS = 1000;
 const HIDDEN_MS = 5000;
 const SLOWEST_MS = 5000;
@@ -29,10 +31,7 @@ export class Poll {
     if (this.asking) return;
     this.asking = true;
     try {
-      const response = await fetch(this.urls[0], {cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS)});
-      if (!response.ok) throw new Error(`it answers ${response.status}`);
-      const answer = await response.json();
-      this.onAnswer(answer);
+      this.onAnswer(await ask(this.urls[0], PATIENCE_MS));
       this.#failures = 0;
       this.#since = null;
     } catch (error) {

@@ -1,6 +1,7 @@
 // runs.js - the page of `penstock ui`: all runs of a folder, those that are chosen drawn over each other, and what differs
 // between them. A run's own page is /run#NAME (main.js).
 
+import {ask} from "./ask.js";
 import {byId, element, setAttribute, setText, show} from "./dom.js";
 import {Chart} from "./chart.js";
 import {Memory} from "./memory.js";
@@ -12,6 +13,7 @@ import * as format from "./format.js";
 const CHOSEN_MAX = 6; // as there are tones
 const CHOSEN_AT_FIRST = 3;
 const READ_MAX = 60; // runs whose figures are fetched
+const PATIENCE_MS = 20000;
 const AGAIN_MS = 10000;
 
 const runs = new Map(); // by name: {name, modified, http, options, memory, status}
@@ -21,14 +23,8 @@ let charts = [];
 
 // ---- reading ----
 
-async function get(path) {
-  const response = await fetch(path, {cache: "no-store"});
-  if (!response.ok) throw new Error(`${path}: it answers ${response.status}`);
-  return response.json();
-}
-
 async function readOne(run) {
-  const {pages} = readRun(await get(`/runs/${run.name}.json`));
+  const {pages} = readRun(await ask(`/runs/${run.name}.json`, PATIENCE_MS));
   const memory = new Memory();
   for (const page of pages) memory.take(page);
   Object.assign(run, {memory, status: pages.at(-1) ?? null, read: run.modified});
@@ -36,7 +32,7 @@ async function readOne(run) {
 
 async function look() {
   try {
-    const {folder, runs: listed} = readRuns(await get("/runs.json"));
+    const {folder, runs: listed} = readRuns(await ask("/runs.json", PATIENCE_MS));
     setText(byId("folder"), folder);
     for (const name of runs.keys()) if (!listed.some((r) => r.name === name)) runs.delete(name);
     for (const run of listed) runs.set(run.name, {...runs.get(run.name), ...run});

@@ -1,6 +1,6 @@
 /* fuzz_http.c - any bytes from a stranger to the HTTP server: one answer or none, no page but to who asks for
- * it by GET or HEAD and by a name that is ours, nothing of the request in the answer, and the next client is
- * served.
+ * it by GET or HEAD and by a name that is ours, none that is not for all to who does not bring the token,
+ * nothing of the request in the answer, and the next client is served.
  *
  * Input: one byte, the size of the pieces in which the rest is sent (0: all at once); the rest is sent, and
  * after it the end of a head and another request, so that the server has never to wait for more. The server
@@ -29,11 +29,19 @@ enum {
     CLIENTS = 1 << 16, /* addresses that inputs come from: connections linger under theirs */
 };
 
-static const char shown[] = "this is a page\n";
+static const char shown[] = "this is a page\n", guarded[] = "this is for readers alone\n";
+static const http_token token = {"0123456789abcdef"};
 
 static unsigned show(void *context, FILE *body)
 {
     fputs(context, body);
+    return 200;
+}
+
+static unsigned show_guarded(void *context, FILE *body)
+{
+    (void)context;
+    fputs(guarded, body);
     return 200;
 }
 
@@ -42,8 +50,10 @@ static const http_hosts hosts = {1, {"ps.example"}};
 static const http *server(void)
 {
     static char page[sizeof shown];
-    static const http_page pages[] = {{"/page", "text/plain", show}};
-    const http_config config = {.hosts = &hosts, .pages = pages, .page_count = 1, .context = page};
+    static const http_page pages[] = {{"/page", "text/plain", show, true},
+                                      {"/guarded", "text/plain", show_guarded, false}};
+    const http_config config = {
+        .hosts = &hosts, .token = &token, .pages = pages, .page_count = 2, .context = page};
     static http *h;
     if (!h) {
         memcpy(page, shown, sizeof shown);
@@ -140,6 +150,19 @@ static bool names_no_stranger(const char *request)
     return true;
 }
 
+/* Does it say "bearer TOKEN" anywhere? */
+static bool names_the_token(const char *request)
+{
+    for (const char *at = request; (at = strstr(at, token.text)); at++) {
+        const char *before = at;
+        while (before > request && before[-1] == ' ')
+            before--;
+        if (before < at && before - request >= 6 && strncasecmp(before - 6, "bearer", 6) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* `cut`: the request holds a NUL, where libmicrohttpd cuts a method, a path or a host; no browser sends any.
  */
 static void check_page(const char *answer, const char *request, bool cut)
@@ -147,7 +170,9 @@ static void check_page(const char *answer, const char *request, bool cut)
     const char *body = strstr(answer, "\r\n\r\n");
     request += strspn(request, "\r\n");
     const bool asked = strncmp(request, "GET ", 4) == 0, asked_head = strncmp(request, "HEAD ", 5) == 0;
-    FUZZ_REQUIRE(body && (strcmp(body + 4, shown) == 0 || body[4] == '\0'));
+    const bool is_guarded = body && strcmp(body + 4, guarded) == 0;
+    FUZZ_REQUIRE(body && (is_guarded || strcmp(body + 4, shown) == 0 || body[4] == '\0'));
+    FUZZ_REQUIRE(!is_guarded || cut || names_the_token(request));
     FUZZ_REQUIRE(cut || (asked && body[4]) || (asked_head && !body[4]));
     FUZZ_REQUIRE(strstr(answer, "\r\nConnection: close\r\n"));
     FUZZ_REQUIRE(cut || names_no_stranger(request));
@@ -155,7 +180,8 @@ static void check_page(const char *answer, const char *request, bool cut)
 
 static void check_answer(const char *answer, const char *request, bool cut)
 {
-    static const char *const refusals[] = {"400", "404", "405", "413", "414", "421", "431", "501", "505"};
+    static const char *const refusals[] = {"400", "401", "404", "405", "413",
+                                           "414", "421", "431", "501", "505"};
     if (!answer[0])
         return;
     FUZZ_REQUIRE(strncmp(answer, "HTTP/1.", 7) == 0 && strlen(answer) > 12);
@@ -168,7 +194,7 @@ static void check_answer(const char *answer, const char *request, bool cut)
         check_page(answer, request, cut);
         return;
     }
-    FUZZ_REQUIRE(!strstr(answer, shown));
+    FUZZ_REQUIRE(!strstr(answer, shown) && !strstr(answer, guarded) && !strstr(answer, token.text));
     bool known = false;
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
         known = known || strncmp(status, refusals[i], 3) == 0;

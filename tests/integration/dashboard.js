@@ -127,6 +127,18 @@ const commands = {
     const shards = await page.value(cells("shards"));
     if (shards.length !== 2 || shards.some((s) => !(numberOf(s.Parameters) > 0))) throw new Error("the shards are not shown");
   },
+  // Asked for a token, which is typed, and then brought by the address; it stays in neither.
+  async token(page, token) {
+    const asked = `!document.getElementById("token-wanted").hidden`;
+    const live = `document.querySelector("#pulse").dataset.state === "live"`;
+    await page.until(asked);
+    await page.value(`document.getElementById("token").value = "wrong"; document.querySelector("#token-given button").click()`);
+    await page.until(`document.readyState === "complete" && document.getElementById("token")?.value === "" && ${asked}`);
+    await page.value(`document.getElementById("token").value = "${token}"; document.querySelector("#token-given button").click()`);
+    await page.until(`document.getElementById("token")?.value === "" && ${live} && !(${asked})`);
+    await page.value(`sessionStorage.clear(); location.href = "/#token=${encodeURIComponent(token)}"; location.reload()`);
+    await page.until(`location.hash === "" && ${live} && sessionStorage.length === 1`);
+  },
   async clean(page) {
     const complaints = page.complaints.filter(isComplaint);
     if (complaints.length > 0) throw new Error(`the console says: ${complaints.join(" | ")}`);

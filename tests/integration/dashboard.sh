@@ -111,6 +111,16 @@ page ends
 page picture ended 1366 900 light
 page clean
 
+begin "a page that needs a token asks for it, or has it from its address, and shows neither"
+token=$(head -c 24 /dev/urandom | base64)
+(umask 077 && echo "$token" >"$case_dir/token")
+cluster=$(dense 1 1)
+PENSTOCK_HTTP_TOKEN_FILE=$case_dir/token start_ps 0 0
+await [ -s "$case_dir/http-0" ]
+open_page
+page token "$token"
+kill_all
+
 begin "penstock ui compares runs that have ended, and shows one"
 run_options=(--data-folder "$PENSTOCK_MNIST" --batch-size 100 --epochs 5)
 run_program slow 0 "$launcher" run --ps 2 --workers 2 --run-dir "$case_dir/runs/slow" -- "${run_options[@]}" \

@@ -58,14 +58,14 @@ expect_out worker "rank 2"
 begin "--help names every option and ends with 0, and so does --version"
 declare -A names=(
     [ps]="bind-given insecure curve-keys listen-fd memory-limit io-threads no-shared-memory threads pin-cpus checkpoint-dir
-        checkpoint-steps checkpoint-secs checkpoint-keep durability status-dir lease-secs deadline stop-secs linger log-level log-format http-port http-address http-host http-port-file trace-dir trace-limit cluster task from-ordinal
+        checkpoint-steps checkpoint-secs checkpoint-keep durability status-dir lease-secs deadline stop-secs linger log-level log-format http-port http-address http-host http-port-file http-token-file http-open trace-dir trace-limit cluster task from-ordinal
         strict check-config help version"
     [worker]="data-folder data output-dir logdir hidden first-layer-neurons second-layer-neurons activation init curve-keys
         batch-size epochs steps seed evaluate-every mode staleness backup-workers guard on-worker-loss grace-secs deadline
         push-codec pull-codec topk-fraction optimizer learning-rate
         schedule warmup-steps decay-steps momentum beta1 beta2 rho epsilon initial-accumulator l1 l2
         learning-rate-power weight-decay clip-value clip-norm decay-rate end-learning-rate decay-power job-name
-        workers evaluators slice-kib device precision list-devices threads no-shared-memory join-timeout progress-fd no-figures log-level log-format http-port http-address http-host http-port-file trace-dir trace-limit cluster task from-ordinal
+        workers evaluators slice-kib device precision list-devices threads no-shared-memory join-timeout progress-fd no-figures log-level log-format http-port http-address http-host http-port-file http-token-file http-open trace-dir trace-limit cluster task from-ordinal
         strict check-config help version"
     [launcher]="ps workers chief evaluator run-dir bin-dir restarts spare-workers checkpoint-steps checkpoint-keep ps-option grace pin check progress-file log-level log-format logdir trace no-http experiment registry quiet
         help version"

@@ -1,4 +1,5 @@
 /* A server over real sockets, asked by people and by strangers: common/http. */
+#include <ifaddrs.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -28,8 +29,9 @@ static unsigned say_much(void *context, FILE *body)
     return 200;
 }
 
-static const http_page pages[] = {
-    {"/hello", "text/plain", say_hello}, {"/no", "text/plain", say_no}, {"/large", "text/plain", say_much}};
+static const http_page pages[] = {{"/hello", "text/plain", say_hello, false},
+                                  {"/no", "text/plain", say_no, true},
+                                  {"/large", "text/plain", say_much, false}};
 enum { PAGES = sizeof pages / sizeof pages[0] };
 
 static http *serve(void)
@@ -167,6 +169,117 @@ static void refusals_are_counted_by_reason(void **state)
     free(text);
 }
 
+static http *serve_with(const char *address, const http_token *token, bool is_open)
+{
+    static char name[] = "there";
+    const http_config config = {.address = address,
+                                .token = token,
+                                .is_open = is_open,
+                                .pages = pages,
+                                .page_count = PAGES,
+                                .context = name};
+    http *h = NULL;
+    ps_error error;
+    if (http_start(&config, &h, &error) != PS_OK)
+        fail_msg("%s", error.text);
+    return h;
+}
+
+static void with_a_token_only_pages_for_all_are_without(void **state)
+{
+    (void)state;
+    static const http_token token = {"0123456789abcdef+/=="};
+    static const char *const wrong[] = {
+        "",
+        "Authorization: Bearer 0123456789abcdef+/=\r\n",
+        "Authorization: Bearer 0123456789abcdef+/===\r\n",
+        "Authorization: Bearer 0123456789abcdeF+/==\r\n",
+        "Authorization: Bearer\r\n",
+        "Authorization: Bearer \r\n",
+        "Authorization: Basic 0123456789abcdef+/==\r\n",
+        "Authorization: 0123456789abcdef+/==\r\n",
+        "Authorization: Bearer x\r\nAuthorization: Bearer 0123456789abcdef+/==\r\n",
+        "Authorization: Bearer 0123456789abcdef+/==\r\nAuthorization: Bearer x\r\n",
+        "X-Authorization: Bearer 0123456789abcdef+/==\r\n",
+    };
+    char request[256];
+    http *h = serve_with(NULL, &token, false);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        snprintf(request, sizeof request, "GET /hello HTTP/1.1\r\nHost: localhost\r\n%s\r\n", wrong[i]);
+        const char *answer = ask(h, request);
+        if (!begins(answer, "HTTP/1.1 401 ") || strstr(answer, "hello") || strstr(answer, "0123") ||
+            !strstr(answer, "WWW-Authenticate: Bearer realm=\"penstock\"\r\n"))
+            fail_msg("%s: %s", wrong[i], answer);
+    }
+    assert_answer(ask(h, "GET /nothing HTTP/1.0\r\n\r\n"), "401", "--http-token-file)\n");
+    assert_answer(ask(h, "GET /no HTTP/1.0\r\n\r\n"), "503", "not yet\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.0\r\nAuthorization: Bearer 0123456789abcdef+/==\r\n\r\n"), "200",
+                  "hello there\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.0\r\nauthorization: bearer  0123456789abcdef+/==\r\n\r\n"), "200",
+                  "hello there\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer "
+                         "0123456789abcdef+/==\r\n\r\n"),
+                  "421", "--http-host\n");
+    http_stop(&h);
+}
+
+/* An address of this host that is not loopback's; false: it has none. */
+static bool find_own_address(char text[INET_ADDRSTRLEN])
+{
+    struct ifaddrs *all = NULL;
+    bool found = false;
+    assert_int_equal(getifaddrs(&all), 0);
+    for (const struct ifaddrs *i = all; i && !found; i = i->ifa_next) {
+        if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET)
+            continue;
+        const struct in_addr at = ((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr;
+        found = ntohl(at.s_addr) >> 24 != 127 && inet_ntop(AF_INET, &at, text, INET_ADDRSTRLEN);
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+/* From that address, to loopback. */
+static const char *ask_from(const http *h, const char *from, const char *request)
+{
+    static char answer[ANSWER_MAX];
+    struct sockaddr_in own = {.sin_family = AF_INET}, at = {.sin_family = AF_INET};
+    assert_int_equal(inet_pton(AF_INET, from, &own.sin_addr), 1);
+    at.sin_addr = own.sin_addr;
+    at.sin_port = htons(http_port(h));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&own, sizeof own), 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
+    assert_true(send(fd, request, strlen(request), MSG_NOSIGNAL) > 0);
+    assert_true(read_to_end(fd, answer, sizeof answer));
+    close(fd);
+    return answer;
+}
+
+static void other_hosts_see_probes_alone_unless_it_is_open(void **state)
+{
+    (void)state;
+    char own[INET_ADDRSTRLEN];
+    if (!find_own_address(own))
+        skip();
+    http *h = serve_with("0.0.0.0", NULL, false);
+    assert_answer(ask_from(h, own, "GET /hello HTTP/1.0\r\n\r\n"), "403",
+                  "403 other hosts see no more than probes here: see --http-token-file, or --http-open\n");
+    assert_answer(ask_from(h, own, "GET /nothing HTTP/1.0\r\n\r\n"), "403", "--http-open\n");
+    assert_answer(ask_from(h, own, "GET /no HTTP/1.1\r\nHost: pod.example\r\n\r\n"), "503", "not yet\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.0\r\n\r\n"), "200", "hello there\n");
+    assert_answer(ask(h, "GET /hello HTTP/1.1\r\nHost: evil.example\r\n\r\n"), "421", "--http-host\n");
+    http_stop(&h);
+    h = serve_with("0.0.0.0", NULL, true);
+    assert_answer(ask_from(h, own, "GET /hello HTTP/1.0\r\n\r\n"), "200", "hello there\n");
+    http_stop(&h);
+    static const http_token token = {"0123456789abcdef"};
+    h = serve_with("0.0.0.0", &token, true);
+    assert_answer(ask_from(h, own, "GET /hello HTTP/1.0\r\n\r\n"), "401", "--http-token-file)\n");
+    http_stop(&h);
+}
+
 /* As a page would ask whose name was made to point here. */
 static void names_of_others_are_refused(void **state)
 {
@@ -205,6 +318,7 @@ static void names_are_checked_where_some_were_given_or_on_loopback(void **state)
         static char name[] = "there";
         const http_config config = {.address = cases[i].address,
                                     .hosts = &cases[i].hosts,
+                                    .is_open = true,
                                     .pages = pages,
                                     .page_count = PAGES,
                                     .context = name};
@@ -430,6 +544,8 @@ int main(void)
         cmocka_unit_test(long_heads_are_refused_and_the_next_is_answered),
         cmocka_unit_test(garbage_gets_no_page),
         cmocka_unit_test(refusals_are_counted_by_reason),
+        cmocka_unit_test(with_a_token_only_pages_for_all_are_without),
+        cmocka_unit_test(other_hosts_see_probes_alone_unless_it_is_open),
         cmocka_unit_test(names_of_others_are_refused),
         cmocka_unit_test(names_are_checked_where_some_were_given_or_on_loopback),
         cmocka_unit_test(slow_clients_are_hung_up_on),

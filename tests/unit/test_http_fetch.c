@@ -57,7 +57,7 @@ static void expect_refusal(const char *answer, unsigned timeout_ms, ps_status st
     size_t bytes;
     ps_error error;
     start(&s, answer, 1);
-    assert_int_equal(http_fetch(s.address, "/status", timeout_ms, &body, &bytes, &error), status);
+    assert_int_equal(http_fetch(s.address, "/status", NULL, timeout_ms, &body, &bytes, &error), status);
     assert_null(body);
     if (!strstr(error.text, why) || !strstr(error.text, s.address))
         fail_msg("'%s' does not say '%s'", error.text, why);
@@ -72,7 +72,7 @@ static void a_page_is_fetched(void **state)
     size_t bytes;
     ps_error error;
     start(&s, "HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 5\r\n\r\nhello", 1);
-    assert_int_equal(http_fetch(s.address, "/x", LOOPBACK_PATIENCE_MS, &body, &bytes, &error), PS_OK);
+    assert_int_equal(http_fetch(s.address, "/x", NULL, LOOPBACK_PATIENCE_MS, &body, &bytes, &error), PS_OK);
     assert_int_equal(bytes, 5);
     assert_string_equal(body, "hello");
     free(body);
@@ -98,9 +98,10 @@ static void where_nobody_is_is_named(void **state)
     size_t bytes;
     ps_error error;
     snprintf(address, sizeof address, "127.0.0.1:%u", loopback_unused_port());
-    assert_int_equal(http_fetch(address, "/", LOOPBACK_PATIENCE_MS, &body, &bytes, &error), PS_EIO);
+    assert_int_equal(http_fetch(address, "/", NULL, LOOPBACK_PATIENCE_MS, &body, &bytes, &error), PS_EIO);
     assert_non_null(strstr(error.text, "refused"));
-    assert_int_equal(http_fetch("nowhere", "/", LOOPBACK_PATIENCE_MS, &body, &bytes, &error), PS_EINVAL);
+    assert_int_equal(http_fetch("nowhere", "/", NULL, LOOPBACK_PATIENCE_MS, &body, &bytes, &error),
+                     PS_EINVAL);
 }
 
 static void gather_one(const char *answer, ps_status expected, const char *why)
@@ -110,7 +111,7 @@ static void gather_one(const char *answer, ps_status expected, const char *why)
     ps_error error = {PS_OK, ""};
     start(&s, answer, 1);
     const char *address = s.address;
-    assert_int_equal(status_pages_gather(&all, &address, 1, &error), expected);
+    assert_int_equal(status_pages_gather(&all, &address, 1, NULL, &error), expected);
     assert_non_null(strstr(error.text, why));
     status_pages_fini(&all);
     end(&s);
@@ -147,7 +148,7 @@ static void the_ps_that_one_names_are_asked_once(void **state)
     first.answer = text;
     assert_int_equal(pthread_create(&first.thread, NULL, serve, &first), 0);
     const char *address = first.address;
-    assert_int_equal(status_pages_gather(&all, &address, 1, &error), PS_OK);
+    assert_int_equal(status_pages_gather(&all, &address, 1, NULL, &error), PS_OK);
     assert_int_equal(all.count, 3);
     assert_non_null(all.pages[0].page);
     assert_non_null(all.pages[1].page);

@@ -71,7 +71,7 @@ static unsigned say_page(void *context, FILE *body)
     return 200;
 }
 
-static const http_page page = {"/page", "text/plain", say_page};
+static const http_page page = {"/page", "text/plain", say_page, false};
 static const http_service service = {
     .connections_max = 128,
     .patience_ms = 60000,
