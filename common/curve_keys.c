@@ -22,12 +22,11 @@ static ps_status settle(ps_status status, curve_keys *keys, ps_error *error)
 
 ps_status curve_keys_read_server(const char *folder, curve_keys *keys, ps_error *error)
 {
-    char path[PATH_BYTES];
     allow_list list;
     memset(keys, 0, sizeof *keys);
-    ps_status status = path_make(path, error, "%s/" CURVE_PS_KEY, folder);
+    ps_status status = path_make(keys->ps_path, error, "%s/" CURVE_PS_KEY, folder);
     if (status == PS_OK)
-        status = key_file_read_pair(path, &keys->own, error);
+        status = key_file_read_pair(keys->ps_path, &keys->own, error);
     if (status == PS_OK)
         status = path_make(keys->allow_path, error, "%s/" CURVE_ALLOW, folder);
     if (status == PS_OK && (status = allow_list_read(keys->allow_path, &list, error)) == PS_OK)
@@ -61,9 +60,9 @@ ps_status curve_keys_read_client(const char *folder, wire_role role, uint32_t in
     if (status == PS_OK)
         status = key_file_read_pair(path, &keys->own, error);
     if (status == PS_OK)
-        status = path_make(path, error, "%s/" CURVE_PS_PUBLIC, folder);
+        status = path_make(keys->ps_path, error, "%s/" CURVE_PS_PUBLIC, folder);
     if (status == PS_OK)
-        status = key_file_read_public(path, keys->server_key, error);
+        status = key_file_read_public(keys->ps_path, keys->server_key, error);
     return settle(status, keys, error);
 }
 

@@ -27,6 +27,7 @@ typedef struct {
     key_pair own;
     char server_key[KEY_TEXT + 1]; /* of a client: whom it takes for a ps */
     char allow_path[PATH_BYTES];   /* of a ps */
+    char ps_path[PATH_BYTES]; /* of a ps its key, of a client that by which it knows a ps: may be replaced */
 } curve_keys;
 
 /* What a ps needs of a folder. PS_ECONFIG names the file and what is wrong with it, or that it is

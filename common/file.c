@@ -97,6 +97,12 @@ ps_status file_read_with_stat(const char *path, size_t max_bytes, char **text, s
     return status;
 }
 
+bool file_is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
 bool file_is_read_by_others(const struct stat *about)
 {
     const mode_t allowed =

@@ -21,6 +21,9 @@ ps_status file_read(const char *path, size_t max_bytes, char **text, size_t *byt
 ps_status file_read_with_stat(const char *path, size_t max_bytes, char **text, size_t *bytes,
                               struct stat *about, ps_error *error);
 
+/* Are these two looks at one file, which nobody has written to or replaced between them? */
+bool file_is_same(const struct stat *a, const struct stat *b);
+
 /* May others than its owner read (or change, or run) such a file? Not so of one of root's, and of a group's,
  * which is how Kubernetes mounts a secret. */
 bool file_is_read_by_others(const struct stat *about);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/transport_state.h"
 
@@ -90,6 +91,7 @@ static transport_socket *open_socket(transport *t, int type, ps_error *error)
     }
     s->transport = t;
     s->router = type == ZMQ_ROUTER;
+    s->listen_fd = -1;
     s->patience_ms = -1; /* ZeroMQ's default */
     s->socket = zmq_socket(t->context, type);
     if (!s->socket) {
@@ -156,18 +158,34 @@ static bool is_repeated(const struct addrinfo *first, const struct addrinfo *at)
 
 /* ---- opening and closing ---- */
 
-static ps_status bind_endpoint(void *socket, const char *host, uint16_t port, int *cause, ps_error *error)
+bool transport_bind(transport_socket *s, const char *endpoint)
+{
+    const int inherited = s->listen_fd >= 0 ? dup(s->listen_fd) : -1; /* ZeroMQ closes what it is given */
+    if (s->listen_fd >= 0)
+        set_int(s->socket, ZMQ_USE_FD, inherited);
+    return zmq_bind(s->socket, endpoint) == 0;
+}
+
+static ps_status bind_endpoint(transport_socket *s, const char *host, uint16_t port, int *cause,
+                               ps_error *error)
 {
     char endpoint[TRANSPORT_ENDPOINT_MAX];
     format_endpoint(endpoint, sizeof endpoint, host, port);
-    if (zmq_bind(socket, endpoint) == 0)
+    if (s->endpoint_count == TRANSPORT_ADDRESSES_MAX)
+        return ps_fail(error, PS_EIO, "cannot listen on %s: a name stands for %d addresses at most", endpoint,
+                       TRANSPORT_ADDRESSES_MAX);
+    if (transport_bind(s, endpoint)) {
+        size_t bytes = sizeof s->endpoints[0].name;
+        zmq_getsockopt(s->socket, ZMQ_LAST_ENDPOINT, s->endpoints[s->endpoint_count].name, &bytes);
+        s->endpoints[s->endpoint_count++].bound = true;
         return PS_OK;
+    }
     *cause = errno;
     return ps_fail(error, PS_EIO, "cannot listen on %s: %s", endpoint, zmq_strerror(errno));
 }
 
 /* libzmq itself binds to numeric addresses only. */
-static ps_status bind_name(void *socket, const char *host, uint16_t port, ps_error *error)
+static ps_status bind_name(transport_socket *s, const char *host, uint16_t port, ps_error *error)
 {
     struct addrinfo *found;
     int failure = resolve(host, &found);
@@ -182,7 +200,7 @@ static ps_status bind_name(void *socket, const char *host, uint16_t port, ps_err
         if (is_repeated(found, at))
             continue;
         getnameinfo(at->ai_addr, at->ai_addrlen, numeric, sizeof numeric, NULL, 0, NI_NUMERICHOST);
-        status = bind_endpoint(socket, numeric, port, &cause, error);
+        status = bind_endpoint(s, numeric, port, &cause, error);
         if (status == PS_OK)
             bound++;
         else if (cause == EADDRNOTAVAIL || cause == ENODEV) /* not of this host; another may be */
@@ -199,10 +217,9 @@ ps_status transport_listen(transport *t, const char *host, uint16_t port, int li
     if (!*out)
         return error ? error->status : PS_EIO;
     int cause;
-    if (listen_fd >= 0)
-        set_int((*out)->socket, ZMQ_USE_FD, listen_fd);
-    ps_status status = host && listen_fd < 0 ? bind_name((*out)->socket, host, port, error)
-                                             : bind_endpoint((*out)->socket, NULL, port, &cause, error);
+    (*out)->listen_fd = listen_fd;
+    ps_status status = host && listen_fd < 0 ? bind_name(*out, host, port, error)
+                                             : bind_endpoint(*out, NULL, port, &cause, error);
     if (status != PS_OK)
         transport_close(out, 0);
     return status;
@@ -214,8 +231,9 @@ ps_status transport_connect(transport *t, const char *host, uint16_t port, trans
     *out = open_socket(t, ZMQ_DEALER, error);
     if (!*out)
         return error ? error->status : PS_EIO;
-    char endpoint[TRANSPORT_ENDPOINT_MAX];
-    format_endpoint(endpoint, sizeof endpoint, host, port);
+    char *endpoint = (*out)->endpoints[0].name;
+    format_endpoint(endpoint, sizeof(*out)->endpoints[0].name, host, port);
+    (*out)->endpoint_count = 1;
     if (zmq_connect((*out)->socket, endpoint) == 0)
         return PS_OK;
     ps_fail(error, PS_EINVAL, "cannot connect to %s: %s", endpoint, zmq_strerror(errno));
@@ -234,6 +252,8 @@ void transport_close(transport_socket **s, int drain_ms)
         zmq_socket_monitor((*s)->socket, NULL, 0); /* no more */
     door_close(&(*s)->door);
     zmq_close((*s)->socket);
+    if ((*s)->listen_fd >= 0)
+        close((*s)->listen_fd);
     if ((*s)->monitor)
         zmq_close((*s)->monitor);
     free(*s);

@@ -32,7 +32,8 @@
 
 enum {
     TRANSPORT_ENDPOINT_MAX = 320,
-    TRANSPORT_QUEUE_MAX = 256, /* messages queued per peer and direction */
+    TRANSPORT_ADDRESSES_MAX = 8, /* that one name may stand for on this host */
+    TRANSPORT_QUEUE_MAX = 256,   /* messages queued per peer and direction */
     TRANSPORT_TOGETHER_MAX = 32,
 };
 
@@ -146,6 +147,15 @@ transport_event transport_await(transport_socket *s, int timeout_ms, wire_route 
 /* Was the last message refused for its sender's key: not let in any more (PS_EPEER), or not for that role and
  * index (PS_ECONFIG)? */
 bool transport_refused_a_key(const transport_socket *s);
+
+/* Of a socket that listens: speaks with another pair of keys from now on. Its connections end, and come again
+ * to those who know the new one. PS_ESTATE: its address is not free yet, try again soon; PS_EIO: it is not,
+ * or is not to be had. */
+ps_status transport_change_key(transport_socket *s, const key_pair *own, ps_error *error);
+
+/* Of a connected one that is monitored: where handshakes fail, and the file that the key of its ps came from
+ * holds another, connects anew, with that. True: it has. To be called now and then. */
+bool transport_follow_key(transport_socket *s);
 
 /* From now on transport_await comes back, with nothing, also as soon as `fd` (borrowed) is readable. */
 void transport_watch(transport_socket *s, int fd);

@@ -29,9 +29,9 @@ ps_status transport_secure(transport *t, const curve_keys *keys, ps_error *error
     return keys->allow_path[0] ? zap_start(t->context, keys->allow_path, &t->guard, error) : PS_OK;
 }
 
-static bool set_key(void *socket, int option, const char *key)
+bool transport_curve_set(transport_socket *s, int option, const char *key)
 {
-    return zmq_setsockopt(socket, option, key, KEY_TEXT + 1) == 0;
+    return zmq_setsockopt(s->socket, option, key, KEY_TEXT + 1) == 0;
 }
 
 ps_status transport_curve_apply(transport_socket *s, ps_error *error)
@@ -40,12 +40,13 @@ ps_status transport_curve_apply(transport_socket *s, ps_error *error)
     const int yes = 1;
     if (!keys->wanted)
         return PS_OK;
-    bool set = set_key(s->socket, ZMQ_CURVE_SECRETKEY, keys->own.secret_key);
+    bool set = transport_curve_set(s, ZMQ_CURVE_SECRETKEY, keys->own.secret_key);
+    memcpy(s->server_key, keys->server_key, sizeof s->server_key);
     if (s->router)
         set = set && zmq_setsockopt(s->socket, ZMQ_CURVE_SERVER, &yes, sizeof yes) == 0;
     else
-        set = set && set_key(s->socket, ZMQ_CURVE_PUBLICKEY, keys->own.public_key) &&
-              set_key(s->socket, ZMQ_CURVE_SERVERKEY, keys->server_key);
+        set = set && transport_curve_set(s, ZMQ_CURVE_PUBLICKEY, keys->own.public_key) &&
+              transport_curve_set(s, ZMQ_CURVE_SERVERKEY, keys->server_key);
     return set ? PS_OK : ps_fail(error, PS_EIO, "cannot use a key: %s", zmq_strerror(errno));
 }
 

@@ -6,6 +6,7 @@
  *   transport_receive.c  frames into messages
  *   transport_curve.c    keys, and what becomes of handshakes
  *   transport_door.c     connections of those who listen (transport_door.h)
+ *   transport_rotate.c   other keys while sockets are open
  */
 #ifndef PENSTOCK_COMMON_TRANSPORT_STATE_H
 #define PENSTOCK_COMMON_TRANSPORT_STATE_H
@@ -36,6 +37,14 @@ struct transport_socket {
     void *monitor;   /* a socket that tells of handshakes; NULL: they are not counted, or by the door */
     door *door;      /* of one that listens, once it is monitored */
     transport_handshakes handshakes;
+    uint32_t endpoint_count;
+    struct {
+        char name[TRANSPORT_ENDPOINT_MAX];
+        bool bound; /* false of a connected socket's one */
+    } endpoints[TRANSPORT_ADDRESSES_MAX];
+    int listen_fd;                 /* a copy of what was inherited; -1: nothing was */
+    char server_key[KEY_TEXT + 1]; /* of a connected socket: whom it takes for its ps */
+    uint32_t failures_followed; /* handshakes failed in a row, when the file of that key was looked at last */
     struct {
         bool open; /* it has messages that have not been taken */
         zmq_msg_t frame;
@@ -60,6 +69,11 @@ bool transport_news_next(void *monitor, int flags, transport_news *news);
 
 /* Counts what is news of a handshake. */
 void transport_news_count(const transport_news *news, transport_handshakes *h);
+
+bool transport_curve_set(transport_socket *s, int option, const char *key);
+
+/* Binds to what was inherited, or `endpoint`, and remembers where. False: errno. */
+bool transport_bind(transport_socket *s, const char *endpoint);
 
 /* Who sent that frame, by its key? PS_EPEER: nobody who may (any more). Call only where t->guard is. */
 ps_status transport_curve_sender(transport *t, zmq_msg_t *frame, allow_entry *sender, ps_error *error);

@@ -12,6 +12,7 @@
 
 #include <zmq.h>
 
+#include "common/file.h"
 #include "common/log.h"
 #include "common/log_limit.h"
 #include "common/path.h"
@@ -37,12 +38,6 @@ struct zap {
 
 /* ---- the list ---- */
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 static ps_status load(zap *z, ps_error *error)
 {
     allow_list list;
@@ -61,7 +56,7 @@ static void look(zap *z)
 {
     struct stat now;
     ps_error error;
-    if (stat(z->path, &now) != 0 || is_same_file(&now, &z->seen))
+    if (stat(z->path, &now) != 0 || file_is_same(&now, &z->seen))
         return; /* where it is gone, as for a moment it may be, the list stays */
     z->seen = now;
     if (load(z, &error) == PS_OK)

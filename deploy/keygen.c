@@ -15,11 +15,12 @@
 #include "deploy/commands.h"
 #include "deploy/file_tree.h"
 
-enum { KEY_WORKERS = 256, KEY_EVALUATORS, LINE_BYTES = 64 };
+enum { KEY_WORKERS = 256, KEY_EVALUATORS, KEY_ROTATE, LINE_BYTES = 64 };
 
 typedef struct {
     const char *folder;
     uint64_t workers, evaluators; /* with keys of their own; 0: one for all */
+    bool rotates;                 /* the key of the ps, of a folder that is there */
 } wishes;
 
 static const struct argp_option options[] = {
@@ -29,6 +30,9 @@ static const struct argp_option options[] = {
      "for all others)",
      0},
     {"evaluators", KEY_EVALUATORS, "N", 0, "A key for each of N evaluators (one for all)", 0},
+    {"rotate", KEY_ROTATE, "ps", 0,
+     "Replace the key of the ps in a folder that is there, ps.key and ps.pub, also while a job runs with it",
+     0},
     {0},
 };
 
@@ -43,6 +47,11 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_EVALUATORS:
         option_unsigned("evaluators", argument, 1, JOB_WORKERS_MAX, &w->evaluators, &error);
         break;
+    case KEY_ROTATE:
+        if (strcmp(argument, "ps") != 0)
+            argp_error(state, "--rotate '%s': only `ps' is replaced so; of others see below", argument);
+        w->rotates = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (w->folder)
             argp_error(state, "one folder only; '%s' is a second", argument);
@@ -51,6 +60,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (!w->folder || !w->folder[0])
             argp_error(state, "which folder?");
+        if (w->rotates && (w->workers || w->evaluators))
+            argp_error(state, "--rotate makes no keys of workers and evaluators");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -153,35 +164,90 @@ static ps_status make_all(const wishes *w, ps_error *error)
     return status;
 }
 
+/* ---- replacing ---- */
+
+static ps_status move_into_place(const char *from, const char *to, ps_error *error)
+{
+    return rename(from, to) == 0 ? PS_OK : path_fail(error, "replace", to);
+}
+
+/* Who connects looks for the new key once the old one fails: so ps.pub comes first. */
+static ps_status rotate(const char *folder, ps_error *error)
+{
+    char key[PATH_BYTES], public[PATH_BYTES], new_key[PATH_BYTES], new_public[PATH_BYTES];
+    key_pair pair;
+    ps_status status = path_make(key, error, "%s/" CURVE_PS_KEY, folder);
+    if (status == PS_OK)
+        status = path_make(public, error, "%s/" CURVE_PS_PUBLIC, folder);
+    if (status == PS_OK)
+        status = path_make(new_key, error, "%s.new", key);
+    if (status == PS_OK)
+        status = path_make(new_public, error, "%s.new", public);
+    if (status == PS_OK)
+        status = key_file_read_pair(key, &pair, error);
+    if (status != PS_OK)
+        return status;
+    unlink(new_key); /* left by one that was killed */
+    unlink(new_public);
+    status = transport_make_keys(&pair, error);
+    if (status == PS_OK)
+        status = key_file_write_pair(new_key, &pair, "ps", error);
+    if (status == PS_OK)
+        status = key_file_write_public(new_public, &pair, "the ps", error);
+    key_pair_wipe(&pair);
+    if (status == PS_OK)
+        status = move_into_place(new_public, public, error);
+    if (status == PS_OK)
+        status = move_into_place(new_key, key, error);
+    if (status == PS_OK)
+        return file_sync_folder(folder, error);
+    unlink(new_key);
+    unlink(new_public);
+    return status;
+}
+
+static ps_status make_folder(const wishes *w, ps_error *error)
+{
+    if (mkdir(w->folder, 0700) != 0)
+        return path_fail(error, "make", w->folder);
+    ps_status status = make_all(w, error);
+    if (status != PS_OK) /* half a folder of keys is of no use, and in the way of the next try */
+        file_tree_remove(w->folder, NULL);
+    return status;
+}
+
 int keygen_main(int argc, char **argv)
 {
     static const struct argp parser = {
         .options = options,
         .parser = parse_option,
         .args_doc = "FOLDER",
-        .doc = "Make keys with which the processes of a cluster prove to each other who they are, and "
-               "encrypt what "
-               "travels (CURVE): a new folder, for --curve-keys of ps and workers.\v"
-               "Files: ps.key and allow, for the hosts of ps; ps.pub and one of chief.key, worker.key (or "
-               "worker-1.key, ...) and evaluator.key for those of workers. Files that end in .key are "
-               "secret. Files "
-               "that are there already are never overwritten.\n\n"
-               "To replace a key while the job runs: add the line of the new one to `allow`, which every ps "
-               "sees at "
-               "once; give its owner the new file and restart it, of which the training takes no harm; take "
-               "out the "
-               "old line.\n\n"
-               "Exit status: 0 made; 2 usage; 1 anything else."};
+        .doc =
+            "Make keys with which the processes of a cluster prove to each other who they are, and "
+            "encrypt what "
+            "travels (CURVE): a new folder, for --curve-keys of ps and workers.\v"
+            "Files: ps.key and allow, for the hosts of ps; ps.pub and one of chief.key, worker.key (or "
+            "worker-1.key, ...) and evaluator.key for those of workers. Files that end in .key are "
+            "secret. Files "
+            "that are there already are never overwritten.\n\n"
+            "To replace a key while the job runs: add the line of the new one to `allow`, which every ps "
+            "sees at "
+            "once; give its owner the new file and restart it, of which the training takes no harm; take "
+            "out the "
+            "old line.\n\n"
+            "To replace that of the ps: --rotate ps. A ps takes its new ps.key as soon as it is there, and "
+            "connections begin anew; workers look into ps.pub again when a ps does not know theirs any more, "
+            "so they need the new one first.\n\n"
+            "Exit status: 0 made; 2 usage; 1 anything else."};
     wishes w = {0};
     ps_error error = {PS_OK, ""};
     argp_parse(&parser, argc, argv, 0, NULL, &w);
-    ps_status status = PS_OK;
-    if (mkdir(w.folder, 0700) != 0)
-        status = path_fail(&error, "make", w.folder);
-    if (status == PS_OK && (status = make_all(&w, &error)) != PS_OK)
-        file_tree_remove(w.folder,
-                         NULL); /* half a folder of keys is of no use, and in the way of the next try */
-    if (status == PS_OK)
+    ps_status status = w.rotates ? rotate(w.folder, &error) : make_folder(&w, &error);
+    if (status == PS_OK && w.rotates)
+        printf("%s holds another key of the ps: give ps.pub to the hosts of workers, then ps.key to those of "
+               "ps\n",
+               w.folder);
+    else if (status == PS_OK)
         printf("keys are in %s: ps take all of it, others ps.pub and their own .key alone (--curve-keys)\n",
                w.folder);
     return command_end(argv[0], status, &error) == PS_EXIT_DONE ? PS_EXIT_DONE : PS_EXIT_FAILURE;

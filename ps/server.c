@@ -14,6 +14,7 @@
 #include "ps/archive_folder.h"
 #include "ps/journal_file.h"
 #include "ps/observer.h"
+#include "ps/own_key.h"
 #include "ps/shard_trace.h"
 
 enum {
@@ -57,6 +58,8 @@ typedef struct {
     uint64_t told_ms;    /* when a signal asked it to end; 0: not yet */
     uint32_t stop_ms;
     bool has_keys;
+    own_key key;
+    bool key_is_due; /* its address is not free again yet */
     log_limit refused_lines;
     refusal_counts refused;     /* what never came to the shard */
     uint64_t handshakes_failed; /* of which the log has told */
@@ -230,7 +233,10 @@ static void receive_some(server *s, int timeout_ms)
     if (taken > 0)
         s->heard_ms = now;
     shard_tick(s->shard, now);
-    if (now - s->swept_ms >= SWEEP_MS) {
+    const bool sweeps = now - s->swept_ms >= SWEEP_MS;
+    if (sweeps || s->key_is_due)
+        s->key_is_due = own_key_look(&s->key, s->socket);
+    if (sweeps) {
         transport_sweep(s->transport);
         say_handshakes(s);
         s->swept_ms = now;
@@ -258,7 +264,7 @@ static observation observe(const server *s)
 
 static void turn(server *s)
 {
-    receive_some(s, s->unsent || shard_awaits_archive(s->shard) ? RETRY_MS : TICK_MS);
+    receive_some(s, s->unsent || s->key_is_due || shard_awaits_archive(s->shard) ? RETRY_MS : TICK_MS);
     send_all(s);
     const uint64_t now_ms = s->observer ? clock_monotonic_ms() : 0;
     if (s->observer && observer_tick(s->observer, now_ms)) {
@@ -437,6 +443,8 @@ ps_status server_run(const server_config *config, ps_error *error)
         status = transport_secure(s.transport, config->keys, error);
     if (status == PS_OK)
         status = listen_on(&s, config, error);
+    if (status == PS_OK && s.has_keys)
+        own_key_begin(&s.key, config->keys);
     if (status == PS_OK) /* only now: ZeroMQ's own threads, which inherit it, are there */
         status = crew_pin_caller(s.threads, error);
     if (status != PS_OK)
@@ -467,6 +475,7 @@ done:
     if (s.observer)
         observer_close(s.observer);
     drop_unsent(&s);
+    own_key_end(&s.key);
     if (s.socket)
         transport_close(&s.socket, status == PS_EINTERRUPTED || status == PS_ELOG ? 0 : DRAIN_MS);
     if (s.archive) /* before the shard: it may still write an image */

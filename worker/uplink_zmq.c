@@ -67,7 +67,7 @@ static void sweep_now_and_then(uplink_zmq *l)
     l->swept_ms = now_ms;
     transport_sweep(l->transport);
     for (uint32_t i = 0; i < l->servers; i++)
-        transport_look_at_handshakes(l->sockets[i]);
+        transport_follow_key(l->sockets[i]);
 }
 
 static void zmq_wait(uplink *self, int timeout_ms)

@@ -19,10 +19,12 @@ const mayAsk = () => LOOPBACK.test(location.host) && !hasToken();
 export class Peers {
   #said = new Map();
   #asking = new Set();
+  #known = new Map(); // from index to where it was last known to show itself: a ps that has just come back knows of none
 
   // Asks those that `status` names.
   ask(status) {
     if (!mayAsk()) return;
+    for (const {index, http} of status.servers) if (http) this.#known.set(index, http);
     for (const {index, http} of status.servers)
       if (index !== status.index && http && LOOPBACK.test(http) && !this.#asking.has(index)) this.#askOne(index, http, status.job);
   }
@@ -30,7 +32,8 @@ export class Peers {
   // Where the ps of `status` may show itself by now, as the other ps and the workers say; each once.
   async seek(status) {
     if (!mayAsk()) return [];
-    const known = [...status.servers.filter((s) => s.index !== status.index), ...status.workers].map((peer) => peer.http)
+    const servers = status.servers.filter((s) => s.index !== status.index).map((s) => s.http ?? this.#known.get(s.index));
+    const known = [...servers, ...status.workers.map((worker) => worker.http)]
       .filter((http) => http && LOOPBACK.test(http)).slice(0, SOUGHT_MAX);
     const answers = await Promise.allSettled(known.map(askAt));
     const told = answers.flatMap((a) => (a.status === "fulfilled" ? readServers(a.value) : []));

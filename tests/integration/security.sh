@@ -164,6 +164,55 @@ await_log ps-0 "is not let in any more"
 await has_counted 'messages_total{reason="key_removed"}' 1
 kill_all
 
+begin "the key of the ps is replaced while the job trains, and the model is the same"
+cluster=$(dense 2 2)
+cp -r "$keys" "$case_dir/keys"
+long=(--data-folder "$scratch/data" --hidden 20 --evaluate-every 0 --steps "$(scaled 3000)")
+train plain 2 2 "${long[@]}"
+has_changed_twice() {
+    [ "$(grep -c "ps.key has changed" "$case_dir/ps-$1.log")" = 2 ]
+}
+start_both_ps() {
+    for i in 0 1; do
+        start_task "ps-$i" "$(task "$cluster" ps "$i")" "$ps" --curve-keys "$case_dir/keys" \
+            --http-port 0 --http-port-file "$case_dir/http-$i"
+    done
+}
+start_one_worker() {
+    start_task "worker-$1" "$(task "$cluster" worker "$1")" "$worker" --output-dir "$case_dir/outputs" "${long[@]}" \
+        --curve-keys "$case_dir/keys"
+}
+start_both_ps
+start_one_worker 0
+await_log worker-0 "joined ps/1" # the other one is waited for
+before=$(cat "$case_dir/keys/ps.key")
+run_program rotated 0 "$launcher" keygen --rotate ps "$case_dir/keys"
+expect [ "$before" != "$(cat "$case_dir/keys/ps.key")" ]
+expect [ "$(stat -c %a "$case_dir/keys/ps.key")" = 600 ]
+for i in 0 1; do
+    await_log "ps-$i" "ps.key has changed"
+done
+await_log worker-0 "holds another key: connecting with it"
+start_one_worker 1 # which knows the new key alone
+await_log ps-0 "worker 1 joined"
+kill -STOP "${pids[worker-1]}" # so that training does not end before
+run_program rotated-again 0 "$launcher" keygen --rotate ps "$case_dir/keys"
+for i in 0 1; do
+    await has_changed_twice "$i"
+done
+cp -p "$case_dir/keys/ps.key" "$case_dir/good"
+(umask 077 && echo nonsense >"$case_dir/bad")
+mv "$case_dir/bad" "$case_dir/keys/ps.key"
+await_log ps-0 "the key stays as it was"
+mv "$case_dir/good" "$case_dir/keys/ps.key"
+kill -CONT "${pids[worker-1]}"
+await_all
+keep_model rotated
+same_model plain rotated
+run_program no-folder 1 "$launcher" keygen --rotate ps "$case_dir/absent"
+expect_log no-folder "absent/ps.key"
+run_program no-such 2 "$launcher" keygen --rotate worker "$case_dir/keys"
+
 begin "a ps with keys refuses to begin without what it needs"
 refuses() {
     run_program ps-0 2 env "TF_CONFIG=$(task "$(dense 1 1)" ps 0)" "$ps" "${@:2}"
