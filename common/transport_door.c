@@ -80,6 +80,16 @@ static void admit(door *d, int fd)
         hang_up(d, fd);
 }
 
+/* The socket listens no more (transport_rotate.c), and all that came in by it ends, of which ZeroMQ does not
+ * tell. */
+static void begin_anew(door *d)
+{
+    d->open = 0;
+    for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++)
+        if (d->strangers.places[i].here)
+            http_guests_exit(&d->strangers, &d->strangers.places[i]);
+}
+
 static void note(door *d, const transport_news *news)
 {
     pthread_mutex_lock(&d->lock);
@@ -88,6 +98,8 @@ static void note(door *d, const transport_news *news)
     } else if (news->event == ZMQ_EVENT_DISCONNECTED) {
         d->open -= d->open > 0;
         forget(d, (int)news->value);
+    } else if (news->event == ZMQ_EVENT_CLOSED) {
+        begin_anew(d);
     } else if (news->event != ZMQ_EVENT_MONITOR_STOPPED) {
         transport_news_count(news, &d->handshakes);
     }
