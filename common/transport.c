@@ -18,7 +18,6 @@
 
 enum {
     BACKLOG = 1024,
-    HANDSHAKE_MS = 10000, /* for who connects to say who it is */
     RECONNECT_FIRST_MS = 50,
     RECONNECT_MAX_MS = 1000,
     POLL_MAX = JOB_SERVERS_MAX,
@@ -109,7 +108,7 @@ static transport_socket *open_socket(transport *t, int type, ps_error *error)
     if (s->router) {
         set_int(s->socket, ZMQ_ROUTER_MANDATORY, 1);
         set_int(s->socket, ZMQ_BACKLOG, BACKLOG);
-        set_int(s->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
+        set_int(s->socket, ZMQ_HANDSHAKE_IVL, TRANSPORT_HANDSHAKE_MS);
         /* Only with a domain, which without a handler means nothing else, are peers of ZMTP 1.0 and 2.0
          * dropped at their greeting. libzmq 4.3.4 aborts when the routing id of one comes while the socket
          * closes. */

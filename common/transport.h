@@ -35,6 +35,7 @@ enum {
     TRANSPORT_ADDRESSES_MAX = 8, /* that one name may stand for on this host */
     TRANSPORT_QUEUE_MAX = 256,   /* messages queued per peer and direction */
     TRANSPORT_TOGETHER_MAX = 32,
+    TRANSPORT_HANDSHAKE_MS = 10000, /* for who connects to say who it is */
 };
 
 typedef struct transport transport; /* a context and its I/O threads; shared by sockets */

@@ -17,6 +17,7 @@
 #include "common/trace.h"
 #include "ps/archive_folder.h"
 #include "ps/exposure.h"
+#include "ps/limits.h"
 #include "ps/server.h"
 
 enum { CHECKPOINT_SECS_MAX = 1000000000 };
@@ -237,6 +238,7 @@ static const struct argp parser = {
     .options = options,
     .parser = parse_option,
     .children = children,
+    .help_filter = limits_help,
     .doc =
         "Hold a shard of a model: take in gradients, apply updates, serve weights.\v"
         "The cluster and this process's place in it come from TF_CONFIG, or from --cluster and --task. "

@@ -91,6 +91,7 @@ for program in ps worker launcher plan hosts; do
     expect grep -qE '^penstock(-ps|-worker)? [0-9]+\.[0-9]+\.[0-9]+$' "$case_dir/$program-version.log"
     run_program "$program-wrong" 2 "${command[@]}" --no-such-option
 done
+expect grep -qE "^  strangers' connections +[0-9]+; [0-9]+ s for a handshake" "$case_dir/ps.log"
 run_program launcher 0 "$launcher" --help
 expect_log launcher "run"
 

@@ -1,0 +1,49 @@
+/* limits.c - see limits.h. */
+#include "ps/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/allow_list.h"
+#include "common/http.h"
+#include "common/job.h"
+#include "common/tensor.h"
+#include "common/transport.h"
+#include "common/wire.h"
+#include "ps/shard.h"
+
+enum { KIB = 1 << 10, MIB = 1 << 20, MS = 1000 };
+
+static void print(FILE *out)
+{
+    fputs("Limits (who goes beyond is counted in /metrics and /status, by reason):\n", out);
+    fprintf(out, "  strangers' connections    %d; %d s for a handshake\n", HTTP_GUESTS_MOST,
+            TRANSPORT_HANDSHAKE_MS / MS);
+    fprintf(out, "  connections of HTTP       %d, each of %d KiB and %d s\n", HTTP_CONNECTIONS_MAX,
+            HTTP_MEMORY_BYTES / KIB, HTTP_CONNECTION_MS / MS);
+    fprintf(out, "  keys in `allow'           %d\n", ALLOW_LIST_KEYS_MAX);
+    fprintf(out, "  a job                     %d workers, %d ps, %d tensors\n", JOB_WORKERS_MAX,
+            JOB_SERVERS_MAX, TENSOR_TABLE_MAX);
+    fputs("  a shard                   --memory-limit\n", out);
+    fprintf(out, "  a message                 %d slices, of %d MiB each\n", WIRE_SLICES_MAX,
+            (int)(WIRE_FRAME_MAX / MIB));
+    fprintf(out, "  its header                %d MiB, unpacked %d MiB\n", WIRE_HEADER_MAX / MIB,
+            WIRE_UNPACKED_MAX / MIB);
+    fprintf(out, "  frames queued, a peer     %d, and %d to it\n", TRANSPORT_QUEUE_MAX, TRANSPORT_QUEUE_MAX);
+    fprintf(out, "  requests open, a member   %d, and one more for each slice\n", SHARD_REQUESTS_MAX);
+    fprintf(out, "  weights on their way      %d MiB to a member, or one answer\n", SHARD_WINDOW_BYTES / MIB);
+}
+
+char *limits_help(int key, const char *text, void *input)
+{
+    char *help = NULL;
+    size_t bytes = 0;
+    (void)input;
+    if (key != ARGP_KEY_HELP_EXTRA)
+        return (char *)(uintptr_t)text;
+    FILE *out = open_memstream(&help, &bytes);
+    if (!out)
+        return NULL;
+    print(out);
+    return fclose(out) == 0 ? help : NULL;
+}
