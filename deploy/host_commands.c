@@ -81,9 +81,9 @@ static void write_command(FILE *out, const host_job *job, const host_task *of, c
         write_words(out, job->training, job->training_count);
 }
 
-/* The command on the other side. On descriptor 3 is what comes in, of which the task itself sees nothing;
- * `read` ends with it. The loop does not sleep for long, for whoever it sleeps with holds nothing up but
- * itself. */
+/* What runs on the other side. What comes in is on descriptor 3, and the task sees nothing of it. The second
+ * shell gets no further than `read` as long as the connection stands; its output is away, so that nobody
+ * waits for its end. */
 static void write_watched(FILE *out, const char *command, unsigned grace_s)
 {
     fprintf(out,

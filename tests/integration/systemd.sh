@@ -37,7 +37,8 @@ start_unit() {
     done < <(instance "$1" "$2")
     mkdir -p "$case_dir/state/penstock"
     # shellcheck disable=SC2016 # expanded by the inner shell
-    start "$1-$2" env -i -C "$case_dir/state/penstock" PATH="$PATH" "${variables[@]}" bash -c '
+    start "$1-$2" env -i -C "$case_dir/state/penstock" PATH="$PATH" TSAN_OPTIONS="${TSAN_OPTIONS:-}" \
+        "${variables[@]}" bash -c '
         set -a
         for file in "${@:2}"; do
             [ ! -e "${file#-}" ] || source "${file#-}"
