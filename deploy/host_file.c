@@ -104,7 +104,7 @@ static ps_status take_line(const char *line, size_t length, host_table *table, p
         ps_status status = PS_OK;
         if (word_length > 0 && !of) {
             status = host_table_add(table, begin, word_length, error);
-            of = &table->list[table->count - 1];
+            of = status == PS_OK ? &table->list[table->count - 1] : NULL;
         } else if (word_length > 0) {
             char word[WORD_MAX];
             snprintf(word, sizeof word, "%.*s", (int)word_length, begin);
