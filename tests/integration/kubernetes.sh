@@ -94,7 +94,7 @@ expect node "$here/kubernetes/check.js" "$npm_modules" "$build" "$rendered"/*.ya
 
 if [ "$EUID" = 0 ]; then # who may become another user
     begin "keys are taken as a Secret's volume shows them to a pod with fsGroup: links to root's files of mode 0440"
-    pod_user=10001
+    pod_user=65532
     chmod 711 "$scratch" "$case_dir"
     make_data "$case_dir/data" 300 && chmod -R a+rX "$case_dir/data"
     mkdir -m 777 "$case_dir/store"

@@ -17,7 +17,7 @@ const PLANTS = [
     { kind: "StatefulSet", at: "spec.replicas", value: "2", found: "type" },
     { kind: "StatefulSet", at: `${CONTAINER}.imagePullPolice`, value: "Always", found: "type" },
     { kind: "StatefulSet", at: `${CONTAINER}.livenessProbe.httpGet.pass`, value: "/livez", found: "type" },
-    { kind: "StatefulSet", at: `${POD}.securityContext.runAsUser`, value: "10001", found: "type" },
+    { kind: "StatefulSet", at: `${POD}.securityContext.runAsUser`, value: "65532", found: "type" },
     { kind: "Job", at: `${POD}.containers.0.env.0.value`, value: 1, found: "type" },
     { kind: "Service", at: "spec.publishNotReadyAdresses", value: true, found: "type" },
     { kind: "NetworkPolicy", at: "spec.ingress.0.ports.0.portNumber", value: 1, found: "type" },

@@ -30,10 +30,10 @@ imagePullSecrets:
 {{- end }}
 securityContext:
   runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
+  runAsUser: 65532
+  runAsGroup: 65532
   # Makes the claim writable, and the keys root's and this group's to read (0440), which the daemons accept.
-  fsGroup: 10001
+  fsGroup: 65532
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile:
     type: RuntimeDefault
@@ -50,7 +50,7 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* Each probe's seconds between, and how often it may fail, at start; and seconds between, for life. */}}
+{{/* How often the probe may fail at start; seconds between those for life; what tells that it is ready. */}}
 {{- define "penstock.probes" -}}
 startupProbe:
   httpGet: {path: /livez, port: http}
@@ -62,7 +62,7 @@ livenessProbe:
   timeoutSeconds: 5
   failureThreshold: 3
 readinessProbe:
-  httpGet: {path: /readyz, port: http}
+  httpGet: {path: {{ .ready }}, port: http}
   periodSeconds: 5
   timeoutSeconds: 5
 {{- end }}
@@ -150,7 +150,7 @@ spec:
           containerPort: 2222
         - name: http
           containerPort: 8080
-      {{- include "penstock.probes" (dict "startFailures" 30 "livePeriod" 10) | nindent 6 }}
+      {{- include "penstock.probes" (dict "startFailures" 30 "livePeriod" 10 "ready" ($tfjob | ternary "/livez" "/readyz")) | nindent 6 }}
       resources:
         {{- toYaml .Values.ps.resources | nindent 8 }}
       {{- include "penstock.confined" . | nindent 6 }}
@@ -243,7 +243,7 @@ spec:
         {{- end }}
         - name: http
           containerPort: 8080
-      {{- include "penstock.probes" (dict "startFailures" 60 "livePeriod" 20) | nindent 6 }}
+      {{- include "penstock.probes" (dict "startFailures" 60 "livePeriod" 20 "ready" "/readyz") | nindent 6 }}
       resources:
         requests:
           {{- toYaml .Values.worker.resources.requests | nindent 10 }}
