@@ -53,26 +53,31 @@ for i in 0 1; do
     await_end "ps-$i" 0
 done
 
-begin "one that is started again after the end knows from its checkpoint that the job has finished"
-cluster=$(dense 1 1)
-start_ps 0 --checkpoint-dir "$case_dir/cuts"
-train_once
-keep_model first
-await is_over 0
-kill -KILL "${pids[ps-0]}"
-await_end ps-0 137
-start_ps 0 --checkpoint-dir "$case_dir/cuts"
-await is_over 0
-train_once
-keep_model again
-expect same_model first again
-await is_over 0
-kill -KILL "${pids[ps-0]}"
-await_end ps-0 137
-start_ps 0 --checkpoint-dir "$case_dir/cuts"
-await is_over 0
-kill -TERM "${pids[ps-0]}"
-await_end ps-0 0
+for level in checkpoint log; do
+    begin "one that is started again after the end knows it from what it has kept (--durability $level)"
+    cluster=$(dense 1 1)
+    kept=(--checkpoint-dir "$case_dir/cuts" --durability "$level")
+    start_ps 0 "${kept[@]}"
+    train_once
+    keep_model first
+    await is_over 0
+    for again in once twice; do
+        kill -KILL "${pids[ps-0]}"
+        await_end ps-0 137
+        start_ps 0 "${kept[@]}"
+        await is_over 0
+        train_once
+        keep_model "$again"
+        expect same_model first "$again"
+        await is_over 0
+    done
+    kill -TERM "${pids[ps-0]}"
+    await_end ps-0 0
+    start_ps 0 "${kept[@]}"
+    await is_over 0
+    kill -TERM "${pids[ps-0]}"
+    await_end ps-0 0
+done
 
 begin "told to end before the job has finished, it ends as others do"
 cluster=$(dense 1 1)
