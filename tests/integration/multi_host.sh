@@ -12,10 +12,13 @@ make_data "$scratch/data" 1130
 
 # A process of the run in namespaces that is a worker's.
 a_worker() {
-    local child
+    local child own space
+    own=$(readlink "/proc/${pids[chaos]}/ns/net")
+    # shellcheck disable=SC2013 # words are what there is
     for child in $(cat "/proc/${pids[chaos]}/task/${pids[chaos]}/children"); do
         [ "$(readlink "/proc/$child/exe")" = "$worker" ] || continue
-        [ "$(readlink "/proc/$child/ns/net")" = "$(readlink /proc/self/ns/net)" ] || echo "$child"
+        space=$(readlink "/proc/$child/ns/net") # none, if it has just ended
+        [ -z "$space" ] || [ "$space" = "$own" ] || echo "$child"
     done | tail -n 1
 }
 

@@ -54,7 +54,7 @@ until [ "$1" = -- ]; do
     shift 3
 done
 shift
-mount -o remount,ro "$root"
+mount -o remount,bind,ro "$root"
 exec chroot "$root" "$@"
 """
 

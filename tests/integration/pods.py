@@ -48,7 +48,8 @@ def await_that(what, condition, cluster):
 
 class Network:
     def __init__(self, program):
-        self.process = subprocess.Popen([program, str(NETWORKS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([program, str(NETWORKS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
         self.free = []
         for _ in range(NETWORKS):
             words = self.process.stdout.readline().split()
@@ -69,7 +70,8 @@ class Replica:
 
     def __init__(self, cluster, role, index, name, hostname, template, names, early, restarts, variables):
         self.cluster, self.role, self.index, self.name, self.hostname = cluster, role, index, name, hostname
-        self.spec, self.names, self.early, self.restarts, self.variables = template["spec"], names, early, restarts, variables
+        self.spec, self.names, self.early = template["spec"], names, early
+        self.restarts, self.variables = restarts, variables
         self.pod = None
         self.pods = 0
         self.result = None  # the code of its end, for good
@@ -115,7 +117,8 @@ class Cluster:
 
     def take_stateful_set(self, name, spec):
         for i in range(spec["replicas"]):
-            self.add("ps", i, f"{name}-{i}", spec["template"], [f"{name}-{i}.{spec['serviceName']}"], True, "Always", {})
+            names = [f"{name}-{i}.{spec['serviceName']}"]
+            self.add("ps", i, f"{name}-{i}", spec["template"], names, True, "Always", {})
 
     def take_job(self, name, spec, role="worker", subdomain=None, early=True):
         """An Indexed Job: the host is named by its index, the pod has a suffix besides."""
@@ -155,7 +158,8 @@ class Cluster:
     def take_volcano(self, name, spec):
         """Its plug-in `tensorflow` sets TF_CONFIG; what is deleted lets all begin again."""
         self.restart_all = any(p["event"] == "PodEvicted" and p["action"] == "RestartJob" for p in spec["policies"])
-        seen = {t["name"]: [f"{name}-{t['name']}-{i}.{name}:{PORT}" for i in range(t["replicas"])] for t in spec["tasks"]}
+        seen = {t["name"]: [f"{name}-{t['name']}-{i}.{name}:{PORT}" for i in range(t["replicas"])]
+                for t in spec["tasks"]}
         early = "--publish-not-ready-addresses=true" in spec["plugins"]["svc"]
         for task in spec["tasks"]:
             for i in range(task["replicas"]):
@@ -297,16 +301,14 @@ class Cluster:
         if any(r.pod.liveness_kills for r in self.replicas):
             raise Broken("a liveness probe failed")
 
-    def is_determined(self):
-        return "--on-worker-loss=shrink" not in self.of("worker")[0].spec["containers"][0]["args"]
-
     def compare(self):
+        arguments = self.of("worker")[0].spec["containers"][0]["args"]
         trained = os.path.join(self.folder, "volumes/store/model/model.safetensors")
         if not os.path.exists(trained):
             raise Broken("no model was written")
-        if not self.is_determined():
+        if "--on-worker-loss=shrink" in arguments:
             return "succeeded (its model depends on who was there)"
-        options = [a for a in self.of("worker")[0].spec["containers"][0]["args"] if a.split("=")[0] not in PLACE_OPTIONS]
+        options = [a for a in arguments if a.split("=")[0] not in PLACE_OPTIONS]
         run = os.path.join(self.folder, "local")
         subprocess.run([f"{self.build}/deploy/penstock", "run", "--quiet", "--ps", "2",
                         "--workers", str(len(self.of("worker"))), "--run-dir", run, "--", "--data-folder", f"{self.data}/mnist", *options], check=True, stdout=subprocess.DEVNULL)

@@ -21,7 +21,7 @@ python3 -c 'import yaml' 2>/dev/null || skip "Python has no module yaml (Debian'
 kubectl kustomize "$here/../../deploy/kubernetes/overlays/tfjob" >/dev/null || skip "kubectl cannot render the manifests"
 own=(env)
 if [ "$(id -u)" != 0 ]; then
-    own=(unshare --user --map-root-user --mount)
+    own=(unshare --user --map-root-user --mount --net sh -c 'ip link set lo up && exec "$@"' sh)
     "${own[@]}" true 2>/dev/null || skip "no right to make namespaces"
 fi
 # All kinds; of GPUs there are none here.
