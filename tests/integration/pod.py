@@ -238,8 +238,8 @@ class Pod(threading.Thread):
             user = ["setpriv", f"--reuid={context['runAsUser']}", f"--regid={context['runAsGroup']}",
                     f"--groups={context['fsGroup']}", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
         words = self.container["command"] + self.container.get("args", [])
-        return (["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child",
-                 "sh", "-euc", SETUP, "sh", root, self.cluster.build, self.hostname, files] + volumes + ["--"] + user
+        return (["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork",
+                 "--kill-child", "sh", "-euc", SETUP, "sh", root, self.cluster.build, self.hostname, files] + volumes + ["--"] + user
                 + [expand(word, environment) for word in words])
 
     def run_container(self):
@@ -298,6 +298,6 @@ class Pod(threading.Thread):
 
     def look_at_progress(self, ports):
         """No kubelet's: for the scenario."""
-        status, page = get(self.address, ports["http"], "/status", 5)
+        status, page = get("127.0.0.1", ports["http"], "/status", 5)
         if status == 200:
             self.step = (json.loads(page).get("progress") or {}).get("step") or 0

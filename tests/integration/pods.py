@@ -83,7 +83,8 @@ class Replica:
         self.pods += 1
         # ExitCode is the operator's, which starts pods anew; a Job's pods end with their container.
         kubelet = self.restarts if self.restarts in ("Always", "OnFailure") else "Never"
-        self.pod = Pod(self.cluster, self.name, self.hostname, self.spec, self.variables, self.names, self.early, kubelet)
+        self.pod = Pod(self.cluster, self.name, self.hostname, self.spec, self.variables, self.names, self.early,
+                       kubelet)
 
 
 class Cluster:
@@ -97,8 +98,7 @@ class Cluster:
         self.replicas, self.final_codes, self.restart_all = [], range(1, 128), False
         self.disturbed = 0
         self.lock = threading.Lock()  # pods are threads
-        # Volumes are shared, or of this process alone, by their names.
-        self.volumes = {"store": self.make_volume("store")}
+        self.volumes = {}  # folders, by name
         manifests = subprocess.run(["kubectl", "kustomize", overlay], check=True, stdout=subprocess.PIPE).stdout
         for manifest in yaml.safe_load_all(manifests):
             take = {"StatefulSet": self.take_stateful_set, "TFJob": self.take_tfjob, "JobSet": self.take_jobset,
@@ -197,9 +197,12 @@ class Cluster:
         path = os.path.join(self.folder, "volumes", name)
         os.makedirs(path)
         if self.has_users:
-            os.chown(path, 0, 65532)
+            os.chown(path, 0, self.group())
             os.chmod(path, 0o2775)
         return path
+
+    def group(self):
+        return self.replicas[0].spec["securityContext"]["fsGroup"]
 
     def new_folder(self, pod):
         path = os.path.join(self.folder, f"{pod}.{sum(r.pods for r in self.replicas)}")
@@ -215,11 +218,10 @@ class Cluster:
             return self.find_volume(volume, pod)
 
     def find_volume(self, volume, pod):
-        if "persistentVolumeClaim" in volume:
-            return self.volumes["store"]
         if "secret" in volume:
             return self.secret(volume["secret"])
-        key = f"{os.path.basename(pod.folder)}-{volume['name']}"
+        shared = "persistentVolumeClaim" in volume
+        key = volume["name"] if shared else f"{os.path.basename(pod.folder)}-{volume['name']}"
         if key not in self.volumes:
             self.volumes[key] = self.make_volume(key)
         return self.volumes[key]
@@ -238,7 +240,7 @@ class Cluster:
             with open(os.path.join(keys, file), "rb") as source, open(os.path.join(path, file), "wb") as copy:
                 copy.write(source.read())
             if self.has_users:
-                os.chown(copy.name, 0, 65532)
+                os.chown(copy.name, 0, self.group())
                 os.chmod(copy.name, secret["defaultMode"] | 0o040)
             else:
                 os.chmod(copy.name, secret["defaultMode"])
@@ -311,7 +313,8 @@ class Cluster:
         options = [a for a in arguments if a.split("=")[0] not in PLACE_OPTIONS]
         run = os.path.join(self.folder, "local")
         subprocess.run([f"{self.build}/deploy/penstock", "run", "--quiet", "--ps", "2",
-                        "--workers", str(len(self.of("worker"))), "--run-dir", run, "--", "--data-folder", f"{self.data}/mnist", *options], check=True, stdout=subprocess.DEVNULL)
+                        "--workers", str(len(self.of("worker"))), "--run-dir", run, "--",
+                        "--data-folder", f"{self.data}/mnist", *options], check=True, stdout=subprocess.DEVNULL)
         if not filecmp.cmp(trained, os.path.join(run, "outputs/model/model.safetensors"), shallow=False):
             raise Broken("the model differs from that of penstock run")
         return "succeeded, the model of penstock run"
