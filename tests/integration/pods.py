@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """pods.py - trains as the manifests of deploy/kubernetes say, in pods made of namespaces (pod.py), and disturbs them.
 
-    pods.py BUILD_FOLDER DATA_FOLDER SCRATCH_FOLDER OVERLAY...
+    pods.py KUBECTL BUILD_FOLDER DATA_FOLDER SCRATCH_FOLDER OVERLAY...
 
 Of each overlay, command, arguments, environment, volumes, probes and ports are taken as `kubectl kustomize`
 renders them; the rest is what the engine adds. Pods start in an order in which no name resolves at first. Then
@@ -90,7 +90,7 @@ class Replica:
 class Cluster:
     """One overlay, as its engine runs it."""
 
-    def __init__(self, build, data, folder, overlay):
+    def __init__(self, kubectl, build, data, folder, overlay):
         self.build, self.data, self.folder, self.overlay = build, data, folder, overlay
         self.names = Names()
         self.network = Network(f"{build}/tests/pod_net")
@@ -99,7 +99,7 @@ class Cluster:
         self.disturbed = 0
         self.lock = threading.Lock()  # pods are threads
         self.volumes = {}  # folders, by name
-        manifests = subprocess.run(["kubectl", "kustomize", overlay], check=True, stdout=subprocess.PIPE).stdout
+        manifests = subprocess.run([kubectl, "kustomize", overlay], check=True, stdout=subprocess.PIPE).stdout
         for manifest in yaml.safe_load_all(manifests):
             take = {"StatefulSet": self.take_stateful_set, "TFJob": self.take_tfjob, "JobSet": self.take_jobset,
                     "Job": self.take_volcano if "volcano" in manifest["apiVersion"] else self.take_job}
@@ -338,13 +338,13 @@ class Cluster:
 
 
 def main():
-    build, data, scratch = sys.argv[1:4]
+    kubectl, build, data, scratch = sys.argv[1:5]
     rows, failed = [], False
-    for overlay in sys.argv[4:]:
+    for overlay in sys.argv[5:]:
         name = os.path.basename(overlay.rstrip("/"))
         folder = os.path.join(scratch, name)
         os.makedirs(folder)
-        cluster, result = Cluster(build, data, folder, overlay), None
+        cluster, result = Cluster(kubectl, build, data, folder, overlay), None
         begun = time.monotonic()
         try:
             cluster.train()

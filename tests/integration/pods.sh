@@ -1,24 +1,23 @@
 #!/bin/bash
 # The manifests of deploy/kubernetes, as `kubectl kustomize` renders them, train in pods made of namespaces, while
-# those are deleted and killed: pods.py. Skipped, with the reason, where kubectl or Python's yaml is missing, or
-# namespaces cannot be made.
+# those are deleted and killed: pods.py. Skipped, with the reason, where a tool is missing or namespaces cannot be made.
 #
 # Usage: pods.sh BUILD_FOLDER [OVERLAY...]
 here=$(realpath "$(dirname "$0")")
 overlays=("${@:2}")
 # shellcheck source=tests/integration/lib.sh
 source "$here/lib.sh" "$1"
+# shellcheck source=tests/integration/lib_kubectl.sh
+source "$here/lib_kubectl.sh"
 
 skip() {
     echo "skipped: $*"
     exit 77
 }
 
-[ -n "$(type -P kubectl)" ] || skip "there is no kubectl"
 [ -n "$(type -P python3)" ] || skip "there is no python3"
 [ -n "$(type -P ip)" ] || skip "there is no ip (Debian's iproute2)"
 python3 -c 'import yaml' 2>/dev/null || skip "Python has no module yaml (Debian's python3-yaml)"
-kubectl kustomize "$here/../../deploy/kubernetes/overlays/tfjob" >/dev/null || skip "kubectl cannot render the manifests"
 own=(env)
 if [ "$(id -u)" != 0 ]; then
     own=(unshare --user --map-root-user --mount --net sh -c 'ip link set lo up && exec "$@"' sh)
@@ -41,5 +40,5 @@ OVERLAY
 overlays+=("$scratch/overlays/tfjob-alone")
 make_data "$scratch/data/mnist" "$(scaled 6000)"
 chmod -R a+rX "$scratch"
-"${own[@]}" python3 -B "$here/pods.py" "$build" "$scratch/data" "$scratch" "${overlays[@]}"
+"${own[@]}" python3 -B "$here/pods.py" "$kubectl" "$build" "$scratch/data" "$scratch" "${overlays[@]}"
 exit
