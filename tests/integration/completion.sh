@@ -65,7 +65,7 @@ fi
 
 if command -v zsh >/dev/null; then
     begin "zsh completes likewise"
-    zsh -f "$here/complete.zsh" "$completions/zsh" "penstock fetc" "penstock runs canc" "penstock checkpoints veri" \
+    timeout "$PATIENCE_S" zsh -f "$here/complete.zsh" "$completions/zsh" "penstock fetc" "penstock runs canc" "penstock checkpoints veri" \
         "penstock models register --pat" "penstock-ps --durab" "penstock run --ps 2 -- --precis" \
         "penstock-worker --activation ta" "penstock-worker --activation=ta" >"$case_dir/zsh.log" 2>&1
     diff - "$case_dir/zsh.log" <<'LINES' || fail "zsh completes otherwise"
