@@ -118,7 +118,7 @@ ps_status allow_list_read(const char *path, allow_list *list, ps_error *error)
     size_t bytes;
     struct stat about;
     *list = (allow_list){0};
-    ps_status status = file_read_with_stat(path, ALLOW_LIST_BYTES_MAX, &text, &bytes, &about, error);
+    ps_status status = file_read_regular(path, ALLOW_LIST_BYTES_MAX, &text, &bytes, &about, error);
     if (status != PS_OK)
         return status;
     ps_error why;

@@ -31,7 +31,7 @@ typedef struct {
 } curve_keys;
 
 /* What a ps needs of a folder. PS_ECONFIG names the file and what is wrong with it, or that it is
- * not there; PS_EIO. */
+ * not there, or that others may put files of theirs into that folder; PS_EIO. */
 ps_status curve_keys_read_server(const char *folder, curve_keys *keys, ps_error *error);
 
 /* What a worker (rank `index`, 0 the chief) or evaluator needs of it. Likewise. */

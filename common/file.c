@@ -72,27 +72,41 @@ static ps_status read_all(int fd, const char *path, size_t guess, size_t max_byt
     return ps_fail(error, PS_ENOMEM, "out of memory while reading %s", path);
 }
 
-ps_status file_read(const char *path, size_t max_bytes, char **text, size_t *bytes, ps_error *error)
+static ps_status read_open(int fd, const char *path, const struct stat *about, size_t max_bytes, char **text,
+                           size_t *bytes, ps_error *error)
 {
-    struct stat ignored;
-    return file_read_with_stat(path, max_bytes, text, bytes, &ignored, error);
+    if (S_ISREG(about->st_mode) && (uintmax_t)about->st_size > max_bytes)
+        return ps_fail(error, PS_ELIMIT, "%s holds %jd bytes, more than the %zu allowed", path,
+                       (intmax_t)about->st_size, max_bytes);
+    return read_all(fd, path, about->st_size > 0 ? (size_t)about->st_size : READ_FIRST_BYTES, max_bytes, text,
+                    bytes, error);
 }
 
-ps_status file_read_with_stat(const char *path, size_t max_bytes, char **text, size_t *bytes,
-                              struct stat *about, ps_error *error)
+ps_status file_read(const char *path, size_t max_bytes, char **text, size_t *bytes, ps_error *error)
 {
+    struct stat about;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(error, "open", path, errno);
+    ps_status status = fstat(fd, &about) == 0 ? read_open(fd, path, &about, max_bytes, text, bytes, error)
+                                              : fail_errno(error, "read", path, errno);
+    close(fd);
+    return status;
+}
+
+ps_status file_read_regular(const char *path, size_t max_bytes, char **text, size_t *bytes,
+                            struct stat *about, ps_error *error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return fail_errno(error, "open", path, errno);
     ps_status status;
     if (fstat(fd, about) != 0)
         status = fail_errno(error, "read", path, errno);
-    else if (S_ISREG(about->st_mode) && (uintmax_t)about->st_size > max_bytes)
-        status = ps_fail(error, PS_ELIMIT, "%s holds %jd bytes, more than the %zu allowed", path,
-                         (intmax_t)about->st_size, max_bytes);
+    else if (!S_ISREG(about->st_mode))
+        status = ps_fail(error, PS_EFORMAT, "%s is not a regular file", path);
     else
-        status = read_all(fd, path, about->st_size > 0 ? (size_t)about->st_size : READ_FIRST_BYTES, max_bytes,
-                          text, bytes, error);
+        status = read_open(fd, path, about, max_bytes, text, bytes, error);
     close(fd);
     return status;
 }

@@ -17,9 +17,10 @@
  * folder; the path is named. */
 ps_status file_read(const char *path, size_t max_bytes, char **text, size_t *bytes, ps_error *error);
 
-/* The same, and what the file is that these bytes are of, also if another takes its name meanwhile. */
-ps_status file_read_with_stat(const char *path, size_t max_bytes, char **text, size_t *bytes,
-                              struct stat *about, ps_error *error);
+/* The same, and what the file is that these bytes are of, also if another takes its name meanwhile. Never
+ * waits: what is no regular file, or a link to one, is PS_EFORMAT. */
+ps_status file_read_regular(const char *path, size_t max_bytes, char **text, size_t *bytes,
+                            struct stat *about, ps_error *error);
 
 /* Are these two looks at one file, which nobody has written to or replaced between them? */
 bool file_is_same(const struct stat *a, const struct stat *b);

@@ -24,7 +24,7 @@ ps_status http_token_read(const char *path, http_token *token, ps_error *error)
     size_t bytes;
     struct stat about;
     *token = (http_token){""};
-    ps_status status = file_read_with_stat(path, FILE_BYTES_MAX, &text, &bytes, &about, error);
+    ps_status status = file_read_regular(path, FILE_BYTES_MAX, &text, &bytes, &about, error);
     if (status != PS_OK)
         return status;
     const size_t length = strcspn(text, "\r\n");

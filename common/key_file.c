@@ -60,7 +60,7 @@ static ps_status read_keys(const char *path, bool for_owner, key_pair *pair, ps_
     size_t bytes;
     struct stat about;
     memset(pair, 0, sizeof *pair);
-    ps_status status = file_read_with_stat(path, KEY_FILE_BYTES_MAX, &text, &bytes, &about, error);
+    ps_status status = file_read_regular(path, KEY_FILE_BYTES_MAX, &text, &bytes, &about, error);
     if (status != PS_OK)
         return status;
     if (for_owner && file_is_read_by_others(&about)) {

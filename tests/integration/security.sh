@@ -136,6 +136,9 @@ stranger "worker 1 with its old key" 1 2 "does not let this process's key in" "$
 echo "nonsense" >"$changing/allow.new"
 mv "$changing/allow.new" "$changing/allow"
 await_log ps-0 "the list of keys stays as it was"
+mkfifo "$changing/allow.new"
+mv "$changing/allow.new" "$changing/allow"
+await_log ps-0 "allow is not a regular file"
 fresh=$(keys_of fresh-1 ps.pub)
 cp -p "$scratch/fresh/worker-1.key" "$fresh"
 start_task worker-1 "$(task "$cluster" worker 1)" "$worker" --output-dir "$case_dir/none" "${options[@]}" \
@@ -223,6 +226,13 @@ refuses "allow: No such file" --curve-keys "$(keys_of lacking ps.key)"
 lacking=$(keys_of lacking ps.key allow)
 chmod 644 "$lacking/ps.key"
 refuses "chmod 600" --curve-keys "$lacking"
+lacking=$(keys_of lacking ps.key allow)
+rm "$lacking/ps.key"
+mkfifo "$lacking/ps.key"
+refuses "ps.key is not a regular file" --curve-keys "$lacking"
+lacking=$(keys_of lacking ps.key allow)
+chmod 777 "$lacking"
+refuses "others may write to this folder" --curve-keys "$lacking"
 refuses "has an empty name" --curve-keys ""
 
 begin "without keys a ps listens on loopback alone, unless it is told to"

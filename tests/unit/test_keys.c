@@ -1,6 +1,7 @@
 /* Keys in files (common/key_file, common/curve_keys) and the list of those let in (common/allow_list). */
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/allow_list.h"
 #include "common/curve_keys.h"
@@ -243,6 +244,53 @@ static void a_ps_needs_its_key_and_the_list(void **state)
     assert_string_equal(keys.allow_path, "./allow");
 }
 
+static void a_folder_that_others_may_write_to_is_refused(void **state)
+{
+    (void)state;
+    curve_keys keys;
+    ps_error error;
+    put("ps.key", "public " PUBLIC "\nsecret " SECRET "\n", 0600);
+    put("allow", "worker " OTHER "\n", 0644);
+    put("ps.pub", "public " OTHER "\n", 0644);
+    put("worker.key", "public " PUBLIC "\nsecret " SECRET "\n", 0600);
+    static const mode_t wide[] = {0777, 0775, 0722};
+    for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++) {
+        assert_int_equal(chmod(".", wide[i]), 0);
+        assert_int_equal(curve_keys_read_server(".", &keys, &error), PS_ECONFIG);
+        assert_non_null(strstr(error.text, "others may write to this folder"));
+        assert_string_equal(keys.own.secret_key, "");
+        assert_int_equal(curve_keys_read_client(".", WIRE_WORKER, 2, &keys, &error), PS_ECONFIG);
+        assert_false(keys.wanted);
+    }
+    static const mode_t narrow[] = {0700, 0755, 01777};
+    for (size_t i = 0; i < sizeof narrow / sizeof narrow[0]; i++) {
+        assert_int_equal(chmod(".", narrow[i]), 0);
+        assert_int_equal(curve_keys_read_server(".", &keys, &error), PS_OK);
+        assert_int_equal(curve_keys_read_client(".", WIRE_WORKER, 2, &keys, &error), PS_OK);
+    }
+    assert_int_equal(curve_keys_read_server("absent", &keys, &error), PS_ECONFIG);
+    assert_non_null(strstr(error.text, "absent"));
+}
+
+/* A pipe to which nobody writes would keep who opens it for ever; the list's keeper, while all wait for it.
+ */
+static void what_is_no_file_is_refused_at_once(void **state)
+{
+    (void)state;
+    key_pair pair;
+    allow_list list;
+    ps_error error;
+    assert_int_equal(mkfifo("pipe", 0600), 0);
+    assert_int_equal(key_file_read_pair("pipe", &pair, &error), PS_EFORMAT);
+    assert_int_equal(allow_list_read("pipe", &list, &error), PS_EFORMAT);
+    assert_int_equal(allow_list_read(".", &list, &error), PS_EFORMAT);
+    assert_int_equal(allow_list_read("/dev/zero", &list, &error), PS_EFORMAT);
+    put("file", "worker " PUBLIC "\n", 0644);
+    assert_int_equal(symlink("file", "link"), 0); /* as Kubernetes has them */
+    assert_int_equal(allow_list_read("link", &list, &error), PS_OK);
+    allow_list_fini(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +304,8 @@ int main(void)
         FOLDER_TEST(a_list_that_anybody_may_write_is_refused),
         FOLDER_TEST(each_task_finds_its_own_key_or_that_of_its_kind),
         FOLDER_TEST(a_ps_needs_its_key_and_the_list),
+        FOLDER_TEST(a_folder_that_others_may_write_to_is_refused),
+        FOLDER_TEST(what_is_no_file_is_refused_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
