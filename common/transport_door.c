@@ -35,7 +35,8 @@ struct door {
     atomic_bool closing;
     pthread_mutex_t lock; /* of what follows */
     http_guests strangers;
-    uint32_t open; /* connections, strangers or not */
+    uint32_t open;                     /* connections, strangers or not */
+    uint8_t open_files[FILES_MAX / 8]; /* a bit for the descriptor of each */
     transport_handshakes handshakes;
 };
 
@@ -56,21 +57,42 @@ static void forget(door *d, int fd)
         http_guests_exit(&d->strangers, who);
 }
 
+static bool find_peer(int fd, struct sockaddr_storage *from)
+{
+    socklen_t bytes = sizeof *from;
+    return getpeername(fd, (struct sockaddr *)from, &bytes) == 0;
+}
+
+/* Of connections that end because a socket listens no more nothing is heard: the descriptor may by now be
+ * that of a file, or of who listens. */
 static void hang_up(door *d, int fd)
 {
     const struct linger not_at_all = {.l_onoff = 1};
+    struct sockaddr_storage from;
+    if (!find_peer(fd, &from))
+        return;
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &not_at_all, sizeof not_at_all);
     shutdown(fd, SHUT_RDWR);
     d->handshakes.turned_away++;
 }
 
+static void note_open(door *d, int fd, bool is_open)
+{
+    if (fd < 0 || fd >= FILES_MAX)
+        return;
+    uint8_t *byte = &d->open_files[fd / 8];
+    const uint8_t bit = (uint8_t)(1u << fd % 8);
+    const bool was = *byte & bit;
+    *byte = is_open ? *byte | bit : *byte & (uint8_t)~bit;
+    d->open += (uint32_t)is_open - (uint32_t)was;
+}
+
 static void admit(door *d, int fd)
 {
     struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
-    socklen_t bytes = sizeof from;
-    d->open++;
+    note_open(d, fd, true);
     forget(d, fd);
-    if (getpeername(fd, (struct sockaddr *)&from, &bytes) != 0)
+    if (!find_peer(fd, &from))
         return; /* gone already */
     http_guest *other = http_guests_make_room(&d->strangers);
     if (other)
@@ -96,7 +118,7 @@ static void note(door *d, const transport_news *news)
     if (news->event == ZMQ_EVENT_ACCEPTED) {
         admit(d, (int)news->value);
     } else if (news->event == ZMQ_EVENT_DISCONNECTED) {
-        d->open -= d->open > 0;
+        note_open(d, (int)news->value, false);
         forget(d, (int)news->value);
     } else if (news->event == ZMQ_EVENT_CLOSED) {
         begin_anew(d);

@@ -88,6 +88,7 @@ static void listen_with_keys(bench *b)
     curve_keys keys = {.wanted = true, .allow_path = "allow"};
     folder_put("allow", "", 0);
     int fd = loopback_listen(&b->port);
+    assert_int_equal(listen(fd, 2 * HTTP_GUESTS_MOST), 0);
     assert_int_equal(transport_make_keys(&keys.own, NULL), PS_OK);
     assert_int_equal(transport_create(1, &b->transport, NULL), PS_OK);
     assert_int_equal(transport_secure(b->transport, &keys, NULL), PS_OK);
@@ -119,10 +120,43 @@ static void who_sends_more_than_a_handshake_before_it_is_let_in_is_hung_up_on(vo
     close_bench(&b);
 }
 
+/* The descriptors of those who were there when the key was changed are others' by then. */
+static void after_a_change_of_keys_as_many_may_come_again_and_who_listens_goes_on(void **state)
+{
+    (void)state;
+    enum { BEFORE = 40, COME = HTTP_GUESTS_MOST + BEYOND };
+    static int before[BEFORE], after[COME];
+    bench b;
+    key_pair other;
+    ps_error error;
+    allow_files(2 * COME + 200);
+    listen_with_keys(&b);
+    for (int i = 0; i < BEFORE; i++)
+        before[i] = loopback_connect(b.port);
+    assert_int_equal(transport_make_keys(&other, &error), PS_OK);
+    const uint64_t end = clock_monotonic_ms() + LOOPBACK_PATIENCE_MS;
+    ps_status status;
+    while ((status = transport_change_key(b.server, &other, &error)) == PS_ESTATE) {
+        assert_true(clock_monotonic_ms() < end);
+        usleep(1000);
+    }
+    assert_int_equal(status, PS_OK);
+    for (int i = 0; i < COME; i++)
+        after[i] = loopback_connect(b.port);
+    wait_until_hung_up(after[0]);
+    close(loopback_connect(b.port));
+    for (int i = 0; i < BEFORE; i++)
+        close(before[i]);
+    for (int i = 0; i < COME; i++)
+        close(after[i]);
+    close_bench(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_says_nothing_makes_room_for_the_next_and_who_has_spoken_stays),
+        FOLDER_TEST(after_a_change_of_keys_as_many_may_come_again_and_who_listens_goes_on),
         FOLDER_TEST(who_sends_more_than_a_handshake_before_it_is_let_in_is_hung_up_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
