@@ -33,7 +33,7 @@ for overlay in "$deploy"/kubernetes/overlays/*/; do render "$(basename "$overlay
 for engine in "$deploy"/kubernetes/engines/*/; do
     engine=$(basename "$engine")
     { printf 'resources:\n  - base\ncomponents:\n'
-      printf '  - components/%s\n' $(ls "$deploy/kubernetes/components")
+      (cd "$deploy/kubernetes" && printf '  - %s\n' components/*)
       printf '  - engines/%s\n' "$engine"; } | render "all-$engine"
 done
 
@@ -92,7 +92,7 @@ if [ "$EUID" = 0 ]; then # who may become another user
     mount_secret() {
         local at=$case_dir/$1 file
         shift
-        mkdir -m 755 "$at" "$at/..2026" && ln -s ..2026 "$at/..data"
+        mkdir "$at" "$at/..2026" && chmod 1777 "$at" && chmod 755 "$at/..2026" && ln -s ..2026 "$at/..data"
         for file; do
             install -o root -g "$pod_user" -m 0440 "$case_dir/keys/$file" "$at/..2026/$file"
             ln -s "..data/$file" "$at/$file"

@@ -61,6 +61,9 @@ function checkSelectors(d, documents, pods, say) {
     } else if (d.kind === "ServiceMonitor") {
         const services = documents.filter((s) => s.kind === "Service" && matches(d.spec.selector.matchLabels, s.metadata.labels));
         expectSome(services);
+        for (const pod of pods)
+            if (!pod.template.spec.containers[0].args.some((o) => o === "--http-open" || o.startsWith("--http-token-file=")))
+                say(where, `${pod.type} shows it nothing`);
         for (const { port } of d.spec.endpoints)
             if (!services.every((s) => s.spec.ports.some((p) => p.name === port))) say(where, `port ${port} is none of its service`);
     }

@@ -73,6 +73,9 @@ readinessProbe:
 - --http-port=8080
 - --http-address=0.0.0.0
 - --log-format=json
+{{- if .Values.monitoring.serviceMonitor }}
+- --http-open
+{{- end }}
 {{- end }}
 
 {{- define "penstock.commonMounts" -}}
