@@ -15,6 +15,7 @@ pod, which shows it only when it is ready. Exit code: 0; 1 if not so; 77, with t
 import filecmp
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -227,7 +228,7 @@ class Cluster:
         return self.volumes[key]
 
     def secret(self, secret):
-        """Files of root, which the kubelet lets the pod's group read."""
+        """As a kubelet shows it: links to files of root, which it lets the pod's group read."""
         name = secret["secretName"]
         if name in self.volumes:
             return self.volumes[name]
@@ -235,15 +236,16 @@ class Cluster:
         if not os.path.isdir(keys):
             subprocess.run([f"{self.build}/deploy/penstock", "keygen", keys], check=True, stdout=subprocess.DEVNULL)
         path = self.make_volume(name)
-        wanted = ("ps.key", "allow") if "-ps-" in name else ("ps.pub", "chief.key", "worker.key")
-        for file in wanted:
-            with open(os.path.join(keys, file), "rb") as source, open(os.path.join(path, file), "wb") as copy:
-                copy.write(source.read())
+        os.chmod(path, 0o3777)  # so kubelets leave it, and mount it for reading only
+        os.mkdir(os.path.join(path, "..1"))
+        os.symlink("..1", os.path.join(path, "..data"))
+        for file in ("ps.key", "allow") if "-ps-" in name else ("ps.pub", "chief.key", "worker.key"):
+            place = os.path.join(path, "..1", file)
+            shutil.copyfile(os.path.join(keys, file), place)
+            os.symlink(os.path.join("..data", file), os.path.join(path, file))
             if self.has_users:
-                os.chown(copy.name, 0, self.group())
-                os.chmod(copy.name, secret["defaultMode"] | 0o040)
-            else:
-                os.chmod(copy.name, secret["defaultMode"])
+                os.chown(place, 0, self.group())
+            os.chmod(place, secret["defaultMode"] | (0o040 if self.has_users else 0))
         self.volumes[name] = path
         return path
 
