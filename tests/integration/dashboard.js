@@ -129,15 +129,16 @@ const commands = {
   },
   // Asked for a token, which is typed, and then brought by the address; it stays in neither.
   async token(page, token) {
-    const asked = `!document.getElementById("token-wanted").hidden`;
-    const live = `document.querySelector("#pulse").dataset.state === "live"`;
-    await page.until(asked);
+    const asked = `document.getElementById("token-wanted")?.hidden === false`;
+    const live = `document.querySelector("#pulse")?.dataset.state === "live"`;
+    const until = (what) => page.until(what).catch(() => page.until(what)); // the page may be loading anew just then
+    await until(asked);
     await page.value(`document.getElementById("token").value = "wrong"; document.querySelector("#token-given button").click()`);
-    await page.until(`document.readyState === "complete" && document.getElementById("token")?.value === "" && ${asked}`);
+    await until(`document.readyState === "complete" && document.getElementById("token")?.value === "" && ${asked}`);
     await page.value(`document.getElementById("token").value = "${token}"; document.querySelector("#token-given button").click()`);
-    await page.until(`document.getElementById("token")?.value === "" && ${live} && !(${asked})`);
+    await until(`document.getElementById("token")?.value === "" && ${live} && !(${asked})`);
     await page.value(`sessionStorage.clear(); location.href = "/#token=${encodeURIComponent(token)}"; location.reload()`);
-    await page.until(`location.hash === "" && ${live} && sessionStorage.length === 1`);
+    await until(`location.hash === "" && ${live} && sessionStorage.length === 1`);
   },
   async clean(page) {
     const complaints = page.complaints.filter(isComplaint);
