@@ -71,7 +71,8 @@ typedef enum {
     X(HANDSHAKE_WRONG_PS_KEY, "wrong_ps_key")       /* the client takes another key for a ps's */  \
     X(HANDSHAKE_OTHER_MECHANISM, "other_mechanism") /* one end speaks CURVE, the other does not */ \
     X(HANDSHAKE_MALFORMED, "malformed")             /* what came is no handshake */                \
-    X(HANDSHAKE_HUNG_UP, "hung_up")                 /* in the middle of it */
+    X(HANDSHAKE_HUNG_UP, "hung_up")                 /* in the middle of it */                      \
+    X(HANDSHAKE_TURNED_AWAY, "turned_away")         /* by common/transport_door, before or after it */
 
 #define HANDSHAKE_FAILURE_ENUM(constant, name) constant,
 typedef enum { HANDSHAKE_FAILURE_LIST(HANDSHAKE_FAILURE_ENUM) HANDSHAKE_FAILURES } handshake_failure;
@@ -82,7 +83,6 @@ typedef struct {
     transport_outcome last;
     uint32_t failed_in_a_row;
     uint64_t failed[HANDSHAKE_FAILURES]; /* so far */
-    uint64_t turned_away; /* connections that a socket which listens has hung up on, of strangers */
 } transport_handshakes;
 
 /* From now on handshakes of this socket's connections are counted; and one that listens keeps no more than so

@@ -73,7 +73,7 @@ static void hang_up(door *d, int fd)
         return;
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &not_at_all, sizeof not_at_all);
     shutdown(fd, SHUT_RDWR);
-    d->handshakes.turned_away++;
+    d->handshakes.failed[HANDSHAKE_TURNED_AWAY]++;
 }
 
 static void note_open(door *d, int fd, bool is_open)

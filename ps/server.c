@@ -61,8 +61,8 @@ typedef struct {
     own_key key;
     bool key_is_due; /* its address is not free again yet */
     log_limit refused_lines;
-    refusal_counts refused;     /* what never came to the shard */
-    uint64_t handshakes_failed; /* of which the log has told */
+    refusal_counts refused;                  /* what never came to the shard */
+    uint64_t handshakes_failed, turned_away; /* of which the log has told */
 } server;
 
 static void drop_unsent(server *s)
@@ -175,20 +175,26 @@ static void refuse(server *s, const wire_route *to, const ps_error *why)
     wire_destroy(&m);
 }
 
-/* Of those with a wrong key the list's keeper tells more, and of strangers who hang up nothing is to be told
- * but that they came. */
+/* Of those with a wrong key the list's keeper tells more, of those turned away the next line, and of
+ * strangers who hang up nothing is to be told but that they came. */
 static void say_handshakes(server *s)
 {
     const transport_handshakes *h = transport_look_at_handshakes(s->socket);
+    const uint64_t turned_away = h->failed[HANDSHAKE_TURNED_AWAY];
     uint64_t failed = 0;
     for (int i = 0; i < HANDSHAKE_FAILURES; i++)
-        failed += i == HANDSHAKE_KEY_NOT_ALLOWED ? 0 : h->failed[i];
+        failed += i == HANDSHAKE_KEY_NOT_ALLOWED || i == HANDSHAKE_TURNED_AWAY ? 0 : h->failed[i];
     if (failed > s->handshakes_failed)
         log_warning("%llu connections failed in the handshake: %s",
                     (unsigned long long)(failed - s->handshakes_failed),
                     s->has_keys ? "without keys, or with another ps.pub than ours"
                                 : "with keys, which this ps has not (--curve-keys), or no peers of ours");
     s->handshakes_failed = failed;
+    if (turned_away > s->turned_away)
+        log_warning(
+            "%llu connections of strangers were cut: too many at once, or more sent than a handshake takes",
+            (unsigned long long)(turned_away - s->turned_away));
+    s->turned_away = turned_away;
 }
 
 /* May a second message have come? To find that none has takes a system call, which a lone request would wait

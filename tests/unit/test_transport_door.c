@@ -24,7 +24,7 @@ static void wait_until_hung_up(int fd)
 static void wait_until_all_are_gone(bench *b, uint64_t turned_away)
 {
     const uint64_t end = clock_monotonic_ms() + LOOPBACK_PATIENCE_MS;
-    while (transport_look_at_handshakes(b->server)->turned_away < turned_away) {
+    while (transport_look_at_handshakes(b->server)->failed[HANDSHAKE_TURNED_AWAY] < turned_away) {
         assert_true(clock_monotonic_ms() < end);
         usleep(1000);
     }
@@ -69,13 +69,13 @@ static void who_says_nothing_makes_room_for_the_next_and_who_has_spoken_stays(vo
     for (int i = 0; i < COME; i++)
         strangers[i] = loopback_connect(b.port);
     wait_until_all_are_gone(&b, BEYOND);
-    assert_int_equal(transport_look_at_handshakes(b.server)->turned_away, BEYOND);
+    assert_int_equal(transport_look_at_handshakes(b.server)->failed[HANDSHAKE_TURNED_AWAY], BEYOND);
     for (int i = 0; i < BEYOND; i++)
         wait_until_hung_up(strangers[i]);
     for (int i = BEYOND; i < COME; i++)
         assert_false(has_hung_up(strangers[i]));
     talk(&b, 2);
-    assert_int_equal(transport_look_at_handshakes(b.server)->turned_away, BEYOND);
+    assert_int_equal(transport_look_at_handshakes(b.server)->failed[HANDSHAKE_TURNED_AWAY], BEYOND);
     for (int i = 0; i < COME; i++)
         close(strangers[i]);
     close_bench(&b);
