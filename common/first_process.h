@@ -9,7 +9,7 @@
 /* To be called first in main. In PID 1, SIGTERM and SIGINT end the process with PS_EXIT_TERMINATED until
  * something else is done about them, SIGHUP and SIGQUIT with 128 + their number. Orphans vanish as they end,
  * unless `has_children`, for whoever waits for children of its own would not hear of them: that one waits for
- * orphans, too (deploy/supervisor.c). Elsewhere nothing changes. */
+ * orphans, too (deploy/launch/supervisor.c). Elsewhere nothing changes. */
 void first_process_prepare(bool has_children);
 
 #endif

@@ -1,5 +1,5 @@
 /* trace_format.h - the file in which one process leaves its part of a trace; `penstock trace merge` makes one
- * trace of the parts of all (deploy/trace_part.h reads them).
+ * trace of the parts of all (deploy/trace/trace_part.h reads them).
  *
  *   head | block | block | ...        all little-endian
  *

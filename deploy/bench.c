@@ -1,6 +1,6 @@
 /* bench.c - `penstock bench`: the benchmark program, which is a part of the tests. */
 #include "deploy/commands.h"
-#include "deploy/programs.h"
+#include "deploy/launch/programs.h"
 
 int bench_main(int argc, char **argv)
 {

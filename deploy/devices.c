@@ -9,7 +9,7 @@
 
 #include "common/status.h"
 #include "deploy/commands.h"
-#include "deploy/programs.h"
+#include "deploy/launch/programs.h"
 
 static error_t parse_one(int key, char *argument, struct argp_state *state)
 {

@@ -13,7 +13,7 @@
 #include "common/transport.h"
 #include "deploy/command_end.h"
 #include "deploy/commands.h"
-#include "deploy/file_tree.h"
+#include "deploy/registry/file_tree.h"
 
 enum { KEY_WORKERS = 256, KEY_EVALUATORS, KEY_ROTATE, LINE_BYTES = 64 };
 

@@ -1,7 +1,7 @@
 /* predict.c - `penstock predict`: the program that computes (worker/predict.c). No other command loads what
  * it computes with. */
 #include "deploy/commands.h"
-#include "deploy/programs.h"
+#include "deploy/launch/programs.h"
 
 int predict_main(int argc, char **argv)
 {

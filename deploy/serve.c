@@ -1,6 +1,6 @@
 /* serve.c - `penstock serve`: the program that computes (worker/serve.c), as predict.c. */
 #include "deploy/commands.h"
-#include "deploy/programs.h"
+#include "deploy/launch/programs.h"
 
 int serve_main(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /* sim.c - `penstock sim`: the simulator, which is a part of the tests. */
 #include "deploy/commands.h"
-#include "deploy/programs.h"
+#include "deploy/launch/programs.h"
 
 int sim_main(int argc, char **argv)
 {

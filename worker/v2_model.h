@@ -4,7 +4,8 @@
  *
  * One input, `images`: FP32 (rows x inputs), black 0 to white 1. It may be sent as UINT8 too, 0 to 255, as
  * images are stored; a pixel is then divided by 255, as in training. Two outputs, FP32 (rows x classes):
- * `logits`, and `probabilities`, their softmax. Names are those of the exported model (deploy/export_onnx.c).
+ * `logits`, and `probabilities`, their softmax. Names are those of the exported model
+ * (deploy/export/export_onnx.c).
  */
 #ifndef PENSTOCK_WORKER_V2_MODEL_H
 #define PENSTOCK_WORKER_V2_MODEL_H

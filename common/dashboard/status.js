@@ -1,4 +1,4 @@
-// status.js - what /status says (common/status_page.md), and `penstock ui` of runs (deploy/ui_runs.h), checked and in the
+// status.js - what /status says (common/status_page.md), and `penstock ui` of runs (deploy/status/ui_runs.h), checked and in the
 // page's own terms. The only module that knows the names of fields: they are read from `raw...`, and a test holds each
 // against those texts.
 //
@@ -139,7 +139,7 @@ export function readStatus(given) {
   };
 }
 
-// ---- what `penstock ui` says (deploy/ui_runs.h) ----
+// ---- what `penstock ui` says (deploy/status/ui_runs.h) ----
 
 // Options as they stand on a command line, "--epochs 20" or "--epochs=20", as [[name, value], ...].
 function readOptions(given) {

@@ -29,9 +29,9 @@
 #include "common/checksum.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "deploy/ports.h"
-#include "deploy/programs.h"
-#include "deploy/tf_config.h"
+#include "deploy/launch/ports.h"
+#include "deploy/launch/programs.h"
+#include "deploy/launch/tf_config.h"
 #include "worker/client.h"
 
 enum {

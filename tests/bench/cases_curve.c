@@ -10,7 +10,7 @@
 #include "common/curve_keys.h"
 #include "common/file.h"
 #include "common/transport.h"
-#include "deploy/file_tree.h"
+#include "deploy/registry/file_tree.h"
 #include "tests/bench/cases.h"
 #include "tests/bench/driver.h"
 #include "tests/bench/raw_zmq.h"

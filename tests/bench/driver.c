@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "common/path.h"
-#include "deploy/placement.h"
-#include "deploy/ports.h"
-#include "deploy/tf_config.h"
+#include "deploy/launch/placement.h"
+#include "deploy/launch/ports.h"
+#include "deploy/launch/tf_config.h"
 #include "ps/store.h"
 #include "tests/bench/driver_worker.h"
 #include "tests/bench/raw_zmq.h"

@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "common/fpmode.h"
 #include "common/random.h"
-#include "deploy/placement.h"
+#include "deploy/launch/placement.h"
 #include "ps/optimizer.h"
 #include "worker/backend_cpu.h"
 #include "worker/dataset.h"

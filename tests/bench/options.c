@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "common/options.h"
-#include "deploy/placement.h"
-#include "deploy/programs.h"
+#include "deploy/launch/placement.h"
+#include "deploy/launch/programs.h"
 
 const char *argp_program_version = "penstock-bench " PENSTOCK_VERSION;
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "deploy/ports.h"
+#include "deploy/launch/ports.h"
 #include "tests/bench/latency.h"
 
 typedef struct {

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/fpmode.h"
-#include "deploy/ports.h"
+#include "deploy/launch/ports.h"
 #include "tests/bench/raw_link.h"
 
 /* As common/transport.c tunes it, so that the allocator makes no difference. */

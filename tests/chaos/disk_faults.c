@@ -2,8 +2,8 @@
  * demand.
  *
  * The file that PENSTOCK_DISK_FAULTS names holds one byte, which `penstock chaos` changes while the process
- * runs (deploy/chaos_faults.h): bit 0, nothing can be written any more (ENOSPC); bit 1, fsync fails (EIO).
- * Logs and all else that is not below a folder `checkpoints` are spared. */
+ * runs (deploy/chaos/chaos_faults.h): bit 0, nothing can be written any more (ENOSPC); bit 1, fsync fails
+ * (EIO). Logs and all else that is not below a folder `checkpoints` are spared. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "deploy/chaos_faults.h"
+#include "deploy/chaos/chaos_faults.h"
 
 static const volatile unsigned char *control;
 

@@ -5,8 +5,8 @@
  * SLURM_TASKS_PER_NODE. */
 #include <string.h>
 
-#include "deploy/host_commands.h"
-#include "deploy/slurm_hosts.h"
+#include "deploy/hosts/host_commands.h"
+#include "deploy/hosts/slurm_hosts.h"
 #include "tests/fuzz/fuzz.h"
 
 static host_table table;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deploy/sweep_trials.h"
+#include "deploy/sweep/sweep_trials.h"
 #include "tests/fuzz/fuzz.h"
 
 static void require_value(const sweep_parameter *p, const char *value)

@@ -7,7 +7,7 @@
 
 #include "common/checksum.h"
 #include "common/json.h"
-#include "deploy/trace_json.h"
+#include "deploy/trace/trace_json.h"
 #include "tests/fuzz/fuzz.h"
 
 static void put_right(uint8_t *bytes, size_t count)

@@ -8,7 +8,7 @@ source "$(dirname "$0")/lib.sh" "$@"
 
 root=$(realpath "$(dirname "$0")/../..")
 page=$root/common/dashboard
-schemas=("$root/common/status_page.md" "$root/deploy/ui_runs.h")
+schemas=("$root/common/status_page.md" "$root/deploy/status/ui_runs.h")
 
 # get PATH OPTION...   the body goes to $case_dir/body, the head to $case_dir/head.
 get() {

@@ -46,7 +46,7 @@ planted worker/planted.c '#include <cblas.h>' "cblas.h belongs in worker/backend
 planted worker/planted.c '#include <cublas_v2.h>' "cublas_v2.h belongs in the CUDA backend"
 planted worker/planted.c '#include <cuda_runtime.h>' "cuda_runtime.h belongs in the CUDA backend"
 planted ps/planted.c '#include <microhttpd.h>' "microhttpd.h belongs in the HTTP server"
-planted ps/planted.c '#include <sqlite3.h>' "sqlite3.h belongs in the registry's deploy/database.c"
+planted ps/planted.c '#include <sqlite3.h>' "sqlite3.h belongs in the registry's deploy/registry/database.c"
 planted ps/planted.c '#include <zlib.h>' "zlib.h belongs in the data reader"
 planted ps/planted.c '#include <cmocka.h>' "cmocka.h belongs in tests/"
 planted notes.txt 'x' "notes.txt: the top level holds only"

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "deploy/chaos_link.h"
-#include "deploy/chaos_router.h"
+#include "deploy/chaos/chaos_link.h"
+#include "deploy/chaos/chaos_router.h"
 
 enum { SKIPPED = 77, PATIENCE_MS = 1000 };
 

@@ -1,11 +1,11 @@
 /* Links of packets, and the weather on them: deploy/chaos_link, deploy/chaos_weather. One worker, two ps. */
-#include "deploy/chaos_link.h"
+#include "deploy/chaos/chaos_link.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/random.h"
-#include "deploy/chaos_packet.h"
+#include "deploy/chaos/chaos_packet.h"
 #include "tests/unit/unit.h"
 
 enum {

@@ -1,5 +1,5 @@
 /* What the logs of a run say of it: deploy/chaos_logs. */
-#include "deploy/chaos_logs.h"
+#include "deploy/chaos/chaos_logs.h"
 
 #include <string.h>
 #include <sys/stat.h>

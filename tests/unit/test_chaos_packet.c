@@ -1,5 +1,5 @@
 /* Packets that pass a link: deploy/chaos_packet. */
-#include "deploy/chaos_packet.h"
+#include "deploy/chaos/chaos_packet.h"
 
 #include <stdlib.h>
 #include <string.h>

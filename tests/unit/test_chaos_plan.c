@@ -1,5 +1,5 @@
 /* Plans of faults: read, drawn, written: deploy/chaos_plan, deploy/chaos_draw. */
-#include "deploy/chaos_plan.h"
+#include "deploy/chaos/chaos_plan.h"
 
 #include <stdlib.h>
 #include <string.h>

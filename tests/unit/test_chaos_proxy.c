@@ -1,5 +1,5 @@
 /* A bad network on loopback: deploy/chaos_proxy. Both ends are ours, and so is the clock. */
-#include "deploy/chaos_proxy.h"
+#include "deploy/chaos/chaos_proxy.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "deploy/ports.h"
+#include "deploy/launch/ports.h"
 #include "tests/unit/unit.h"
 
 enum {

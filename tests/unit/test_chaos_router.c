@@ -1,6 +1,6 @@
 /* Packets between real network namespaces: deploy/chaos_router, deploy/network. The kernel at both ends
  * judges what we forge. Skipped, with the reason, where namespaces cannot be made. */
-#include "deploy/chaos_router.h"
+#include "deploy/chaos/chaos_router.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SHA-256 of files on their way: deploy/content. */
-#include "deploy/content.h"
+#include "deploy/registry/content.h"
 
 #include <string.h>
 #include <sys/stat.h>

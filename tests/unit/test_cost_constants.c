@@ -1,5 +1,5 @@
 /* The files of `penstock bench` as the cost model reads them: deploy/cost_constants. */
-#include "deploy/cost_constants.h"
+#include "deploy/plan/cost_constants.h"
 
 #include <string.h>
 

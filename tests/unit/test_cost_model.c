@@ -1,5 +1,5 @@
 /* What a step costs: deploy/cost_model, against sums done by hand and in its limits. */
-#include "deploy/cost_model.h"
+#include "deploy/plan/cost_model.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* The door to SQLite: deploy/database. */
-#include "deploy/database.h"
+#include "deploy/registry/database.h"
 
 #include <string.h>
 #include <sys/wait.h>

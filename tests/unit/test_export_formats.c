@@ -1,6 +1,6 @@
 /* Models in formats of others: deploy/export_*.c. What a real runtime makes of ONNX is
  * tests/integration/onnx.sh's. */
-#include "deploy/export_formats.h"
+#include "deploy/export/export_formats.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* All files below a folder: deploy/file_tree. */
-#include "deploy/file_tree.h"
+#include "deploy/registry/file_tree.h"
 
 #include <string.h>
 #include <sys/stat.h>

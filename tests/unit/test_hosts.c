@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deploy/host_commands.h"
-#include "deploy/host_file.h"
-#include "deploy/host_layout.h"
-#include "deploy/slurm_hosts.h"
+#include "deploy/hosts/host_commands.h"
+#include "deploy/hosts/host_file.h"
+#include "deploy/hosts/host_layout.h"
+#include "deploy/hosts/slurm_hosts.h"
 #include "tests/unit/unit.h"
 
 static host_table table;

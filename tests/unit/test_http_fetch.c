@@ -1,5 +1,5 @@
 /* Pages asked of servers that behave, and of others: deploy/http_fetch, deploy/status_gather. */
-#include "deploy/http_fetch.h"
+#include "deploy/status/http_fetch.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deploy/status_gather.h"
+#include "deploy/status/status_gather.h"
 #include "tests/unit/loopback.h"
 
 enum { SOON_MS = 200 };

@@ -1,5 +1,5 @@
 /* Jobs described in JSON: deploy/job_file. */
-#include "deploy/job_file.h"
+#include "deploy/runs/job_file.h"
 
 #include <string.h>
 #include <sys/stat.h>

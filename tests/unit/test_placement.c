@@ -1,5 +1,5 @@
 /* Which processes of a local cluster are pinned: deploy/placement. */
-#include "deploy/placement.h"
+#include "deploy/launch/placement.h"
 
 #include "tests/unit/unit.h"
 

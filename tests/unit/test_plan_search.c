@@ -1,10 +1,10 @@
 /* What `penstock plan` recommends: deploy/plan_search. */
-#include "deploy/plan_search.h"
+#include "deploy/plan/plan_search.h"
 
 #include <string.h>
 
 #include "common/partition.h"
-#include "deploy/cost_constants.h"
+#include "deploy/plan/cost_constants.h"
 #include "tests/unit/unit.h"
 
 /* 400 MB on 100 Gbit/s. */

@@ -1,5 +1,5 @@
 /* Reports of training and the line made of them: deploy/progress. */
-#include "deploy/progress.h"
+#include "deploy/launch/progress.h"
 
 #include <math.h>
 #include <string.h>

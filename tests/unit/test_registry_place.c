@@ -1,5 +1,5 @@
 /* Where a registry may lie: deploy/registry_place. */
-#include "deploy/registry_place.h"
+#include "deploy/registry/registry_place.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Who is started again, and when: deploy/restarts. */
-#include "deploy/restarts.h"
+#include "deploy/launch/restarts.h"
 
 #include <signal.h>
 

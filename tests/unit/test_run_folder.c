@@ -1,5 +1,5 @@
 /* Where the files of a run lie: deploy/run_folder. */
-#include "deploy/run_folder.h"
+#include "deploy/runs/run_folder.h"
 
 #include <string.h>
 

@@ -1,12 +1,12 @@
 /* Runs in a registry, and those whose launchers were killed: deploy/run_history. */
-#include "deploy/run_history.h"
+#include "deploy/runs/run_history.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/file.h"
 #include "deploy/moment.h"
-#include "deploy/run_view.h"
+#include "deploy/runs/run_view.h"
 #include "tests/unit/folder.h"
 
 static const run_options options = {.servers = 2, .workers = 3};

@@ -1,5 +1,5 @@
 /* A record of a run written and read back, and its metrics: deploy/run_record, run_view and run_metrics. */
-#include "deploy/run_view.h"
+#include "deploy/runs/run_view.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The table of penstock status, of pages that the test makes up: deploy/status_table. */
-#include "deploy/status_table.h"
+#include "deploy/status/status_table.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

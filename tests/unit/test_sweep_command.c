@@ -1,5 +1,5 @@
 /* What a sweep was asked for, kept and compared, and the command lines of its runs: deploy/sweep_command. */
-#include "deploy/sweep_command.h"
+#include "deploy/sweep/sweep_command.h"
 
 #include <stdlib.h>
 #include <string.h>

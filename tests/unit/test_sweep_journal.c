@@ -1,5 +1,5 @@
 /* How the trials of a sweep have ended, on the disk: deploy/sweep_journal. */
-#include "deploy/sweep_journal.h"
+#include "deploy/sweep/sweep_journal.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* May a trial of a sweep go on? deploy/sweep_policy. */
-#include "deploy/sweep_policy.h"
+#include "deploy/sweep/sweep_policy.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* What a sweep tries: deploy/sweep_space, deploy/sweep_trials. */
-#include "deploy/sweep_space.h"
+#include "deploy/sweep/sweep_space.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "deploy/number_text.h"
-#include "deploy/sweep_trials.h"
+#include "deploy/sweep/sweep_trials.h"
 #include "tests/unit/torture.h"
 #include "tests/unit/unit.h"
 

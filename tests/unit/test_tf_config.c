@@ -1,5 +1,5 @@
 /* The TF_CONFIG written is the one that common/cluster reads: deploy/tf_config. */
-#include "deploy/tf_config.h"
+#include "deploy/launch/tf_config.h"
 
 #include <string.h>
 

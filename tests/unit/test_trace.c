@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 
 #include "common/log.h"
-#include "deploy/trace_part.h"
+#include "deploy/trace/trace_part.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/log_capture.h"
 

@@ -1,14 +1,14 @@
 /* From parts to one trace, deploy/trace_merge: clocks of several hosts, flows, and JSON that is as it should
  * be. */
-#include "deploy/trace_merge.h"
+#include "deploy/trace/trace_merge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/file.h"
 #include "common/json.h"
-#include "deploy/trace_flow.h"
-#include "deploy/trace_part.h"
+#include "deploy/trace/trace_flow.h"
+#include "deploy/trace/trace_part.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/trace_sample.h"
 

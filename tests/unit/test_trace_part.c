@@ -1,5 +1,5 @@
 /* The reader of parts of traces, deploy/trace_part: what is torn, damaged or foreign. */
-#include "deploy/trace_part.h"
+#include "deploy/trace/trace_part.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Who is to blame: deploy/verdict. */
-#include "deploy/verdict.h"
+#include "deploy/launch/verdict.h"
 
 #include <signal.h>
 #include <string.h>
