@@ -82,6 +82,7 @@ typedef enum { HANDSHAKE_FAILURE_LIST(HANDSHAKE_FAILURE_ENUM) HANDSHAKE_FAILURES
 typedef struct {
     transport_outcome last;
     uint32_t failed_in_a_row;
+    uint64_t failing_since_ms;           /* when the first of those did (common/clock.h) */
     uint64_t failed[HANDSHAKE_FAILURES]; /* so far */
 } transport_handshakes;
 

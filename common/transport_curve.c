@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/transport_state.h"
 
 enum {
@@ -131,7 +132,8 @@ static void note_failure(transport_handshakes *h, handshake_failure cause)
     };
     h->last = meanings[cause];
     h->failed[cause]++;
-    h->failed_in_a_row++;
+    if (h->failed_in_a_row++ == 0)
+        h->failing_since_ms = clock_monotonic_ms();
 }
 
 void transport_news_count(const transport_news *news, transport_handshakes *h)

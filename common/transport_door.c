@@ -107,6 +107,7 @@ static void admit(door *d, int fd)
 static void begin_anew(door *d)
 {
     d->open = 0;
+    memset(d->open_files, 0, sizeof d->open_files);
     for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++)
         if (d->strangers.places[i].here)
             http_guests_exit(&d->strangers, &d->strangers.places[i]);

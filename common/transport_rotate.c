@@ -48,6 +48,7 @@ bool transport_follow_key(transport_socket *s)
     zmq_disconnect(s->socket, endpoint);
     if (transport_curve_set(s, ZMQ_CURVE_SERVERKEY, key) && zmq_connect(s->socket, endpoint) == 0) {
         log_info("%s holds another key: connecting with it to %s", keys->ps_path, endpoint);
+        s->handshakes.failed_in_a_row = s->failures_followed = 0; /* the new key has failed nobody yet */
         return true;
     }
     log_warning("cannot connect to %s with the key in %s: %s", endpoint, keys->ps_path, zmq_strerror(errno));

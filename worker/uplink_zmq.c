@@ -8,9 +8,12 @@
 #include "worker/uplink.h"
 
 enum {
-    SWEEP_MS = 1000,   /* between looks for memory of ps that have ended */
-    UNSURE_TIMES = 10, /* a ps that hangs up so often in the handshake, some 6 s long, has other keys. Or what
-                        * does is a proxy before one that is not there yet */
+    SWEEP_MS = 1000, /* between looks for memory of ps that have ended */
+    /* A ps that hangs up in the handshake, so often and for so long, has other keys, or some where we have
+     * none. Or what does is a proxy before one that is not there yet. One that is given another key takes it
+     * within a second or two. */
+    UNSURE_TIMES = 10,
+    UNSURE_MS = 10000,
 };
 
 typedef struct {
@@ -109,10 +112,12 @@ static ps_status zmq_refuses(uplink *self, uint32_t server, char *text, size_t b
         snprintf(text, bytes, l->has_keys ? "it speaks without keys" : "it asks for keys (--curve-keys)");
         return PS_ECONFIG;
     case TRANSPORT_UNSURE:
-        if (handshakes->failed_in_a_row < UNSURE_TIMES || !l->has_keys)
+        if (handshakes->failed_in_a_row < UNSURE_TIMES ||
+            clock_monotonic_ms() - handshakes->failing_since_ms < UNSURE_MS)
             break;
         snprintf(text, bytes,
-                 "it hangs up: it does not have the key in " CURVE_PS_PUBLIC ", or is no ps yet");
+                 l->has_keys ? "it hangs up: it does not have the key in " CURVE_PS_PUBLIC ", or is no ps yet"
+                             : "it hangs up: it asks for keys (--curve-keys), or is no ps yet");
         return PS_EPEER;
     }
     return PS_OK;

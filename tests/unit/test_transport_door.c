@@ -124,7 +124,7 @@ static void who_sends_more_than_a_handshake_before_it_is_let_in_is_hung_up_on(vo
 static void after_a_change_of_keys_as_many_may_come_again_and_who_listens_goes_on(void **state)
 {
     (void)state;
-    enum { BEFORE = 40, COME = HTTP_GUESTS_MOST + BEYOND };
+    enum { BEFORE = 40, FEW = 10, STAYS_MS = 500, COME = HTTP_GUESTS_MOST + BEYOND };
     static int before[BEFORE], after[COME];
     bench b;
     key_pair other;
@@ -141,6 +141,15 @@ static void after_a_change_of_keys_as_many_may_come_again_and_who_listens_goes_o
         usleep(1000);
     }
     assert_int_equal(status, PS_OK);
+    for (int i = 0; i < BEFORE; i++)
+        close(loopback_connect(b.port));
+    /* Whoever comes now, and is within the bound, stays. */
+    struct pollfd end_of_few[FEW];
+    for (int i = 0; i < FEW; i++)
+        end_of_few[i] = (struct pollfd){.fd = loopback_connect(b.port), .events = POLLRDHUP};
+    assert_int_equal(poll(end_of_few, FEW, STAYS_MS), 0);
+    for (int i = 0; i < FEW; i++)
+        close(end_of_few[i].fd);
     for (int i = 0; i < COME; i++)
         after[i] = loopback_connect(b.port);
     wait_until_hung_up(after[0]);
