@@ -219,7 +219,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
     if (*request) /* a service's, and not its head any more */
         return http_request_handle(h, c, path, method, body, body_bytes, request);
     const union MHD_ConnectionInfo *about = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    http_guest *guest = about->socket_context;
+    visitor *guest = about->socket_context;
     if (guest)
         guest->asked = true;
     const char *wrong = judge_host(h, c);
@@ -248,15 +248,15 @@ static void note_connection(void *context, struct MHD_Connection *c, void **own,
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *from = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
         const union MHD_ConnectionInfo *at = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *own = http_guests_enter(&h->guests, from->client_addr, at->connect_fd, clock_monotonic_ms());
+        *own = visitors_enter(&h->guests, from->client_addr, at->connect_fd, clock_monotonic_ms());
     } else if (*own) {
-        http_guests_exit(&h->guests, *own);
+        visitors_exit(&h->guests, *own);
         *own = NULL;
     }
 }
 
 /* libmicrohttpd sees the end and closes it. What a client has not taken by then the kernel is not to keep. */
-static void hang_up(const http *h, const http_guest *who, http_refusal why)
+static void hang_up(const http *h, const visitor *who, http_refusal why)
 {
     const struct linger not_at_all = {.l_onoff = 1};
     if (!who)
@@ -270,21 +270,21 @@ static void hang_up(const http *h, const http_guest *who, http_refusal why)
  * sent no whole request by then never will. */
 static void dismiss_the_half_closed(http *h)
 {
-    for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++) {
-        http_guest *guest = &h->guests.places[i];
+    for (uint32_t i = 0; i < VISITORS_MAX; i++) {
+        visitor *guest = &h->guests.places[i];
         struct pollfd end = {.fd = guest->fd, .events = POLLRDHUP};
         int unread = 0;
         if (!guest->here || guest->leaving || guest->asked || poll(&end, 1, 0) <= 0 ||
             ioctl(guest->fd, FIONREAD, &unread) != 0 || unread > 0)
             continue;
-        http_guests_dismiss(&h->guests, guest);
+        visitors_dismiss(&h->guests, guest);
         hang_up(h, guest, HTTP_REFUSAL_SLOW);
     }
 }
 
 static void sweep(http *h, uint64_t now_ms)
 {
-    for (http_guest *old; (old = http_guests_expire(&h->guests, now_ms, h->patience_ms));)
+    for (visitor *old; (old = visitors_expire(&h->guests, now_ms, h->patience_ms));)
         hang_up(h, old, HTTP_REFUSAL_SLOW);
     dismiss_the_half_closed(h);
 }
@@ -300,7 +300,7 @@ static void close_door(http *h, uint64_t now_ms)
 /* Lets in some of those who wait; the others have their turn when these have been looked at. */
 static void let_in(http *h, uint64_t now_ms)
 {
-    for (int i = 0; i < ENTRIES_PER_TURN && http_guests_fit(&h->guests); i++) {
+    for (int i = 0; i < ENTRIES_PER_TURN && visitors_fit(&h->guests); i++) {
         struct sockaddr_storage from;
         socklen_t bytes = sizeof from;
         const int fd = accept4(h->listener, (struct sockaddr *)&from, &bytes, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -310,7 +310,7 @@ static void let_in(http *h, uint64_t now_ms)
             return;
         }
         h->closed_until_ms = 0;
-        hang_up(h, http_guests_make_room(&h->guests), HTTP_REFUSAL_CROWDED);
+        hang_up(h, visitors_make_room(&h->guests), HTTP_REFUSAL_CROWDED);
         MHD_add_connection(h->daemon, fd, (struct sockaddr *)&from, bytes); /* closes it if it cannot */
     }
 }
@@ -331,7 +331,7 @@ static void *loop(void *context)
         MHD_UNSIGNED_LONG_LONG patience = SWEEP_MS;
         if (MHD_get_timeout(h->daemon, &patience) != MHD_YES || patience > SWEEP_MS)
             patience = SWEEP_MS;
-        const bool open = now_ms >= h->closed_until_ms && http_guests_fit(&h->guests);
+        const bool open = now_ms >= h->closed_until_ms && visitors_fit(&h->guests);
         waits[DOOR].fd = open ? h->listener : -1;
         poll(waits, WAITS, (int)patience);
         now_ms = clock_monotonic_ms();
@@ -419,7 +419,7 @@ static ps_status start_daemon(http *h, ps_error *error)
     h->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | (s ? MHD_ALLOW_SUSPEND_RESUME : 0), 0,
         NULL, NULL, answer, h, MHD_OPTION_EXTERNAL_LOGGER, log_complaint, NULL, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_GUESTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (unsigned)VISITORS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         s ? (size_t)s->memory_bytes : (size_t)HTTP_MEMORY_BYTES, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes,
         NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, note_connection, h,
         MHD_OPTION_NOTIFY_COMPLETED, http_request_completed, h, MHD_OPTION_END);

@@ -9,7 +9,7 @@
  *
  * Strangers are bounded: HTTP_CONNECTIONS_MAX connections, HTTP_MEMORY_BYTES for each, HTTP_CONNECTION_MS
  * from its start to its end, however busy it seems. Whoever comes beyond gets in all the same, and one of
- * those who take the most places is hung up on (http_guests.h).
+ * those who take the most places is hung up on (visitors.h).
  *
  * With a service (below) requests that are no page's are its own: any method, with a body, one after the
  * other on a connection, answered at once or later, by any thread. */
@@ -21,11 +21,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "common/http_guests.h"
 #include "common/http_host.h"
 #include "common/http_refusals.h"
 #include "common/http_token.h"
 #include "common/status.h"
+#include "common/visitors.h"
 
 enum {
     HTTP_MEMORY_BYTES = 16 << 10, /* of one connection; longer requests are refused with 431 or 414 */

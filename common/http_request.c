@@ -23,7 +23,7 @@ struct served {
     http_request request; /* first: what the service has is this */
     http *server;
     struct MHD_Connection *connection;
-    http_guest *guest;
+    visitor *guest;
     char *body;
     size_t capacity;     /* of `body` */
     size_t claimed;      /* by Content-Length; SIZE_MAX: not said */
@@ -254,7 +254,7 @@ void http_request_completed(void *context, struct MHD_Connection *c, void **requ
     http *h = context;
     served *s = *request;
     (void)why;
-    http_guest *guest = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    visitor *guest = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     if (guest) {
         guest->since_ms = clock_monotonic_ms();
         guest->asked = false;

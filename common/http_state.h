@@ -24,7 +24,7 @@ struct http {
     int ending; /* an eventfd */
     pthread_t thread;
     bool has_thread;
-    http_guests guests;
+    visitors guests;
     uint64_t closed_until_ms; /* nobody is let in; 0: whoever comes */
     size_t bodies_bytes;      /* what all bodies take */
 

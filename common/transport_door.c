@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
-#include "common/http_guests.h"
 #include "common/thread.h"
 #include "common/transport_state.h"
+#include "common/visitors.h"
 
 enum {
     LOOK_MS = 20,          /* between looks at what strangers send */
@@ -34,7 +34,7 @@ struct door {
     atomic_uint stranger_count;
     atomic_bool closing;
     pthread_mutex_t lock; /* of what follows */
-    http_guests strangers;
+    visitors strangers;
     uint32_t open;                     /* connections, strangers or not */
     uint8_t open_files[FILES_MAX / 8]; /* a bit for the descriptor of each */
     transport_handshakes handshakes;
@@ -42,9 +42,9 @@ struct door {
 
 /* ---- the book ---- */
 
-static http_guest *find(door *d, int fd)
+static visitor *find(door *d, int fd)
 {
-    for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++)
+    for (uint32_t i = 0; i < VISITORS_MAX; i++)
         if (d->strangers.places[i].here && d->strangers.places[i].fd == fd)
             return &d->strangers.places[i];
     return NULL;
@@ -52,9 +52,9 @@ static http_guest *find(door *d, int fd)
 
 static void forget(door *d, int fd)
 {
-    http_guest *who = find(d, fd);
+    visitor *who = find(d, fd);
     if (who)
-        http_guests_exit(&d->strangers, who);
+        visitors_exit(&d->strangers, who);
 }
 
 static bool find_peer(int fd, struct sockaddr_storage *from)
@@ -94,11 +94,11 @@ static void admit(door *d, int fd)
     forget(d, fd);
     if (!find_peer(fd, &from))
         return; /* gone already */
-    http_guest *other = http_guests_make_room(&d->strangers);
+    visitor *other = visitors_make_room(&d->strangers);
     if (other)
         hang_up(d, other->fd);
     if (d->open > d->open_max ||
-        !http_guests_enter(&d->strangers, (const struct sockaddr *)&from, fd, clock_monotonic_ms()))
+        !visitors_enter(&d->strangers, (const struct sockaddr *)&from, fd, clock_monotonic_ms()))
         hang_up(d, fd);
 }
 
@@ -108,9 +108,9 @@ static void begin_anew(door *d)
 {
     d->open = 0;
     memset(d->open_files, 0, sizeof d->open_files);
-    for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++)
+    for (uint32_t i = 0; i < VISITORS_MAX; i++)
         if (d->strangers.places[i].here)
-            http_guests_exit(&d->strangers, &d->strangers.places[i]);
+            visitors_exit(&d->strangers, &d->strangers.places[i]);
 }
 
 static void note(door *d, const transport_news *news)
@@ -143,11 +143,11 @@ static bool floods(int fd)
 static void look(door *d)
 {
     pthread_mutex_lock(&d->lock);
-    for (uint32_t i = 0; i < HTTP_GUESTS_MAX; i++) {
-        http_guest *who = &d->strangers.places[i];
+    for (uint32_t i = 0; i < VISITORS_MAX; i++) {
+        visitor *who = &d->strangers.places[i];
         if (!who->here || who->leaving || !floods(who->fd))
             continue;
-        http_guests_dismiss(&d->strangers, who);
+        visitors_dismiss(&d->strangers, who);
         hang_up(d, who->fd);
     }
     pthread_mutex_unlock(&d->lock);
@@ -190,9 +190,9 @@ bool door_has_strangers(const door *d)
 void door_know(door *d, int fd)
 {
     pthread_mutex_lock(&d->lock);
-    http_guest *who = find(d, fd);
+    visitor *who = find(d, fd);
     if (who && !who->leaving)
-        http_guests_exit(&d->strangers, who);
+        visitors_exit(&d->strangers, who);
     atomic_store(&d->stranger_count, d->strangers.here);
     pthread_mutex_unlock(&d->lock);
 }
@@ -229,7 +229,7 @@ ps_status door_open(void *monitor, bool has_keys, door **out, ps_error *error)
         d->monitor = monitor;
         d->has_keys = has_keys;
         d->open_max = make_room_for_files();
-        d->strangers.most = d->open_max / 2 < HTTP_GUESTS_MOST ? d->open_max / 2 : HTTP_GUESTS_MOST;
+        d->strangers.most = d->open_max / 2 < VISITORS_MOST ? d->open_max / 2 : VISITORS_MOST;
         pthread_mutex_init(&d->lock, NULL);
         failed = thread_start(&d->thread, keep, d);
     }

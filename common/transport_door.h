@@ -3,7 +3,7 @@
  * ZeroMQ takes whoever comes and keeps whoever says nothing, until the process has no descriptor left, and
  * then spins on those that wait while neither workers nor HTTP nor checkpoints get one. So connections are
  * watched. A *stranger* is who has not sent a message of ours yet that its key allows. At most
- * HTTP_GUESTS_MOST of them stay: who comes beyond takes the place of the oldest from the address that holds
+ * VISITORS_MOST of them stay: who comes beyond takes the place of the oldest from the address that holds
  * most places. Who has sent one keeps its connection. And where keys are asked for, who sends more than a
  * handshake takes before it is let in is hung up on: ZeroMQ would hold a whole frame for it.
  *

@@ -17,7 +17,7 @@ enum { KIB = 1 << 10, MIB = 1 << 20, MS = 1000 };
 static void print(FILE *out)
 {
     fputs("Limits (who goes beyond is counted in /metrics and /status, by reason):\n", out);
-    fprintf(out, "  strangers' connections    %d; %d s for a handshake\n", HTTP_GUESTS_MOST,
+    fprintf(out, "  strangers' connections    %d; %d s for a handshake\n", VISITORS_MOST,
             TRANSPORT_HANDSHAKE_MS / MS);
     fprintf(out, "  connections of HTTP       %d, each of %d KiB and %d s\n", HTTP_CONNECTIONS_MAX,
             HTTP_MEMORY_BYTES / KIB, HTTP_CONNECTION_MS / MS);

@@ -8,7 +8,7 @@ source "$(dirname "$0")/lib.sh" "$@"
 
 CONNECTIONS=$(scaled 10000)
 GROWTH_MAX_KIB=4096 # for 128 connections of 16 KiB and their answers
-PLACES=128          # HTTP_GUESTS_MAX
+PLACES=128          # VISITORS_MAX
 STEPS=$(scaled 500)
 SERVERS=2
 WORKERS=3

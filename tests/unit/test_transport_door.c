@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "common/http_guests.h"
+#include "common/visitors.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/transport_bench.h"
 
@@ -55,7 +55,7 @@ static void allow_files(rlim_t count)
 static void who_says_nothing_makes_room_for_the_next_and_who_has_spoken_stays(void **state)
 {
     (void)state;
-    enum { COME = HTTP_GUESTS_MOST + BEYOND };
+    enum { COME = VISITORS_MOST + BEYOND };
     static int strangers[COME];
     bench b;
     allow_files(2 * COME + 200);
@@ -88,7 +88,7 @@ static void listen_with_keys(bench *b)
     curve_keys keys = {.wanted = true, .allow_path = "allow"};
     folder_put("allow", "", 0);
     int fd = loopback_listen(&b->port);
-    assert_int_equal(listen(fd, 2 * HTTP_GUESTS_MOST), 0);
+    assert_int_equal(listen(fd, 2 * VISITORS_MOST), 0);
     assert_int_equal(transport_make_keys(&keys.own, NULL), PS_OK);
     assert_int_equal(transport_create(1, &b->transport, NULL), PS_OK);
     assert_int_equal(transport_secure(b->transport, &keys, NULL), PS_OK);
@@ -124,7 +124,7 @@ static void who_sends_more_than_a_handshake_before_it_is_let_in_is_hung_up_on(vo
 static void after_a_change_of_keys_as_many_may_come_again_and_who_listens_goes_on(void **state)
 {
     (void)state;
-    enum { BEFORE = 40, FEW = 10, STAYS_MS = 500, COME = HTTP_GUESTS_MOST + BEYOND };
+    enum { BEFORE = 40, FEW = 10, STAYS_MS = 500, COME = VISITORS_MOST + BEYOND };
     static int before[BEFORE], after[COME];
     bench b;
     key_pair other;

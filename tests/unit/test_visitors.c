@@ -1,13 +1,13 @@
-/* Who has to go when there is no room: common/http_guests. */
+/* Who has to go when there is no room: common/visitors. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "common/http_guests.h"
+#include "common/visitors.h"
 #include "tests/unit/unit.h"
 
-static http_guest *enter(http_guests *g, const char *from, uint64_t now_ms)
+static visitor *enter(visitors *g, const char *from, uint64_t now_ms)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
@@ -16,20 +16,20 @@ static http_guest *enter(http_guests *g, const char *from, uint64_t now_ms)
         assert_int_equal(inet_pton(AF_INET6, from, &v6.sin6_addr), 1);
         at = (const struct sockaddr *)&v6;
     }
-    return http_guests_enter(g, at, 7, now_ms);
+    return visitors_enter(g, at, 7, now_ms);
 }
 
 static void while_there_is_room_nobody_has_to_go(void **state)
 {
     (void)state;
-    http_guests g = {0};
+    visitors g = {0};
     for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
-        assert_null(http_guests_make_room(&g));
+        assert_null(visitors_make_room(&g));
         assert_non_null(enter(&g, "192.0.2.1", 0));
     }
     assert_int_equal(g.staying, HTTP_CONNECTIONS_MAX);
-    assert_non_null(http_guests_make_room(&g));
-    assert_null(http_guests_make_room(&g));
+    assert_non_null(visitors_make_room(&g));
+    assert_null(visitors_make_room(&g));
     assert_int_equal(g.staying, HTTP_CONNECTIONS_MAX - 1);
     assert_int_equal(g.here, HTTP_CONNECTIONS_MAX);
 }
@@ -37,27 +37,27 @@ static void while_there_is_room_nobody_has_to_go(void **state)
 static void the_oldest_of_the_address_that_holds_the_most_goes(void **state)
 {
     (void)state;
-    http_guests g = {0};
-    http_guest *alone = enter(&g, "192.0.2.1", 0);
-    http_guest *pair[] = {enter(&g, "192.0.2.2", 0), enter(&g, "192.0.2.2", 0)};
-    http_guest *crowd[HTTP_CONNECTIONS_MAX - 3];
+    visitors g = {0};
+    visitor *alone = enter(&g, "192.0.2.1", 0);
+    visitor *pair[] = {enter(&g, "192.0.2.2", 0), enter(&g, "192.0.2.2", 0)};
+    visitor *crowd[HTTP_CONNECTIONS_MAX - 3];
     for (int i = 0; i < HTTP_CONNECTIONS_MAX - 3; i++)
         crowd[i] = enter(&g, "198.51.100.1", 0);
     /* Others come, until the crowd holds as many places as the pair. */
     for (int i = 0; i < HTTP_CONNECTIONS_MAX - 5; i++) {
         char from[INET_ADDRSTRLEN];
         snprintf(from, sizeof from, "203.0.113.%d", i);
-        http_guest *who = http_guests_make_room(&g);
+        visitor *who = visitors_make_room(&g);
         assert_ptr_equal(who, crowd[i]);
-        http_guests_exit(&g, who);
+        visitors_exit(&g, who);
         assert_non_null(enter(&g, from, 0));
     }
-    assert_ptr_equal(http_guests_make_room(&g), pair[0]);
+    assert_ptr_equal(visitors_make_room(&g), pair[0]);
     assert_non_null(enter(&g, "203.0.113.250", 0));
-    assert_ptr_equal(http_guests_make_room(&g), crowd[HTTP_CONNECTIONS_MAX - 5]);
+    assert_ptr_equal(visitors_make_room(&g), crowd[HTTP_CONNECTIONS_MAX - 5]);
     assert_non_null(enter(&g, "203.0.113.251", 0));
     /* All have one now. */
-    assert_ptr_equal(http_guests_make_room(&g), alone);
+    assert_ptr_equal(visitors_make_room(&g), alone);
 }
 
 static void one_network_of_ipv6_is_one_address(void **state)
@@ -75,8 +75,8 @@ static void one_network_of_ipv6_is_one_address(void **state)
         {"::1", "127.0.0.1", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        http_guests g = {0};
-        const http_guest *a = enter(&g, cases[i].a, 0), *b = enter(&g, cases[i].b, 0);
+        visitors g = {0};
+        const visitor *a = enter(&g, cases[i].a, 0), *b = enter(&g, cases[i].b, 0);
         if ((memcmp(&a->from, &b->from, sizeof a->from) == 0) != cases[i].same)
             fail_msg("%s and %s", cases[i].a, cases[i].b);
     }
@@ -85,83 +85,83 @@ static void one_network_of_ipv6_is_one_address(void **state)
 static void there_is_an_end_to_places(void **state)
 {
     (void)state;
-    http_guests g = {.most = HTTP_GUESTS_MOST};
-    http_guest *who;
-    for (int i = 0; i < HTTP_GUESTS_MAX; i++) {
-        http_guests_make_room(&g);
+    visitors g = {.most = VISITORS_MOST};
+    visitor *who;
+    for (int i = 0; i < VISITORS_MAX; i++) {
+        visitors_make_room(&g);
         assert_non_null(who = enter(&g, "192.0.2.1", 0));
     }
     assert_null(enter(&g, "192.0.2.1", 0));
-    http_guests_exit(&g, who);
+    visitors_exit(&g, who);
     assert_ptr_equal(enter(&g, "192.0.2.1", 0), who);
-    assert_int_equal(g.here, HTTP_GUESTS_MAX);
+    assert_int_equal(g.here, VISITORS_MAX);
 }
 
 static void who_is_here_for_too_long_goes(void **state)
 {
     (void)state;
-    http_guests g = {0};
-    http_guest *first = enter(&g, "192.0.2.1", 100), *second = enter(&g, "192.0.2.1", 200);
-    assert_null(http_guests_expire(&g, 99, 1000)); /* the time was taken before it came */
-    assert_null(http_guests_expire(&g, 1099, 1000));
-    assert_ptr_equal(http_guests_expire(&g, 1100, 1000), first);
-    assert_null(http_guests_expire(&g, 1100, 1000));
-    http_guests_exit(&g, first);
-    assert_ptr_equal(http_guests_expire(&g, 9999, 1000), second);
-    http_guests_exit(&g, second);
+    visitors g = {0};
+    visitor *first = enter(&g, "192.0.2.1", 100), *second = enter(&g, "192.0.2.1", 200);
+    assert_null(visitors_expire(&g, 99, 1000)); /* the time was taken before it came */
+    assert_null(visitors_expire(&g, 1099, 1000));
+    assert_ptr_equal(visitors_expire(&g, 1100, 1000), first);
+    assert_null(visitors_expire(&g, 1100, 1000));
+    visitors_exit(&g, first);
+    assert_ptr_equal(visitors_expire(&g, 9999, 1000), second);
+    visitors_exit(&g, second);
     assert_int_equal(g.here + g.staying, 0);
 }
 
 static void who_waits_for_us_goes_last_and_does_not_expire(void **state)
 {
     (void)state;
-    http_guests g = {.most = 3};
-    http_guest *all[] = {enter(&g, "192.0.2.1", 0), enter(&g, "192.0.2.1", 1), enter(&g, "192.0.2.1", 2)};
+    visitors g = {.most = 3};
+    visitor *all[] = {enter(&g, "192.0.2.1", 0), enter(&g, "192.0.2.1", 1), enter(&g, "192.0.2.1", 2)};
     all[0]->held = true;
-    assert_ptr_equal(http_guests_expire(&g, 100, 100), NULL);
-    assert_ptr_equal(http_guests_make_room(&g), all[1]);
-    http_guests_exit(&g, all[1]);
-    http_guest *last = enter(&g, "192.0.2.1", 3);
+    assert_ptr_equal(visitors_expire(&g, 100, 100), NULL);
+    assert_ptr_equal(visitors_make_room(&g), all[1]);
+    visitors_exit(&g, all[1]);
+    visitor *last = enter(&g, "192.0.2.1", 3);
     all[2]->held = last->held = true;
-    assert_ptr_equal(http_guests_make_room(&g), all[0]);
+    assert_ptr_equal(visitors_make_room(&g), all[0]);
     all[0]->held = false; /* it is told already */
-    assert_ptr_equal(http_guests_expire(&g, 100, 1), NULL);
+    assert_ptr_equal(visitors_expire(&g, 100, 1), NULL);
 }
 
 static void there_are_as_many_as_somebody_wants(void **state)
 {
     (void)state;
-    http_guests g = {.most = HTTP_GUESTS_MOST};
-    for (int i = 0; i < HTTP_GUESTS_MOST; i++) {
-        assert_null(http_guests_make_room(&g));
+    visitors g = {.most = VISITORS_MOST};
+    for (int i = 0; i < VISITORS_MOST; i++) {
+        assert_null(visitors_make_room(&g));
         assert_non_null(enter(&g, "192.0.2.1", 0));
     }
-    for (int i = 0; i < HTTP_GUESTS_MOST; i++) {
-        assert_true(http_guests_fit(&g));
-        assert_non_null(http_guests_make_room(&g));
+    for (int i = 0; i < VISITORS_MOST; i++) {
+        assert_true(visitors_fit(&g));
+        assert_non_null(visitors_make_room(&g));
         assert_non_null(enter(&g, "192.0.2.1", 0));
     }
-    assert_false(http_guests_fit(&g));
+    assert_false(visitors_fit(&g));
     assert_null(enter(&g, "192.0.2.1", 0));
 }
 
 static void a_crowd_from_everywhere_is_counted_address_by_address(void **state)
 {
     (void)state;
-    http_guests g = {.most = 5};
-    http_guest *a = enter(&g, "192.0.2.1", 0), *b = enter(&g, "192.0.2.2", 0);
-    http_guest *a2 = enter(&g, "192.0.2.1", 0), *b2 = enter(&g, "192.0.2.2", 0);
-    http_guest *b3 = enter(&g, "192.0.2.2", 0);
-    assert_ptr_equal(http_guests_make_room(&g), b);
+    visitors g = {.most = 5};
+    visitor *a = enter(&g, "192.0.2.1", 0), *b = enter(&g, "192.0.2.2", 0);
+    visitor *a2 = enter(&g, "192.0.2.1", 0), *b2 = enter(&g, "192.0.2.2", 0);
+    visitor *b3 = enter(&g, "192.0.2.2", 0);
+    assert_ptr_equal(visitors_make_room(&g), b);
     assert_non_null(enter(&g, "192.0.2.3", 0));
-    http_guests_exit(&g, b); /* who was told to leave counts no more, gone or not */
-    assert_ptr_equal(http_guests_make_room(&g), a);
-    http_guests_exit(&g, b2);
+    visitors_exit(&g, b); /* who was told to leave counts no more, gone or not */
+    assert_ptr_equal(visitors_make_room(&g), a);
+    visitors_exit(&g, b2);
     assert_non_null(enter(&g, "192.0.2.1", 0));
     assert_non_null(enter(&g, "192.0.2.3", 0));
     assert_int_equal(b3->together, 1);
     assert_int_equal(a2->together, 2);
-    assert_ptr_equal(http_guests_make_room(&g), a2);
+    assert_ptr_equal(visitors_make_room(&g), a2);
 }
 
 int main(void)
