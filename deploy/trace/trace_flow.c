@@ -176,11 +176,3 @@ void trace_flow_fini(trace_flows *flows)
     free(flows->list);
     *flows = (trace_flows){.count = 0};
 }
-
-uint32_t trace_flow_hops(const trace_flow *f)
-{
-    uint32_t known = 0;
-    for (int hop = 0; hop < TRACE_HOP_COUNT; hop++)
-        known += f->hops[hop].entry != NULL;
-    return known;
-}

@@ -38,7 +38,4 @@ typedef struct {
 ps_status trace_flow_find(const trace_part *parts, size_t count, trace_flows *out);
 void trace_flow_fini(trace_flows *flows);
 
-/* How many hops are known. */
-uint32_t trace_flow_hops(const trace_flow *f);
-
 #endif

@@ -34,6 +34,7 @@ typedef struct {
     uint32_t thread;
     trace_lane lane;
     unsigned tid;
+    uint64_t spans_until_ns; /* the last end of a span in it; 0: there is none */
 } track;
 
 typedef struct {
@@ -93,12 +94,15 @@ static ps_status sort_process(writer *w, process *p)
     qsort(p->sorted, count, sizeof *p->sorted, compare_entries);
     p->marks_tid = w->next_tid++;
     for (size_t i = 0; i < count; i++) {
-        if (i > 0 && compare_tracks(p->sorted[i - 1], p->sorted[i]) == 0)
-            continue;
         const trace_lane lane = lane_of(p->sorted[i]);
-        p->tracks[p->track_count++] = (track){.thread = p->sorted[i]->thread,
-                                              .lane = lane,
-                                              .tid = lane == TRACE_MARKS ? p->marks_tid : w->next_tid++};
+        const trace_event *e = &p->sorted[i]->event;
+        if (i == 0 || compare_tracks(p->sorted[i - 1], p->sorted[i]) != 0)
+            p->tracks[p->track_count++] = (track){.thread = p->sorted[i]->thread,
+                                                  .lane = lane,
+                                                  .tid = lane == TRACE_MARKS ? p->marks_tid : w->next_tid++};
+        track *t = &p->tracks[p->track_count - 1];
+        if (kinds[e->kind].shape == TRACE_SPAN && e->ended_ns > t->spans_until_ns)
+            t->spans_until_ns = e->ended_ns;
     }
     return PS_OK;
 }
@@ -112,10 +116,14 @@ static int compare_to_track(const void *key, const void *element)
     return (int)lane_of(entry) - (int)t->lane;
 }
 
+static const track *track_of(const process *p, const trace_entry *entry)
+{
+    return bsearch(entry, p->tracks, p->track_count, sizeof *p->tracks, compare_to_track);
+}
+
 static unsigned tid_of(const process *p, const trace_entry *entry)
 {
-    const track *found = bsearch(entry, p->tracks, p->track_count, sizeof *p->tracks, compare_to_track);
-    return found->tid;
+    return track_of(p, entry)->tid;
 }
 
 /* ---- writing ---- */
@@ -326,23 +334,33 @@ static void put_process(writer *w, size_t i)
 
 /* ---- flows ---- */
 
+/* Of a process that was killed a point may be there, and the span that it lies in may not: an arrow would end
+ * in nothing. */
+static bool is_drawn(const writer *w, const trace_flow *f, int hop)
+{
+    const trace_entry *entry = f->hops[hop].entry;
+    return entry &&
+           entry->event.begun_ns <= track_of(&w->processes[f->hops[hop].part], entry)->spans_until_ns;
+}
+
 static void put_flow(writer *w, const trace_flow *f)
 {
-    const uint32_t known = trace_flow_hops(f);
-    uint32_t done = 0;
-    if (known < 2)
+    uint32_t drawn = 0, done = 0;
+    for (int hop = 0; hop < TRACE_HOP_COUNT; hop++)
+        drawn += is_drawn(w, f, hop);
+    if (drawn < 2)
         return;
     for (int hop = 0; hop < TRACE_HOP_COUNT; hop++) {
-        const trace_entry *entry = f->hops[hop].entry;
-        if (!entry)
+        if (!is_drawn(w, f, hop))
             continue;
         done++;
+        const trace_entry *entry = f->hops[hop].entry;
         const process *p = &w->processes[f->hops[hop].part];
-        begin(w, done == 1 ? "s" : done == known ? "f" : "t", p->pid, tid_of(p, entry));
+        begin(w, done == 1 ? "s" : done == drawn ? "f" : "t", p->pid, tid_of(p, entry));
         put_text(w, "name", f->pushes ? "gradient" : "weights");
         fprintf(w->out, ",\"cat\":\"flow\",\"id\":%llu", (unsigned long long)f->id);
         put_time(w, entry->event.begun_ns);
-        fputs(done == known ? ",\"bp\":\"e\"}" : "}", w->out);
+        fputs(done == drawn ? ",\"bp\":\"e\"}" : "}", w->out);
     }
     w->counts->flows++;
 }
