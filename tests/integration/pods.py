@@ -270,6 +270,8 @@ class Cluster:
         self.train_further()
         victim = next(r for r in self.of(role) if r.index == index)
         pod, runs = victim.pod, len(victim.pod.codes)
+        if not victim.is_up():
+            raise Broken(f"{victim.name} had ended before it was disturbed: train longer")
         if how == "delete":
             pod.delete()
             await_that(f"{victim.name} is gone", lambda: victim.pod is not pod, self)
