@@ -4,16 +4,12 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/handshakes.h"
 #include "common/log.h"
 #include "worker/uplink.h"
 
 enum {
     SWEEP_MS = 1000, /* between looks for memory of ps that have ended */
-    /* A ps that hangs up in the handshake, so often and for so long, has other keys, or some where we have
-     * none. Or what does is a proxy before one that is not there yet. One that is given another key takes it
-     * within a second or two. */
-    UNSURE_TIMES = 10,
-    UNSURE_MS = 10000,
 };
 
 typedef struct {
@@ -101,26 +97,7 @@ static void zmq_explain(uplink *self, uint32_t server, bool resolve, char *text,
 static ps_status zmq_refuses(uplink *self, uint32_t server, char *text, size_t bytes)
 {
     const uplink_zmq *l = (uplink_zmq *)self;
-    const transport_handshakes *handshakes = transport_look_at_handshakes(l->sockets[server]);
-    switch (handshakes->last) {
-    case TRANSPORT_WELCOME:
-        break;
-    case TRANSPORT_WRONG_KEY:
-        snprintf(text, bytes, "it does not let this process's key in");
-        return PS_ECONFIG;
-    case TRANSPORT_WRONG_MANNERS:
-        snprintf(text, bytes, l->has_keys ? "it speaks without keys" : "it asks for keys (--curve-keys)");
-        return PS_ECONFIG;
-    case TRANSPORT_UNSURE:
-        if (handshakes->failed_in_a_row < UNSURE_TIMES ||
-            clock_monotonic_ms() - handshakes->failing_since_ms < UNSURE_MS)
-            break;
-        snprintf(text, bytes,
-                 l->has_keys ? "it hangs up: it does not have the key in " CURVE_PS_PUBLIC ", or is no ps yet"
-                             : "it hangs up: it asks for keys (--curve-keys), or is no ps yet");
-        return PS_EPEER;
-    }
-    return PS_OK;
+    return handshakes_judge(transport_look_at_handshakes(l->sockets[server]), l->has_keys, text, bytes);
 }
 
 static void zmq_destroy(uplink *self, int drain_ms)
