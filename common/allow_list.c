@@ -17,12 +17,12 @@ static ps_status parse_who(const char *who, size_t length, allow_entry *entry, p
     static const struct {
         const char *name;
         wire_role role;
-        bool any; /* without an index */
         bool has_index;
     } words[] = {
-        {"worker", WIRE_WORKER, true, true},
-        {"evaluator", WIRE_EVALUATOR, true, true},
-        {"chief", WIRE_WORKER, true, false},
+        {"worker", WIRE_WORKER, true},
+        {"evaluator", WIRE_EVALUATOR, true},
+        {"chief", WIRE_WORKER, false},
+        {"admin", WIRE_ADMINISTRATOR, false},
     };
     const char *colon = memchr(who, ':', length);
     const size_t name_length = colon ? (size_t)(colon - who) : length;
@@ -46,7 +46,7 @@ static ps_status parse_who(const char *who, size_t length, allow_entry *entry, p
         return PS_OK;
     }
     return ps_fail(error, PS_ECONFIG,
-                   "'%.*s' is none of: chief, worker, worker:INDEX, evaluator, evaluator:INDEX",
+                   "'%.*s' is none of: chief, worker, worker:INDEX, evaluator, evaluator:INDEX, admin",
                    length < 40 ? (int)length : 40, who);
 }
 

@@ -5,9 +5,11 @@
  *   chief Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID
  *   worker:1 rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7
  *   evaluator JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6
+ *   admin .Kw{dZh!pyUnxAF)a3U)IA1dj#>k4{A+J1S4uuDd
  *
  * `worker:1` may speak as worker 1 alone, `worker` as any worker; `evaluator` likewise. The chief is worker 0
- * and may speak as any, for it stands in for those that are lost. */
+ * and may speak as any, for it stands in for those that are lost. `admin` may ask for what `penstock admin`
+ * does, and for nothing else. */
 #ifndef PENSTOCK_COMMON_ALLOW_LIST_H
 #define PENSTOCK_COMMON_ALLOW_LIST_H
 

@@ -61,6 +61,8 @@ static ps_status find_own(const char *folder, wire_role role, uint32_t index, ch
 {
     const char *kind = role == WIRE_EVALUATOR ? "evaluator" : "worker";
     ps_status status = PS_OK;
+    if (role == WIRE_ADMINISTRATOR)
+        return path_make(path, error, "%s/" CURVE_ADMIN_KEY, folder);
     if (role == WIRE_WORKER && index == 0) {
         status = path_make(path, error, "%s/chief.key", folder);
         if (status != PS_OK || access(path, F_OK) == 0)

@@ -5,7 +5,9 @@
  *   allow                      whom they let in (allow_list.h)                  on hosts of ps
  *   ps.pub                     by which workers know a ps                       on hosts of workers
  *   chief.key, worker-2.key, evaluator-0.key     secret, of one task            on its host
- *   worker.key, evaluator.key  secret, of all tasks of that kind that have none of their own */
+ *   worker.key, evaluator.key  secret, of all tasks of that kind that have none of their own
+ *   admin.key                  secret, of who administers jobs                  where `penstock admin` is run
+ */
 #ifndef PENSTOCK_COMMON_CURVE_KEYS_H
 #define PENSTOCK_COMMON_CURVE_KEYS_H
 
@@ -20,6 +22,7 @@
 #define CURVE_PS_KEY    "ps.key"
 #define CURVE_PS_PUBLIC "ps.pub"
 #define CURVE_ALLOW     "allow"
+#define CURVE_ADMIN_KEY "admin.key"
 
 /* Start from zeros: no keys, plain text. */
 typedef struct {
@@ -34,7 +37,7 @@ typedef struct {
  * not there, or that others may put files of theirs into that folder; PS_EIO. */
 ps_status curve_keys_read_server(const char *folder, curve_keys *keys, ps_error *error);
 
-/* What a worker (rank `index`, 0 the chief) or evaluator needs of it. Likewise. */
+/* What a worker (rank `index`, 0 the chief), evaluator or administrator needs of it. Likewise. */
 ps_status curve_keys_read_client(const char *folder, wire_role role, uint32_t index, curve_keys *keys,
                                  ps_error *error);
 

@@ -13,10 +13,10 @@
 
 /* The wire's types and roles are the schema's, under names that read well in C. */
 static_assert((int)WIRE_HELLO == PENSTOCK__MESSAGE_TYPE__HELLO, "schema and wire.h disagree");
-static_assert((int)WIRE_ENTER == PENSTOCK__MESSAGE_TYPE__ENTER, "schema and wire.h disagree");
+static_assert((int)WIRE_STOP == PENSTOCK__MESSAGE_TYPE__STOP, "schema and wire.h disagree");
 static_assert((int)WIRE_WELCOME == PENSTOCK__MESSAGE_TYPE__WELCOME, "schema and wire.h disagree");
 static_assert((int)WIRE_ERROR == PENSTOCK__MESSAGE_TYPE__ERROR, "schema and wire.h disagree");
-static_assert((int)WIRE_EVALUATOR == PENSTOCK__ROLE__EVALUATOR, "schema and wire.h disagree");
+static_assert((int)WIRE_ADMINISTRATOR == PENSTOCK__ROLE__ADMINISTRATOR, "schema and wire.h disagree");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "payload frames are raw little-endian floats");
 
 const char *wire_type_name(wire_type type)
@@ -35,6 +35,8 @@ const char *wire_role_name(wire_role role)
         return "worker";
     case WIRE_EVALUATOR:
         return "evaluator";
+    case WIRE_ADMINISTRATOR:
+        return "administrator";
     }
     return "?";
 }

@@ -43,6 +43,8 @@ typedef enum {
     WIRE_HEARTBEAT = 9,
     WIRE_LEAVE = 10,
     WIRE_ENTER = 11,
+    WIRE_CHECKPOINT = 12,
+    WIRE_STOP = 13,
     WIRE_WELCOME = 16,
     WIRE_WEIGHTS = 17,
     WIRE_ACK = 18,
@@ -51,7 +53,7 @@ typedef enum {
     WIRE_ERROR = 21,
 } wire_type;
 
-typedef enum { WIRE_PS = 0, WIRE_WORKER = 1, WIRE_EVALUATOR = 2 } wire_role;
+typedef enum { WIRE_PS = 0, WIRE_WORKER = 1, WIRE_EVALUATOR = 2, WIRE_ADMINISTRATOR = 3 } wire_role;
 
 const char *wire_type_name(wire_type type);
 const char *wire_role_name(wire_role role);
@@ -96,6 +98,7 @@ typedef struct {
     uint64_t held;
     uint64_t members_version;
     uint32_t lost_worker;
+    uint64_t end_step;
 
     char *text;            /* owned, or NULL */
     job_config *hello;     /* owned; HELLO only */

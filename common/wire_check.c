@@ -8,7 +8,13 @@ static const char *type_of(const wire_header *h)
 
 static bool is_request(wire_type type)
 {
-    return type >= WIRE_HELLO && type <= WIRE_ENTER;
+    return type >= WIRE_HELLO && type <= WIRE_STOP;
+}
+
+/* What only an administrator may ask for, who may ask for nothing else. */
+static bool administers(wire_type type)
+{
+    return type == WIRE_CHECKPOINT || type == WIRE_STOP;
 }
 
 static bool is_answer(wire_type type)
@@ -41,9 +47,10 @@ static ps_status check_sender(const wire_header *h, ps_error *error)
                        WIRE_PROTOCOL);
     if (!is_request(m->type) && !is_answer(m->type))
         return ps_fail(error, PS_EPROTOCOL, "message type %d is unknown", (int)m->type);
-    if (m->role != WIRE_PS && m->role != WIRE_WORKER && m->role != WIRE_EVALUATOR)
+    if ((unsigned)m->role > WIRE_ADMINISTRATOR)
         return ps_fail(error, PS_EPROTOCOL, "%s: role %d is unknown", type_of(h), (int)m->role);
-    if (is_request(m->type) == (m->role == WIRE_PS))
+    if (is_request(m->type) == (m->role == WIRE_PS) ||
+        administers(m->type) != (m->role == WIRE_ADMINISTRATOR))
         return ps_fail(error, PS_EPROTOCOL, "%s cannot come from %s %u", type_of(h), wire_role_name(m->role),
                        m->index);
     if (m->index >= JOB_WORKERS_MAX)

@@ -57,7 +57,8 @@ typedef enum {
     HEADER_CHANGE_WORKER = 35,
     HEADER_LOST_WORKER = 36,
     HEADER_FIGURES = 37,
-    HEADER_FIELDS = HEADER_FIGURES,
+    HEADER_END_STEP = 38,
+    HEADER_FIELDS = HEADER_END_STEP,
 } wire_header_field;
 
 typedef enum {

@@ -355,6 +355,8 @@ static inline bool read_field(reader *r, wire_header *h)
         return read_uint32(r, &m->lost_worker);
     case WIRE_TAG(HEADER_FIGURES, WIRE_LENGTH):
         return read_figures(r, h);
+    case WIRE_TAG(HEADER_END_STEP, WIRE_VARINT):
+        return read_varint(r, &m->end_step);
     default: /* also a known field whose value is laid out otherwise than the schema says */
         return tag >> WIRE_KIND_BITS > HEADER_FIELDS && skip_field(r, tag);
     }

@@ -243,6 +243,7 @@ INLINED void put_header(sink *s, wire_header_size *size, const wire_message *m, 
         put_length(s, HEADER_FIGURES, m->figures_bytes);
         put_bytes(s, m->figures, m->figures_bytes);
     }
+    put_number(s, HEADER_END_STEP, m->end_step);
 }
 
 wire_header_size wire_header_measure(const wire_message *m, const Penstock__Job *hello)

@@ -223,6 +223,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
     if (status != PS_OK)
         return status;
     shard_note_alive(s, m, *message, now_ms);
+    shard_hear_of_end(s, *message);
     member_settle(m, (*message)->settled);
     if ((*message)->type == WIRE_QUERY) {
         handle_query(s, m, *message, from);
@@ -277,7 +278,8 @@ static bool is_silent(const shard *s)
  * and what it would hear is held back as all else is. */
 static bool is_asked_in_vain(const shard *s, const wire_message *message)
 {
-    const bool asks = message->type == WIRE_QUERY || message->type == WIRE_HELLO;
+    const bool asks =
+        message->type == WIRE_QUERY || message->type == WIRE_HELLO || message->role == WIRE_ADMINISTRATOR;
     return asks && s->has_job && s->outbox_count >= SHARD_HELD_MAX * (s->job.workers + s->job.evaluators) &&
            !shard_journal_has(s, s->outbox->position);
 }
@@ -323,8 +325,10 @@ void shard_receive(shard *s, wire_message **message, const wire_route *from, uin
         wire_destroy(message);
         return;
     }
-    ps_status status = (*message)->type == WIRE_HELLO ? shard_handle_hello(s, *message, from, now_ms, &error)
-                                                      : handle_request(s, message, from, now_ms, &error);
+    ps_status status = (*message)->role == WIRE_ADMINISTRATOR ? shard_handle_order(s, *message, from, &error)
+                       : (*message)->type == WIRE_HELLO
+                           ? shard_handle_hello(s, *message, from, now_ms, &error)
+                           : handle_request(s, message, from, now_ms, &error);
     if (status != PS_OK && !is_silent(s)) {
         shard_count_refusal(s, *message, status);
         shard_send_error(s, *message, from, &error);

@@ -33,6 +33,7 @@ void shard_send_answer(shard *s, wire_message *m, const wire_message *request, c
         m->job = s->fingerprint;
         m->members_version = s->consistency.members.version;
         m->job_finished = shard_is_over(s);
+        m->end_step = s->end_step;
         if (m->type != WIRE_WELCOME && !m->exact)
             m->step = s->consistency.applied;
     }

@@ -166,6 +166,7 @@ ps_status shard_handle_hello(shard *s, wire_message *hello, const wire_route *fr
         return status;
     shard_note_alive(s, m, hello, now_ms);
     m->route = *from;
+    shard_hear_of_end(s, hello);
     status = shard_hear_of_members(s, hello, error);
     if (status != PS_OK)
         return status;

@@ -138,7 +138,7 @@ ps_status shard_hear_of_members(shard *s, const wire_message *hello, ps_error *e
     return change_members(s, &list, error);
 }
 
-static bool is_near_the_end(const shard *s)
+bool shard_is_near_the_end(const shard *s)
 {
     bool finished = s->at_the_end || s->last_image_taken;
     for (uint32_t w = 0; w < s->job.workers; w++)
@@ -175,7 +175,7 @@ ps_status shard_handle_change(shard *s, const wire_message *message, const wire_
         return ps_fail(error, PS_EPROTOCOL, "%s of %s %u to ps/%u: it is for workers from 1 on, to ps/0",
                        what, wire_role_name(message->role), message->index, s->config.index);
     if (members_include(&s->consistency.members, message->index, MEMBERS_NEVER) != enters) {
-        if (is_near_the_end(s))
+        if (shard_is_near_the_end(s))
             return ps_fail(error, PS_ESTATE, "the job is at its end: worker %u cannot %s it any more",
                            message->index, enters ? "enter" : "leave");
         ps_status status = decide(s, message->index, enters, error);

@@ -293,9 +293,11 @@ void shard_take_image(shard *s)
 {
     uint64_t step = s->consistency.applied;
     bool last = consistency_all_finished(&s->consistency) && !s->last_image_taken && !s->at_the_end;
-    if (!archive_of(s) || (!last && !image_timer_is_due(&s->images, step, s->now_ms)))
+    const bool due = last || shard_image_is_ordered(s) || image_timer_is_due(&s->images, step, s->now_ms);
+    if (!archive_of(s) || !due)
         return;
     s->last_image_taken |= last;
+    s->ordered_taken |= step == s->ordered_step;
     take_image(s, last);
 }
 
@@ -407,6 +409,7 @@ ps_status shard_take_restore(shard *s, const wire_message *restore)
     consistency_resume(&s->consistency, restore->step, NULL, 0);
     s->epoch = restore->epoch;
     s->last_image_taken = false;
+    s->ordered_step = 0; /* who asked for it asks again */
     image_timer_start(&s->images, restore->step, s->now_ms);
     return PS_OK;
 }

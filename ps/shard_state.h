@@ -11,6 +11,7 @@
  *   shard_members.c   workers that take part no more, or again
  *   shard_wait.c    says who waits for whom
  *   shard_wind_up.c  ends before the job does
+ *   shard_admin.c   does what an administrator asks for
  *   shard_view.c    shows where it is, to people
  */
 #ifndef PENSTOCK_PS_SHARD_STATE_H
@@ -61,12 +62,16 @@ struct shard {
     uint64_t epoch;                            /* of the last RESTORE; 0: none */
     bool last_image_taken;                     /* after everyone's last update */
     uint64_t heard_ms;                         /* when a worker's last message came; 0: none yet */
-    bool abandoned;      /* the job is at its end, and no worker has said anything for a while */
-    bool at_the_end;     /* where it began, the job had come to its end, and nothing was pushed since */
-    bool winding_up;     /* told to end before the job does */
-    bool held;           /* ... and so far that nothing is applied or answered any more */
-    uint64_t wind_up_ms; /* when it was told */
-    image_timer images;  /* when the next one is taken */
+    bool abandoned;        /* the job is at its end, and no worker has said anything for a while */
+    bool at_the_end;       /* where it began, the job had come to its end, and nothing was pushed since */
+    bool winding_up;       /* told to end before the job does */
+    bool held;             /* ... and so far that nothing is applied or answered any more */
+    uint64_t wind_up_ms;   /* when it was told */
+    image_timer images;    /* when the next one is taken */
+    uint64_t ordered_step; /* of the image that an administrator has asked for last; 0: none */
+    bool ordered_taken;    /* it has been taken */
+    uint64_t end_step;     /* of ps 0: an administrator ends the job after this one; 0: none does */
+    bool end_is_known;     /* the chief knows of it */
 
     /* With a journal. */
     uint64_t position;      /* of the last record appended */
@@ -274,6 +279,9 @@ void shard_take_up_again(shard *s, uint32_t worker);
 /* After the chief has finished, or has not any more. */
 void shard_note_absences(shard *s);
 
+/* Has somebody finished, so that no further step may come? */
+bool shard_is_near_the_end(const shard *s);
+
 /* 1 + a worker that is given up and that this request waits for; 0: none. */
 uint32_t shard_lost_worker(const shard *s, const wire_message *request);
 
@@ -295,6 +303,19 @@ ps_status shard_handle_change(shard *s, const wire_message *message, const wire_
 
 /* After an update, or as time passes. */
 void shard_go_on_winding_up(shard *s, bool has_applied);
+
+/* ---- shard_admin.c ---- */
+
+/* CHECKPOINT or STOP. PS_EMISMATCH: it is for another ps; PS_ESTATE: there is no job, or it is at its end;
+ * PS_ENOENT: the step has been passed; PS_ECONFIG: no checkpoints are kept here; PS_EIO: this one could not
+ * be; PS_EPROTOCOL. */
+ps_status shard_handle_order(shard *s, const wire_message *order, const wire_route *from, ps_error *error);
+
+/* Is the present step one of which an image is to be taken, and has not been? */
+bool shard_image_is_ordered(const shard *s);
+
+/* The chief tells in whatever it sends that it knows of a STOP, which this ps may have forgotten. */
+void shard_hear_of_end(shard *s, const wire_message *message);
 
 /* ---- shard_guard.c ---- */
 

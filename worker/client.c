@@ -316,6 +316,11 @@ uint64_t ps_joined_step(const ps_client *c)
     return c->joined_step;
 }
 
+uint64_t ps_end_step(const ps_client *c)
+{
+    return c->session ? session_end_step(c->session) : 0;
+}
+
 const members_list *ps_members(const ps_client *c)
 {
     return session_members(c->session);

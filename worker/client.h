@@ -159,6 +159,11 @@ uint64_t ps_joined_step(const ps_client *client);
  * its members have pushed it. It may change in any call that waits, which then fails with PS_EROLLBACK. */
 const members_list *ps_members(const ps_client *client);
 
+/* Has somebody ended the job (`penstock admin stop`)? Then the step after which to call ps_finish: do not
+ * push a later one, or, in ssp and async, where it may be one that is over, no further one. 0: no. Ask after
+ * every step; a synchronous worker that goes on all the same may wait in vain for the others. */
+uint64_t ps_end_step(const ps_client *client);
+
 /* From a coming step on this worker takes part no more, or again; which step that is, ps_members says then.
  * Nothing may be outstanding. Joins anew, so that ps_joined_step may change. For jobs of on_worker_loss
  * shrink, and all workers but the chief: else PS_EPROTOCOL; PS_ESTATE: it is too late, the job is at its end;

@@ -49,7 +49,7 @@ static bool is_sync(const session *s)
     return s->config.job->mode == CONSISTENCY_SYNC;
 }
 
-static bool is_chief(const session *s)
+bool session_is_chief(const session *s)
 {
     return s->config.role == WIRE_WORKER && s->config.index == 0;
 }
@@ -255,7 +255,7 @@ static void bring_together(session *s)
     s->newest_seen = s->newest.version;
     if (!doubted) {
         ask_all_at_once(s);
-    } else if (is_chief(s)) {
+    } else if (session_is_chief(s)) {
         s->doubtful = false;
         begin_to_restore(s, found.newest_epoch + 1, found.least);
     } else { /* the chief will; then they say so, or are asked again */
@@ -380,6 +380,11 @@ bool session_lost_worker(session *s, uint32_t *worker)
     s->lost_worker = 0;
     *worker = lost - 1;
     return lost > 0;
+}
+
+uint64_t session_end_step(const session *s)
+{
+    return s->end_step;
 }
 
 uint32_t session_heartbeat_ms(const session *s)

@@ -154,6 +154,13 @@ static void take_answer(session *s, uint32_t server, part *p, const wire_message
         session_rejoin(s);
 }
 
+/* Of the same job: another one's end means nothing to this. */
+static void take_end(session *s, uint32_t server, const wire_message *m)
+{
+    if (server == 0 && m->end_step > 0 && m->job == s->fingerprint)
+        s->end_step = m->end_step;
+}
+
 void session_receive(session *s, uint32_t server, wire_message **message)
 {
     const wire_message *m = *message;
@@ -161,7 +168,11 @@ void session_receive(session *s, uint32_t server, wire_message **message)
     s->peers[server].heard = true;
     if (m->role != WIRE_PS || m->index != server) {
         session_fail(s, server, PS_EMISMATCH, "at its address answers another process");
-    } else if (m->type == WIRE_WELCOME) {
+        wire_destroy(message);
+        return;
+    }
+    take_end(s, server, m);
+    if (m->type == WIRE_WELCOME) {
         session_handle_welcome(s, server, m);
     } else {
         part *p = session_find_part(s, m->request);

@@ -113,6 +113,7 @@ wire_message *session_stamp(const session *s, uint32_t server, wire_message *m, 
     m->epoch = s->peers[server].epoch;
     m->receiver = (uint32_t)s->peers[server].incarnation;
     m->members_version = s->members.version;
+    m->end_step = session_is_chief(s) && server == 0 ? s->end_step : 0;
     return m;
 }
 

@@ -131,6 +131,7 @@ struct session {
     members_list members;   /* as of the last time it joined */
     members_list newest;    /* the newest list that a ps told of while it joins, to be told to all */
     uint32_t lost_worker;   /* 1 + one that a ps has given up, and nobody has asked for yet; 0: none */
+    uint64_t end_step;      /* after which the job ends, as ps 0 has told; 0: it has not */
     uint32_t parts_max;     /* of an operation */
     uint32_t *slice_counts; /* (tensors) */
     peer *peers;            /* (servers) */
@@ -154,6 +155,9 @@ part *session_find_part(session *s, uint64_t request);
 void session_abandon_all(session *s, const ps_error *why);
 
 /* ---- session_members.c ---- */
+
+/* The worker of rank 0, who brings ps together. */
+bool session_is_chief(const session *s);
 
 void session_handle_welcome(session *s, uint32_t server, const wire_message *welcome);
 

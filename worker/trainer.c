@@ -200,6 +200,22 @@ static bool takes_part(const trainer *t, uint64_t step)
     return members_include(t->sampler.members, t->rank, step);
 }
 
+/* An administrator may have ended the job: then this worker ends with it, but not before `step`, which is
+ * pushed. */
+static void heed_end(trainer *t, uint64_t step)
+{
+    uint64_t end = ps_end_step(t->setup.client);
+    if (end == 0 || t->steps <= step)
+        return;
+    end = end > step ? end : step;
+    if (end >= t->steps)
+        return;
+    t->steps = end;
+    log_event(LOG_WARNING, "stop_heard", t->step, "an administrator ends the job: after step %llu",
+              (unsigned long long)end);
+    performance_set_goal(t->performance, t->step, t->steps, sampler_epochs_done(&t->sampler, t->steps));
+}
+
 /* Must this step be over before the next may begin? With backup workers its answers tell which is the next.
  */
 static bool ends_at_once(const trainer *t, uint64_t step)
@@ -234,8 +250,9 @@ static ps_status settle_membership(trainer *t, uint64_t *begin, ps_error *error)
     else if (status != PS_OK)
         return status;
     t->sampler.members = ps_members(client);
-    t->steps = count_steps(t);
     const uint64_t joined = ps_joined_step(client);
+    t->steps = count_steps(t);
+    heed_end(t, joined);
     const uint64_t first = members_first_step(t->sampler.members, t->rank, joined + 1);
     if (first == joined + 1)
         *begin = joined;
@@ -317,6 +334,7 @@ static ps_status train(trainer *t, ps_error *error)
         const uint64_t begun_ns = performance_begin(t->performance);
         status = trainer_step(t, ++step, error);
         const uint64_t pushed = step;
+        heed_end(t, step);
         if (status == PS_OK && ends_at_once(t, step)) {
             const uint64_t waiting_ns = performance_begin(t->performance);
             status = trainer_end_step(t, error);

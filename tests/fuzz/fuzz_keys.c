@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     for (uint32_t i = 0; i < list.count; i++) {
         FUZZ_REQUIRE(key_is_valid(list.entries[i].key, KEY_TEXT));
         FUZZ_REQUIRE(allow_list_find(&list, list.entries[i].key) == &list.entries[i]);
-        FUZZ_REQUIRE(list.entries[i].role == WIRE_WORKER || list.entries[i].role == WIRE_EVALUATOR);
+        FUZZ_REQUIRE(list.entries[i].role >= WIRE_WORKER && list.entries[i].role <= WIRE_ADMINISTRATOR);
         FUZZ_REQUIRE(list.entries[i].index < JOB_WORKERS_MAX);
     }
     allow_list_fini(&list);

@@ -67,7 +67,7 @@ static void require_same(const wire_message *a, const wire_message *b)
     FUZZ_REQUIRE(memcmp(&a->clip_factor, &b->clip_factor, sizeof a->clip_factor) == 0 || a->clip_factor == 0);
     FUZZ_REQUIRE(a->nonfinite == b->nonfinite && a->after_finish == b->after_finish);
     FUZZ_REQUIRE(a->examples_total == b->examples_total && a->job_finished == b->job_finished);
-    FUZZ_REQUIRE(a->status == b->status);
+    FUZZ_REQUIRE(a->status == b->status && a->end_step == b->end_step);
     FUZZ_REQUIRE(strcmp(a->text ? a->text : "", b->text ? b->text : "") == 0);
     FUZZ_REQUIRE(a->slice_count == b->slice_count && a->has_payload == b->has_payload);
     FUZZ_REQUIRE(a->slice_count == 0 ||

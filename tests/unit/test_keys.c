@@ -154,6 +154,21 @@ static void each_key_speaks_as_what_it_is_listed(void **state)
     allow_list_fini(&list);
 }
 
+static void an_administrator_speaks_as_nobody_else(void **state)
+{
+    (void)state;
+    allow_list list;
+    ps_error error;
+    assert_int_equal(parse("admin " PUBLIC "\nchief " OTHER "\n", &list, &error), PS_OK);
+    const allow_entry *admin = allow_list_find(&list, PUBLIC), *chief = allow_list_find(&list, OTHER);
+    assert_true(admin && chief);
+    assert_true(allow_entry_covers(admin, WIRE_ADMINISTRATOR, 0));
+    assert_false(allow_entry_covers(admin, WIRE_WORKER, 0));
+    assert_false(allow_entry_covers(admin, WIRE_EVALUATOR, 0));
+    assert_false(allow_entry_covers(chief, WIRE_ADMINISTRATOR, 0));
+    allow_list_fini(&list);
+}
+
 static void a_wrong_line_is_named_and_nothing_is_taken(void **state)
 {
     (void)state;
@@ -165,7 +180,8 @@ static void a_wrong_line_is_named_and_nothing_is_taken(void **state)
         {"worker  " PUBLIC, "no key"},
         {"worker " PUBLIC " ", "no key"},
         {"worker short", "no key"},
-        {"admin " PUBLIC, "'admin' is none of"},
+        {"root " PUBLIC, "'root' is none of"},
+        {"admin:0 " PUBLIC, "'admin:0' is none of"},
         {" worker " PUBLIC, "no key"},
         {"worker: " PUBLIC, "'worker:' is none of"},
         {"worker:-1 " PUBLIC, "is none of"},
@@ -222,6 +238,10 @@ static void each_task_finds_its_own_key_or_that_of_its_kind(void **state)
     assert_string_equal(keys.own.public_key, OTHER);
     assert_int_equal(curve_keys_read_client(".", WIRE_WORKER, 1, &keys, &error), PS_OK);
     assert_string_equal(keys.own.public_key, PUBLIC);
+    assert_int_equal(curve_keys_read_client(".", WIRE_ADMINISTRATOR, 0, &keys, &error), PS_ECONFIG);
+    put("admin.key", "public " SECRET "\nsecret " SECRET "\n", 0600);
+    assert_int_equal(curve_keys_read_client(".", WIRE_ADMINISTRATOR, 0, &keys, &error), PS_OK);
+    assert_string_equal(keys.own.public_key, SECRET);
     assert_int_equal(curve_keys_read_client(".", WIRE_EVALUATOR, 0, &keys, &error), PS_ECONFIG);
     assert_false(keys.wanted);
     assert_string_equal(keys.own.secret_key, "");
@@ -300,6 +320,7 @@ int main(void)
         FOLDER_TEST(what_is_no_key_file_is_refused_and_not_shown),
         FOLDER_TEST(lines_may_end_as_windows_has_them),
         cmocka_unit_test(each_key_speaks_as_what_it_is_listed),
+        cmocka_unit_test(an_administrator_speaks_as_nobody_else),
         cmocka_unit_test(a_wrong_line_is_named_and_nothing_is_taken),
         FOLDER_TEST(a_list_that_anybody_may_write_is_refused),
         FOLDER_TEST(each_task_finds_its_own_key_or_that_of_its_kind),

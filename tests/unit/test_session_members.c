@@ -285,6 +285,48 @@ static void who_cannot_be_lost_is_not_named(void **state)
     close_bench(&b);
 }
 
+static void answer_with_end(bench *b, uint32_t server, uint64_t end_step, uint64_t job)
+{
+    wire_message *pending = make_answer(b, server, WIRE_PENDING, 0, 0);
+    pending->end_step = end_step;
+    pending->job = job;
+    give(b, server, pending);
+}
+
+static void the_end_is_what_ps_0_says_of_this_job(void **state)
+{
+    (void)state;
+    bench b;
+    open_of_three(&b);
+    assert_int_equal(session_end_step(b.session), 0);
+    answer_with_end(&b, 1, 9, b.fingerprint);
+    answer_with_end(&b, 0, 9, b.fingerprint + 1);
+    assert_int_equal(session_end_step(b.session), 0);
+    answer_with_end(&b, 0, 9, b.fingerprint);
+    answer_with_end(&b, 0, 0, b.fingerprint); /* it has restarted, and forgotten */
+    assert_int_equal(session_end_step(b.session), 9);
+    close_bench(&b);
+}
+
+/* Once it asks ps 0 anew where it is: by the chief, who is believed. */
+static void the_chief_reminds_ps_0_of_the_end(void **state)
+{
+    (void)state;
+    for (uint32_t rank = 0; rank < 2; rank++) {
+        bench b;
+        open_worker(&b, rank, 3);
+        join_all(&b);
+        answer_with_end(&b, 0, 9, b.fingerprint);
+        give_text(&b, 0, WIRE_ERROR, 0, PS_EREJOIN, "join again");
+        for (uint32_t server = 0; server < SERVERS; server++) {
+            wire_message *hello = take(&b, server, 0, WIRE_HELLO);
+            assert_int_equal(hello->end_step, rank == 0 && server == 0 ? 9 : 0);
+            wire_destroy(&hello);
+        }
+        close_bench(&b);
+    }
+}
+
 static void leave_goes_to_ps_0_alone(void **state)
 {
     (void)state;
@@ -317,6 +359,8 @@ int main(void)
         cmocka_unit_test(a_list_that_was_withdrawn_is_not_told_for_ever_by_one_who_is_not_the_chief),
         cmocka_unit_test(an_impossible_list_ends_the_session),
         cmocka_unit_test(a_lost_worker_is_named_once),
+        cmocka_unit_test(the_end_is_what_ps_0_says_of_this_job),
+        cmocka_unit_test(the_chief_reminds_ps_0_of_the_end),
         cmocka_unit_test(who_cannot_be_lost_is_not_named),
         cmocka_unit_test(leave_goes_to_ps_0_alone),
     };

@@ -14,7 +14,12 @@ static const wire_type requests[] = {WIRE_HELLO, WIRE_PUSH_PULL, WIRE_PUSH,    W
                                      WIRE_QUERY, WIRE_SETTLE,    WIRE_RESTORE, WIRE_HEARTBEAT};
 static const wire_type answers[] = {WIRE_WELCOME, WIRE_WEIGHTS, WIRE_ACK,
                                     WIRE_PENDING, WIRE_RESEND,  WIRE_ERROR};
-enum { REQUESTS = sizeof requests / sizeof *requests, ANSWERS = sizeof answers / sizeof *answers };
+static const wire_type orders[] = {WIRE_CHECKPOINT, WIRE_STOP}; /* of administrators */
+enum {
+    REQUESTS = sizeof requests / sizeof *requests,
+    ANSWERS = sizeof answers / sizeof *answers,
+    ORDERS = sizeof orders / sizeof *orders,
+};
 
 /* ---- round trips ---- */
 
@@ -28,14 +33,14 @@ static job_config *new_job(void)
 }
 
 /* A message of that type with something in every field that it may carry. */
-static wire_message *full_message(wire_type type, bool from_worker)
+static wire_message *full_message(wire_type type, wire_role role)
 {
     bool push = type == WIRE_PUSH || type == WIRE_PUSH_PULL;
     bool slices = push || type == WIRE_PULL || type == WIRE_WEIGHTS;
     wire_message *m = wire_create(type, slices ? 3 : 0);
     assert_non_null(m);
     m->job = 0x0123456789abcdef;
-    m->role = from_worker ? WIRE_WORKER : WIRE_PS;
+    m->role = role;
     m->index = 1023;
     m->incarnation = UINT64_MAX - 1;
     m->request = UINT64_MAX;
@@ -56,6 +61,7 @@ static wire_message *full_message(wire_type type, bool from_worker)
     m->unfit = true;
     m->heartbeat_ms = UINT32_MAX;
     m->held = UINT64_MAX - 4;
+    m->end_step = UINT64_MAX - 6;
     wire_set_text(m, "worker 1 is late");
     if (type == WIRE_HELLO)
         m->hello = new_job();
@@ -79,6 +85,7 @@ static void forget_later_fields(wire_message *m)
     m->unfit = false;
     m->heartbeat_ms = 0;
     m->held = 0;
+    m->end_step = 0;
 }
 
 static ps_status decode(const buffer *header, const wire_message *sizes, wire_message **out, ps_error *error)
@@ -116,6 +123,7 @@ static void assert_same_message(const wire_message *a, const wire_message *b)
     assert_int_equal(a->unfit, b->unfit);
     assert_int_equal(a->heartbeat_ms, b->heartbeat_ms);
     assert_true(a->held == b->held);
+    assert_true(a->end_step == b->end_step);
     assert_string_equal(a->text ? a->text : "", b->text ? b->text : "");
     assert_int_equal(!a->hello, !b->hello);
     if (a->hello)
@@ -146,14 +154,18 @@ static void every_type_survives_the_wire_with_all_its_fields(void **state)
 {
     (void)state;
     for (int i = 0; i < REQUESTS; i++) {
-        wire_message *m = full_message(requests[i], true);
+        wire_message *m = full_message(requests[i], WIRE_WORKER);
         assert_survives(&m);
-        m = full_message(requests[i], true);
+        m = full_message(requests[i], WIRE_WORKER);
         m->role = WIRE_EVALUATOR;
         assert_survives(&m);
     }
     for (int i = 0; i < ANSWERS; i++) {
-        wire_message *m = full_message(answers[i], false);
+        wire_message *m = full_message(answers[i], WIRE_PS);
+        assert_survives(&m);
+    }
+    for (int i = 0; i < ORDERS; i++) {
+        wire_message *m = full_message(orders[i], WIRE_ADMINISTRATOR);
         assert_survives(&m);
     }
 }
@@ -230,7 +242,7 @@ static void destroying_drops_payload_references(void **state)
 static void small_payloads_travel_within_the_header(void **state)
 {
     (void)state;
-    wire_message *m = full_message(WIRE_PUSH, true), *decoded;
+    wire_message *m = full_message(WIRE_PUSH, WIRE_WORKER), *decoded;
     m->segment_count = 1;
     m->segments[0] = (segment_name){.bytes = 8192};
     m->places[1] = (wire_place){.segment = 1, .offset = 4096}; /* not this one */
@@ -256,7 +268,7 @@ static void small_payloads_travel_within_the_header(void **state)
 static void payloads_that_are_not_small_travel_as_frames(void **state)
 {
     (void)state;
-    wire_message *m = full_message(WIRE_PUSH, true);
+    wire_message *m = full_message(WIRE_PUSH, WIRE_WORKER);
     for (int more = 0; more < 2; more++) {
         buffer_unref(&m->payloads[2]);
         m->payloads[2] = buffer_alloc((size_t)(WIRE_INLINED_MAX - 12 + 4 * more)); /* beside 4 and 8 bytes */
@@ -269,7 +281,7 @@ static void payloads_that_are_not_small_travel_as_frames(void **state)
 static void payloads_in_segments_travel_as_their_places(void **state)
 {
     (void)state;
-    wire_message *m = full_message(WIRE_PUSH, true), *decoded;
+    wire_message *m = full_message(WIRE_PUSH, WIRE_WORKER), *decoded;
     m->segment_count = 2;
     m->segments[0] = (segment_name){.pid = 17, .fd = 3, .bytes = 8192, .token = {1, UINT64_MAX}};
     m->segments[1] = (segment_name){.pid = 17, .fd = 4, .bytes = 1 << 20, .token = {2, 3}};
@@ -330,10 +342,11 @@ static void types_and_roles_have_names(void **state)
     (void)state;
     assert_string_equal(wire_type_name(WIRE_PUSH_PULL), "PUSH_PULL");
     assert_string_equal(wire_type_name(WIRE_ERROR), "ERROR");
-    assert_string_equal(wire_type_name((wire_type)12), "?");
+    assert_string_equal(wire_type_name((wire_type)14), "?");
     assert_string_equal(wire_role_name(WIRE_PS), "ps");
     assert_string_equal(wire_role_name(WIRE_WORKER), "worker");
     assert_string_equal(wire_role_name(WIRE_EVALUATOR), "evaluator");
+    assert_string_equal(wire_role_name(WIRE_ADMINISTRATOR), "administrator");
     assert_string_equal(wire_role_name((wire_role)9), "?");
 }
 
@@ -431,13 +444,13 @@ static void unknown_types_and_roles_are_refused(void **state)
     Penstock__Header h = push_header();
     h.type = PENSTOCK__MESSAGE_TYPE__MESSAGE_NONE;
     assert_refused(&h, 2, "message type 0 is unknown");
-    h.type = (Penstock__MessageType)12;
-    assert_refused(&h, 2, "message type 12 is unknown");
+    h.type = (Penstock__MessageType)14;
+    assert_refused(&h, 2, "message type 14 is unknown");
     h.type = (Penstock__MessageType)-1;
     assert_refused(&h, 2, "message type -1 is unknown");
     h = push_header();
-    h.role = (Penstock__Role)3;
-    assert_refused(&h, 2, "PUSH: role 3 is unknown");
+    h.role = (Penstock__Role)4;
+    assert_refused(&h, 2, "PUSH: role 4 is unknown");
 }
 
 static void messages_come_from_the_side_they_belong_to(void **state)
@@ -452,6 +465,30 @@ static void messages_come_from_the_side_they_belong_to(void **state)
         h.role = PENSTOCK__ROLE__EVALUATOR;
         snprintf(why, sizeof why, "%s cannot come from evaluator 0", wire_type_name(answers[i]));
         assert_refused(&h, 0, why);
+    }
+}
+
+static void only_administrators_administer_and_do_nothing_else(void **state)
+{
+    (void)state;
+    char why[64];
+    Penstock__Header h = push_header();
+    h.role = PENSTOCK__ROLE__ADMINISTRATOR;
+    assert_refused(&h, 2, "PUSH cannot come from administrator 0");
+    for (int i = 0; i < REQUESTS; i++) {
+        h = plain_header((Penstock__MessageType)requests[i]);
+        h.role = PENSTOCK__ROLE__ADMINISTRATOR;
+        snprintf(why, sizeof why, "%s cannot come from administrator 0", wire_type_name(requests[i]));
+        assert_refused(&h, 0, why);
+    }
+    for (int i = 0; i < ORDERS; i++) {
+        for (int role = WIRE_PS; role < WIRE_ADMINISTRATOR; role++) {
+            h = plain_header((Penstock__MessageType)orders[i]);
+            h.role = (Penstock__Role)role;
+            snprintf(why, sizeof why, "%s cannot come from %s 0", wire_type_name(orders[i]),
+                     wire_role_name((wire_role)role));
+            assert_refused(&h, 0, why);
+        }
     }
 }
 
@@ -788,7 +825,7 @@ static void garbage_is_refused(void **state)
 static void header_cut_anywhere_is_no_other_message(void **state)
 {
     (void)state;
-    wire_message *m = full_message(WIRE_HELLO, true);
+    wire_message *m = full_message(WIRE_HELLO, WIRE_WORKER);
     forget_later_fields(m); /* so that the job is the end, without which it is no HELLO */
     buffer *header;
     assert_int_equal(wire_encode(m, &header), PS_OK);
@@ -879,7 +916,7 @@ static void unpacking_is_given_no_more_than_its_limit(void **state)
 static void fields_of_a_later_version_are_ignored(void **state)
 {
     (void)state;
-    wire_message *m = full_message(WIRE_PULL, true);
+    wire_message *m = full_message(WIRE_PULL, WIRE_WORKER);
     buffer *header;
     assert_int_equal(wire_encode(m, &header), PS_OK);
     size_t bytes = buffer_size(header);
@@ -924,7 +961,7 @@ static const char stored_push_pull[] =
 
 static wire_message *stored_message(wire_type type)
 {
-    wire_message *m = full_message(type, true);
+    wire_message *m = full_message(type, WIRE_WORKER);
     forget_later_fields(m);
     if (type == WIRE_PUSH_PULL) {
         m->clip_factor = 0.5f;
@@ -957,7 +994,7 @@ static void stored_messages_still_mean_the_same(void **state)
 static void codecs_of_a_job_survive_the_wire(void **state)
 {
     (void)state;
-    wire_message *m = full_message(WIRE_HELLO, true), *received;
+    wire_message *m = full_message(WIRE_HELLO, WIRE_WORKER), *received;
     m->hello->push_codec = CODEC_TOPK;
     m->hello->pull_codec = CODEC_FP16;
     m->hello->topk_fraction = 0.125;
@@ -1080,7 +1117,7 @@ static void *allocate_counted(void *context, size_t bytes)
 static void encoding_asks_once_for_the_bytes_of_the_header(void **state)
 {
     (void)state;
-    wire_message *m = full_message(WIRE_HELLO, true);
+    wire_message *m = full_message(WIRE_HELLO, WIRE_WORKER);
     size_t asked = 0;
     buffer *header;
     assert_int_equal(wire_encode_with(m, allocate_counted, &asked), PS_ENOMEM);
@@ -1093,7 +1130,7 @@ static void encoding_asks_once_for_the_bytes_of_the_header(void **state)
 static void encoding_survives_each_failing_allocation(void **state)
 {
     (void)state;
-    wire_message *m = full_message(WIRE_HELLO, true);
+    wire_message *m = full_message(WIRE_HELLO, WIRE_WORKER);
     ps_status status = PS_ENOMEM;
     for (long allowed = 0; status != PS_OK; allowed++) {
         assert_true(allowed < 100);
@@ -1179,6 +1216,7 @@ int main(void)
         cmocka_unit_test(unknown_types_and_roles_are_refused),
         cmocka_unit_test(every_type_and_role_of_the_schema_is_known),
         cmocka_unit_test(messages_come_from_the_side_they_belong_to),
+        cmocka_unit_test(only_administrators_administer_and_do_nothing_else),
         cmocka_unit_test(sender_index_has_a_bound),
         cmocka_unit_test(job_belongs_in_hello_and_nowhere_else),
         cmocka_unit_test(pushes_have_a_step_and_a_clip_factor),

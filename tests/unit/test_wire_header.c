@@ -95,7 +95,7 @@ static wire_message *roll_message(dice *d)
     wire_message *m = wire_create((wire_type)roll_below(d, (uint32_t)types), slices);
     assert_non_null(m);
     m->job = roll_number(d);
-    m->role = (wire_role)roll_below(d, 3);
+    m->role = (wire_role)roll_below(d, 4);
     m->index = (uint32_t)roll_number(d);
     m->incarnation = roll_number(d);
     m->request = roll_number(d);
@@ -123,6 +123,7 @@ static wire_message *roll_message(dice *d)
     m->held = roll_number(d);
     m->members_version = roll_number(d);
     m->lost_worker = (uint32_t)roll_number(d);
+    m->end_step = roll_number(d);
     if (roll_below(d, 4) == 0) {
         worker_figures figures = {.step = roll_number(d), .loss_sum = (double)roll_float(d), .host = "here"};
         wire_set_figures(m, &figures);

@@ -100,6 +100,7 @@ static inline uint8_t *wire_reference_pack(const wire_message *m, size_t *bytes)
     h.held = m->held;
     h.members_version = m->members_version;
     h.lost_worker = m->lost_worker;
+    h.end_step = m->end_step;
     h.figures = (ProtobufCBinaryData){.len = m->figures_bytes, .data = m->figures};
     wire_reference_add_lists(m, &lists, &h);
     if (m->hello)
@@ -238,7 +239,7 @@ static inline const char *wire_reference_difference(const wire_header *h, const 
         return "another request";
     if (m->examples_total != p->examples_total || m->job_finished != p->job_finished ||
         (int)m->status != p->status || m->oldest != p->oldest || m->heartbeat_ms != p->heartbeat_ms ||
-        m->held != p->held || m->lost_worker != p->lost_worker)
+        m->held != p->held || m->lost_worker != p->lost_worker || m->end_step != p->end_step)
         return "another answer";
     if (strlen(p->text) != h->text_bytes || (h->text_bytes && memcmp(p->text, h->text, h->text_bytes) != 0))
         return "another text";

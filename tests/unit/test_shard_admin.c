@@ -1,0 +1,322 @@
+/* What an administrator can have a shard do: keep a checkpoint of a step to come, and end the job. */
+#include "ps/shard.h"
+
+#include "common/log.h"
+#include "tests/unit/shard_bench.h"
+
+/* An archive that is busy with what it was given until told otherwise. */
+typedef struct {
+    archive base;
+    uint64_t taken, kept; /* the last steps */
+    uint32_t images;
+    bool busy, fails;
+} slow_archive;
+
+static void slow_keep(archive *self, image **taken)
+{
+    slow_archive *a = (slow_archive *)self;
+    a->taken = (*taken)->state.step;
+    a->images++;
+    if (!a->busy && !a->fails)
+        a->kept = a->taken;
+    image_destroy(taken);
+}
+
+static bool slow_is_idle(const archive *self)
+{
+    return !((const slow_archive *)self)->busy;
+}
+
+static ps_status slow_newest(archive *self, const job_config *job, uint64_t below, uint64_t *step,
+                             ps_error *error)
+{
+    (void)self, (void)job, (void)below, (void)error;
+    *step = 0;
+    return PS_OK;
+}
+
+static uint64_t slow_newest_kept(const archive *self)
+{
+    return ((const slow_archive *)self)->kept;
+}
+
+static const archive_ops slow_ops = {
+    .keep = slow_keep, .is_idle = slow_is_idle, .newest = slow_newest, .newest_kept = slow_newest_kept};
+
+/* ps/`index` of two, of which ps/0 holds the one slice there is, and one worker, which has joined. */
+static void open_joined(shard_bench *b, slow_archive *a, uint32_t index)
+{
+    *a = (slow_archive){.base.ops = &slow_ops};
+    bench_open(b, 2, 1, 100);
+    b->config.index = index;
+    b->config.archive = &a->base;
+    bench_reopen(b);
+    bench_join(b, WIRE_WORKER, 0);
+}
+
+static wire_message *order(shard_bench *b, wire_type type, uint64_t step)
+{
+    wire_message *m = bench_request(b, type, WIRE_ADMINISTRATOR, 0, 0, 0);
+    m->job = 0; /* which it does not know */
+    m->receiver = b->config.index;
+    m->step = step;
+    return m;
+}
+
+static void train(shard_bench *b, uint64_t step)
+{
+    bench_send(b, bench_push(b, WIRE_PUSH_PULL, 0, step, 1, 1));
+    bench_expect(b, WIRE_WEIGHTS, b->request);
+}
+
+/* Says where it is. */
+static void expect_pending(shard_bench *b, uint64_t step)
+{
+    wire_message *m = bench_take(b, WIRE_PENDING, b->request);
+    assert_int_equal(m->step, step);
+    assert_true(m->text && m->text[0]);
+    wire_destroy(&m);
+    bench_expect_nothing(b);
+}
+
+static void without_a_job_nothing_is_ordered(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 1, 100);
+    bench_refused(&b, order(&b, WIRE_CHECKPOINT, 0), PS_ESTATE, "ps/0 has no job yet");
+    bench_refused(&b, order(&b, WIRE_STOP, 0), PS_ESTATE, "ps/0 has no job yet");
+    bench_close(&b);
+}
+
+static void who_means_another_ps_is_refused(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open_joined(&b, 1);
+    wire_message *m = order(&b, WIRE_STOP, 0);
+    m->receiver = 1;
+    bench_refused(&b, m, PS_EMISMATCH, "this is ps/0, not ps/1: the cluster specs differ");
+    bench_close(&b);
+}
+
+static void a_checkpoint_is_kept_of_the_step_named_and_told_when_it_is(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 0);
+    train(&b, 1);
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 0));
+    expect_pending(&b, 1);
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 3));
+    expect_pending(&b, 1);
+    train(&b, 2);
+    assert_int_equal(a.images, 0);
+    a.busy = true;
+    train(&b, 3);
+    assert_int_equal(a.taken, 3);
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 3));
+    expect_pending(&b, 3);
+    train(&b, 4); /* goes on meanwhile */
+    a.busy = false;
+    a.kept = 3;
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 3));
+    bench_expect(&b, WIRE_ACK, b.request);
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 3)); /* the answer was lost */
+    bench_expect(&b, WIRE_ACK, b.request);
+    assert_int_equal(a.images, 1);
+    bench_close(&b);
+}
+
+static void where_training_stands_still_the_present_step_is_kept_at_once(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 0);
+    train(&b, 1);
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 1));
+    bench_expect(&b, WIRE_ACK, b.request);
+    assert_int_equal(a.kept, 1);
+    bench_close(&b);
+}
+
+static void a_step_that_is_past_is_refused(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 0);
+    train(&b, 1);
+    train(&b, 2);
+    bench_refused(&b, order(&b, WIRE_CHECKPOINT, 1), PS_ENOENT, "ps/0 is at step 2, past step 1");
+    assert_int_equal(a.images, 0);
+    bench_close(&b);
+}
+
+static void a_checkpoint_that_could_not_be_kept_is_no_success(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 0);
+    train(&b, 1);
+    a.fails = true;
+    bench_refused(&b, order(&b, WIRE_CHECKPOINT, 1), PS_EIO,
+                  "ps/0 could not keep the checkpoint of step 1: its log says why");
+    a.fails = false;
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 1));
+    bench_expect(&b, WIRE_ACK, b.request);
+    bench_close(&b);
+}
+
+static void a_shard_without_slices_has_nothing_to_keep(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 1);
+    for (uint64_t step = 0; step < 2; step++) {
+        bench_send(&b, order(&b, WIRE_CHECKPOINT, step));
+        bench_expect(&b, WIRE_ACK, b.request);
+    }
+    assert_int_equal(a.images, 0);
+    bench_close(&b);
+}
+
+static void without_an_archive_none_is_kept(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open_joined(&b, 1);
+    train(&b, 1);
+    bench_refused(&b, order(&b, WIRE_CHECKPOINT, 1), PS_ECONFIG,
+                  "ps/0 keeps no checkpoints (--checkpoint-dir)");
+    bench_close(&b);
+}
+
+static void all_answers_name_the_end_once_it_is_ordered(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open_joined(&b, 1);
+    train(&b, 1);
+    for (int i = 0; i < 2; i++) { /* the second changes nothing */
+        bench_send(&b, order(&b, WIRE_STOP, 0));
+        wire_message *m = bench_take(&b, WIRE_PENDING, b.request);
+        assert_int_equal(m->end_step, 3);
+        wire_destroy(&m);
+    }
+    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 2, 1, 1));
+    wire_message *m = bench_take(&b, WIRE_WEIGHTS, b.request);
+    assert_int_equal(m->step, 2);
+    assert_int_equal(m->end_step, 3);
+    wire_destroy(&m);
+    bench_close(&b);
+}
+
+/* Till then it could be forgotten. */
+static void an_end_is_taken_once_the_chief_knows_of_it(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open_joined(&b, 2);
+    bench_send(&b, order(&b, WIRE_STOP, 0));
+    bench_expect_text(&b, WIRE_PENDING, b.request, PS_OK, "the chief has not heard of it yet");
+    for (uint32_t worker = 2; worker-- > 0;) {
+        wire_message *settle = bench_request(&b, WIRE_SETTLE, WIRE_WORKER, worker, 0, 0);
+        settle->end_step = 2;
+        bench_send(&b, settle);
+        bench_send(&b, order(&b, WIRE_STOP, 0));
+        bench_expect(&b, worker == 0 ? WIRE_ACK : WIRE_PENDING, b.request);
+    }
+    bench_close(&b);
+}
+
+static void without_synchrony_everybody_ends_at_once(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 1, 100);
+    b.job.mode = CONSISTENCY_ASYNC;
+    bench_join(&b, WIRE_WORKER, 0);
+    for (uint64_t step = 1; step <= 5; step++)
+        train(&b, step);
+    bench_send(&b, order(&b, WIRE_STOP, 0));
+    wire_message *m = bench_take(&b, WIRE_PENDING, b.request);
+    assert_int_equal(m->end_step, 1);
+    wire_destroy(&m);
+    bench_close(&b);
+}
+
+static void a_job_at_its_end_takes_no_orders_about_it(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 0);
+    train(&b, 1);
+    wire_message *finish = bench_request(&b, WIRE_FINISH, WIRE_WORKER, 0, 0, 0);
+    finish->step = 1;
+    bench_send(&b, finish);
+    bench_expect(&b, WIRE_ACK, b.request);
+    bench_refused(&b, order(&b, WIRE_STOP, 0), PS_ESTATE, "the job is at its end already");
+    bench_refused(&b, order(&b, WIRE_CHECKPOINT, 9), PS_ESTATE,
+                  "the job is at its end, of which a checkpoint is kept anyway");
+    bench_close(&b);
+}
+
+static void only_ps_0_ends_jobs(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 1);
+    bench_refused(&b, order(&b, WIRE_STOP, 0), PS_EPROTOCOL, "STOP to ps/1: it is for ps/0");
+    bench_close(&b);
+}
+
+static uint64_t end_after_hello(uint32_t worker)
+{
+    shard_bench b;
+    bench_open(&b, 1, 2, 100);
+    bench_prepare(&b);
+    wire_message *hello = bench_hello(&b, WIRE_WORKER, worker, 1);
+    hello->end_step = 7;
+    bench_send(&b, hello);
+    wire_message *welcome = bench_take(&b, WIRE_WELCOME, 0);
+    const uint64_t end = welcome->end_step;
+    wire_destroy(&welcome);
+    bench_close(&b);
+    return end;
+}
+
+static void a_ps_that_has_forgotten_believes_the_chief_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(end_after_hello(0), 7);
+    assert_int_equal(end_after_hello(1), 0);
+}
+
+int main(void)
+{
+    log_setup("test", LOG_OFF);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_a_job_nothing_is_ordered),
+        cmocka_unit_test(who_means_another_ps_is_refused),
+        cmocka_unit_test(a_checkpoint_is_kept_of_the_step_named_and_told_when_it_is),
+        cmocka_unit_test(where_training_stands_still_the_present_step_is_kept_at_once),
+        cmocka_unit_test(a_step_that_is_past_is_refused),
+        cmocka_unit_test(a_checkpoint_that_could_not_be_kept_is_no_success),
+        cmocka_unit_test(a_shard_without_slices_has_nothing_to_keep),
+        cmocka_unit_test(without_an_archive_none_is_kept),
+        cmocka_unit_test(all_answers_name_the_end_once_it_is_ordered),
+        cmocka_unit_test(an_end_is_taken_once_the_chief_knows_of_it),
+        cmocka_unit_test(without_synchrony_everybody_ends_at_once),
+        cmocka_unit_test(a_job_at_its_end_takes_no_orders_about_it),
+        cmocka_unit_test(only_ps_0_ends_jobs),
+        cmocka_unit_test(a_ps_that_has_forgotten_believes_the_chief_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
