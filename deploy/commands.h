@@ -8,6 +8,9 @@ int bench_main(int argc, char **argv);
 /* Train on this machine under faults: chaos.c. Likewise. */
 int chaos_main(int argc, char **argv);
 
+/* Orders to a running job: admin/admin.c. Returns the exit code. */
+int admin_main(int argc, char **argv);
+
 /* The checkpoints in a folder: checkpoints.c. Returns the exit code. */
 int checkpoints_main(int argc, char **argv);
 

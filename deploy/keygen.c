@@ -147,11 +147,15 @@ static ps_status make_all(const wishes *w, ps_error *error)
         return ps_fail(error, PS_ENOMEM, "out of memory");
     fputs("# Penstock: who may speak to the ps, and as whom (`worker:1` as worker 1 alone; the chief is "
           "worker 0,\n"
-          "# and stands in for others). A ps sees changes; take a line out, and that key is worth nothing.\n",
+          "# and stands in for others; `admin` is who uses `penstock admin`). A ps sees changes; take a line "
+          "out, and\n"
+          "# that key is worth nothing.\n",
           m.allow);
     ps_status status = make_server(&m);
     if (status == PS_OK)
         status = make_client(&m, "chief", "chief");
+    if (status == PS_OK)
+        status = make_client(&m, "admin", "admin");
     if (status == PS_OK)
         status = make_kind(&m, "worker", 1, w->workers);
     if (status == PS_OK)
@@ -227,9 +231,9 @@ int keygen_main(int argc, char **argv)
             "encrypt what "
             "travels (CURVE): a new folder, for --curve-keys of ps and workers.\v"
             "Files: ps.key and allow, for the hosts of ps; ps.pub and one of chief.key, worker.key (or "
-            "worker-1.key, ...) and evaluator.key for those of workers. Files that end in .key are "
-            "secret. Files "
-            "that are there already are never overwritten.\n\n"
+            "worker-1.key, ...) and evaluator.key for those of workers; admin.key and ps.pub where `penstock "
+            "admin' is used. Files that end in .key are secret. Files that are there already are never "
+            "overwritten.\n\n"
             "To replace a key while the job runs: add the line of the new one to `allow`, which every ps "
             "sees at "
             "once; give its owner the new file and restart it, of which the training takes no harm; take "

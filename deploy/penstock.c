@@ -11,6 +11,7 @@ static const command commands[] = {
     {"run", "penstock run", "Train on this machine with a cluster of local processes", run_main},
     {"hosts", "penstock hosts", "Say what to type on hosts to train there, or start it by ssh", hosts_main},
     {"status", "penstock status", "Show how a training goes: workers, ps, checkpoints, faults", status_main},
+    {"admin", "penstock admin", "Have a running job keep a checkpoint, or end", admin_main},
     {"submit", "penstock submit", "Start a job that a file describes, in the background", submit_main},
     {"sweep", "penstock sweep", "Train with many combinations of options, and find the best", sweep_main},
     {"ui", "penstock ui", "Show in a browser what runs have left, and compare them", ui_main},

@@ -34,11 +34,11 @@ keys_of() {
 }
 
 begin "keygen makes files for their owners alone, and never overwrites"
-for file in ps.key chief.key worker-1.key worker-2.key evaluator.key; do
+for file in ps.key chief.key worker-1.key worker-2.key evaluator.key admin.key; do
     expect [ "$(stat -c %a "$keys/$file")" = 600 ]
 done
 expect [ "$(stat -c %a "$keys")" = 700 ]
-expect [ "$(grep -vc '^#' "$keys/allow")" = 4 ]
+expect [ "$(grep -vc '^#' "$keys/allow")" = 5 ]
 cp -r "$keys" "$scratch/before"
 run_program again 1 "$launcher" keygen "$keys"
 expect_log again "File exists"
@@ -136,7 +136,7 @@ echo "a key is replaced while the job runs: the new one is let in, the old one i
     grep '^worker:1 ' "$scratch/fresh/allow"
 } >"$changing/allow.new"
 mv "$changing/allow.new" "$changing/allow"
-await_log ps-0 "allow has changed: 4 keys are let in"
+await_log ps-0 "allow has changed: 5 keys are let in"
 stranger "worker 1 with its old key" 1 2 "does not let this process's key in" "$(keys_of "own-1" worker-1.key ps.pub)"
 echo "nonsense" >"$changing/allow.new"
 mv "$changing/allow.new" "$changing/allow"
