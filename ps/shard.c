@@ -171,14 +171,7 @@ static void handle_query(shard *s, member *m, const wire_message *query, const w
     shard_answer_member(s, m);
     if (member_find(m, query->request) != r)
         return;
-    char text[WIRE_TEXT_MAX + 1];
-    shard_describe_wait(s, r->message, text, sizeof text);
-    wire_message *pending = wire_create(WIRE_PENDING, 0);
-    if (pending) {
-        wire_set_text(pending, text);
-        pending->lost_worker = shard_lost_worker(s, r->message);
-    }
-    shard_send_answer(s, pending, query, from);
+    shard_send_pending(s, r);
 }
 
 static ps_status find_sender(shard *s, const wire_message *message, member **found, ps_error *error)

@@ -101,6 +101,7 @@ static ps_status handle_stop(shard *s, const wire_message *order, const wire_rou
         log_event(LOG_WARNING, "stop_ordered", s->consistency.applied,
                   "an administrator ends the job: %s step %llu", s->end_step > 1 ? "after" : "now, after",
                   (unsigned long long)(s->end_step > 1 ? s->end_step : s->consistency.applied));
+        shard_hurry_chief(s);
     }
     shard_send_plain(s, s->end_is_known ? WIRE_ACK : WIRE_PENDING, order, from,
                      s->end_is_known ? NULL : "the chief has not heard of it yet");

@@ -63,6 +63,24 @@ void shard_send_resend(shard *s, const wire_message *request, const wire_route *
     shard_send_answer(s, m, request, to);
 }
 
+void shard_send_pending(shard *s, const open_request *r)
+{
+    char text[WIRE_TEXT_MAX + 1];
+    shard_describe_wait(s, r->message, text, sizeof text);
+    wire_message *m = wire_create(WIRE_PENDING, 0);
+    if (m) {
+        wire_set_text(m, text);
+        m->lost_worker = shard_lost_worker(s, r->message);
+    }
+    shard_send_answer(s, m, r->message, &r->from);
+}
+
+void shard_hurry_chief(shard *s)
+{
+    for (const open_request *r = s->workers[0].requests; r; r = r->next)
+        shard_send_pending(s, r);
+}
+
 void shard_send_error(shard *s, const wire_message *request, const wire_route *to, const ps_error *why)
 {
     wire_message *m = wire_create(WIRE_ERROR, 0);

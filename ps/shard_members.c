@@ -73,6 +73,8 @@ void shard_give_up(shard *s, uint32_t worker, uint64_t silent_ms)
     note_absence(s, worker);
     shard_apply_ready(s);
     shard_take_image(s);
+    if (shrinks(s))
+        shard_hurry_chief(s);
 }
 
 void shard_take_up_again(shard *s, uint32_t worker)

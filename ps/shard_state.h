@@ -234,6 +234,12 @@ void shard_send_error(shard *s, const wire_message *request, const wire_route *t
 /* The request is not here; says also whether the member's memory can be read. */
 void shard_send_resend(shard *s, const wire_message *request, const wire_route *to);
 
+/* Says who keeps this open request waiting, and what else its sender should know by now. */
+void shard_send_pending(shard *s, const open_request *r);
+
+/* The same to the chief, whatever it waits for, before it asks: there is something for it to do. */
+void shard_hurry_chief(shard *s);
+
 /* Sends what the request asks for: weights or ACK. */
 void shard_answer(shard *s, const wire_message *request, const wire_route *to);
 

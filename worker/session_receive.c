@@ -157,8 +157,11 @@ static void take_answer(session *s, uint32_t server, part *p, const wire_message
 /* Of the same job: another one's end means nothing to this. */
 static void take_end(session *s, uint32_t server, const wire_message *m)
 {
-    if (server == 0 && m->end_step > 0 && m->job == s->fingerprint)
-        s->end_step = m->end_step;
+    if (server != 0 || m->end_step == 0 || m->job != s->fingerprint)
+        return;
+    s->peers[0].to_be_reminded |=
+        session_is_chief(s) && s->end_step != m->end_step; /* ps 0 waits for its echo */
+    s->end_step = m->end_step;
 }
 
 void session_receive(session *s, uint32_t server, wire_message **message)

@@ -308,6 +308,24 @@ static void the_end_is_what_ps_0_says_of_this_job(void **state)
     close_bench(&b);
 }
 
+static void the_chief_says_at_once_that_it_knows_of_the_end(void **state)
+{
+    (void)state;
+    bench b;
+    open_of_three(&b);
+    submit(&b, WIRE_PUSH_PULL, 1);
+    for (uint32_t server = 0; server < SERVERS; server++)
+        take_request(&b, server, 0, WIRE_PUSH_PULL);
+    answer_with_end(&b, 0, 9, b.fingerprint);
+    wire_message *settle = take(&b, 0, 0, WIRE_SETTLE);
+    assert_int_equal(settle->end_step, 9);
+    wire_destroy(&settle);
+    answer_with_end(&b, 0, 9, b.fingerprint); /* which is no news */
+    for (uint32_t server = 0; server < SERVERS; server++)
+        assert_silent(&b, server, 0);
+    close_bench(&b);
+}
+
 /* Once it asks ps 0 anew where it is: by the chief, who is believed. */
 static void the_chief_reminds_ps_0_of_the_end(void **state)
 {
@@ -360,6 +378,7 @@ int main(void)
         cmocka_unit_test(an_impossible_list_ends_the_session),
         cmocka_unit_test(a_lost_worker_is_named_once),
         cmocka_unit_test(the_end_is_what_ps_0_says_of_this_job),
+        cmocka_unit_test(the_chief_says_at_once_that_it_knows_of_the_end),
         cmocka_unit_test(the_chief_reminds_ps_0_of_the_end),
         cmocka_unit_test(who_cannot_be_lost_is_not_named),
         cmocka_unit_test(leave_goes_to_ps_0_alone),

@@ -216,6 +216,22 @@ static void all_answers_name_the_end_once_it_is_ordered(void **state)
     bench_close(&b);
 }
 
+static void the_chief_hears_of_the_end_also_while_it_waits(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open_joined(&b, 2);
+    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 1, 1));
+    const uint64_t push = b.request;
+    bench_expect_nothing(&b);
+    bench_send(&b, order(&b, WIRE_STOP, 0));
+    wire_message *m = bench_take(&b, WIRE_PENDING, push);
+    assert_int_equal(m->end_step, 2);
+    wire_destroy(&m);
+    bench_expect(&b, WIRE_PENDING, b.request);
+    bench_close(&b);
+}
+
 /* Till then it could be forgotten. */
 static void an_end_is_taken_once_the_chief_knows_of_it(void **state)
 {
@@ -312,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_shard_without_slices_has_nothing_to_keep),
         cmocka_unit_test(without_an_archive_none_is_kept),
         cmocka_unit_test(all_answers_name_the_end_once_it_is_ordered),
+        cmocka_unit_test(the_chief_hears_of_the_end_also_while_it_waits),
         cmocka_unit_test(an_end_is_taken_once_the_chief_knows_of_it),
         cmocka_unit_test(without_synchrony_everybody_ends_at_once),
         cmocka_unit_test(a_job_at_its_end_takes_no_orders_about_it),

@@ -291,14 +291,19 @@ static void pass_without(shard_bench *b, uint32_t silent, uint64_t ms)
     }
 }
 
+static void expect_told(shard_bench *b, uint64_t request, uint32_t lost_worker)
+{
+    wire_message *pending = bench_take(b, WIRE_PENDING, request);
+    assert_int_equal(pending->lost_worker, lost_worker);
+    wire_destroy(&pending);
+}
+
 static void expect_pending(shard_bench *b, uint64_t request, uint32_t lost_worker)
 {
     wire_message *query = bench_request(b, WIRE_QUERY, WIRE_WORKER, 0, 0, 0);
     query->request = request;
     bench_send(b, query);
-    wire_message *pending = bench_take(b, WIRE_PENDING, request);
-    assert_int_equal(pending->lost_worker, lost_worker);
-    wire_destroy(&pending);
+    expect_told(b, request, lost_worker);
 }
 
 static void who_asks_is_told_of_one_that_is_given_up(void **state)
@@ -311,6 +316,7 @@ static void who_asks_is_told_of_one_that_is_given_up(void **state)
     pass_without(&b, 2, LEASE_MS + GRACE_MS - TICK_MS);
     expect_pending(&b, request, 0);
     pass_without(&b, 2, (uint64_t)2 * TICK_MS);
+    expect_told(&b, request, 1 + 2); /* the chief unasked */
     expect_pending(&b, request, 1 + 2);
     beat(&b, 2);
     expect_pending(&b, request, 0);
