@@ -12,6 +12,7 @@
 
 #include "common/events.h"
 #include "common/json.h"
+#include "common/plain_text.h"
 
 enum {
     TEXT_BYTES = 1024, /* of a line in text */
@@ -110,9 +111,7 @@ __attribute__((format(printf, 2, 0))) static size_t write_text(const entry *e, c
     used += written(snprintf(line + used, room, "%s  ", process_name), room);
     room = TEXT_BYTES - 1 - used;
     used += written(vsnprintf(line + used, room, format, arguments), room);
-    for (size_t i = own; i < used; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+    plain_text(line + own, used - own, "");
     return used;
 }
 

@@ -3,6 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "common/plain_text.h"
 
 const char *ps_status_name(ps_status status)
 {
@@ -37,9 +40,7 @@ ps_status ps_fail(ps_error *error, ps_status status, const char *format, ...)
     error->status = status;
     vsnprintf(error->text, sizeof error->text, format, arguments);
     va_end(arguments);
-    for (char *c = error->text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    plain_text(error->text, strlen(error->text), "");
     return status;
 }
 

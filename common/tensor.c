@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/plain_text.h"
+
 enum {
     TABLE_CAPACITY_MIN = 16,
 #define INITIALIZER_COUNT(name, text) +1
@@ -34,11 +36,10 @@ static ps_status check_name(const char *name, uint32_t position, ps_error *error
         return ps_fail(error, PS_ECONFIG, "the name of tensor %u, '%.32s...', is longer than %d bytes",
                        position, name, TENSOR_NAME_MAX);
     for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)name[i];
-        if (c < 0x20 || c == 0x7f)
+        if (is_control_character(name[i]))
             return ps_fail(error, PS_ECONFIG,
                            "the name of tensor %u, '%s', has the control character 0x%02x at byte %zu",
-                           position, name, c, i);
+                           position, name, (unsigned char)name[i], i);
     }
     return PS_OK;
 }

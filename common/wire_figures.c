@@ -3,6 +3,7 @@
 
 #include "common/arena.h"
 #include "common/figures.h"
+#include "common/plain_text.h"
 #include "proto/penstock.pb-c.h"
 
 enum { UNPACKED_MAX = 16 << 10 }; /* bytes, of FIGURES_BYTES_MAX */
@@ -57,10 +58,10 @@ const char *worker_activity_name(worker_activity activity)
 
 void figures_set_text(char to[FIGURES_TEXT_MAX + 1], const char *from)
 {
-    size_t i = 0;
-    for (; from[i] && i < FIGURES_TEXT_MAX; i++)
-        to[i] = (unsigned char)from[i] < 0x20 || from[i] == 0x7f ? '?' : from[i];
-    to[i] = '\0';
+    const size_t bytes = strnlen(from, FIGURES_TEXT_MAX);
+    memcpy(to, from, bytes);
+    to[bytes] = '\0';
+    plain_text(to, bytes, "");
 }
 
 size_t figures_pack(const worker_figures *f, uint8_t bytes[FIGURES_BYTES_MAX])

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/plain_text.h"
+
 /* The end of the file from `from` on, at most `room` bytes; `*cut` if there was more before. */
 static size_t read_end(const char *path, off_t from, char *data, size_t room, bool *cut)
 {
@@ -37,15 +39,6 @@ done:
     return used;
 }
 
-static void make_harmless(char *data, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned char c = (unsigned char)data[i];
-        if ((c < 0x20 && c != '\t' && c != '\n') || c == 0x7f)
-            data[i] = '?';
-    }
-}
-
 /* Where the line that ends before `end` begins. */
 static size_t line_start(const char *data, size_t end)
 {
@@ -59,7 +52,7 @@ size_t log_tail(const char *path, off_t from, size_t lines, const char *indent, 
     char data[LOG_TAIL_BYTES];
     bool cut = false;
     size_t used = read_end(path, from, data, sizeof data, &cut);
-    make_harmless(data, used);
+    plain_text(data, used, "\t\n");
     while (used > 0 && data[used - 1] == '\n')
         used--;
 

@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/path.h"
+#include "common/plain_text.h"
 #include "deploy/launch/programs.h"
 #include "deploy/launch/restarts.h"
 #include "deploy/launch/signals.h"
@@ -253,9 +254,7 @@ static void start_those_due(host_run *h)
 static void show_line(void *context, char *line, size_t bytes)
 {
     const remote *r = context;
-    for (size_t i = 0; i < bytes; i++)
-        if (((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
-            line[i] = '?';
+    plain_text(line, bytes, "\t");
     terminal_print(&r->owner->screen, "%s %s-%u: %s", r->task->host->address,
                    cluster_role_name(r->task->role), r->task->index, line);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/plain_text.h"
 
 enum {
     REPORT_BYTES_MAX = 64 << 10,
@@ -101,10 +102,7 @@ static ps_status take_done(progress *p, const json *report, ps_error *error)
     if (status == PS_OK && model && json_type_of(model) != JSON_NULL)
         status = json_as_string(model, "model", &path, error);
     snprintf(p->result.model, sizeof p->result.model, "%s", path);
-    /* It goes to a terminal. */
-    for (char *c = p->result.model; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    plain_text(p->result.model, strlen(p->result.model), "");
     p->finished = true;
     return status;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/plain_text.h"
 #include "common/utf8.h"
 #include "deploy/growing.h"
 
@@ -21,7 +22,7 @@ bool file_tree_is_printable(const char *text)
     size_t left = strlen(text);
     while (left > 0) {
         size_t length = utf8_length(text, left);
-        if (length == 0 || (unsigned char)*text < 0x20 || *text == 0x7f)
+        if (length == 0 || is_control_character(*text))
             return false;
         text += length;
         left -= length;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/path.h"
+#include "common/plain_text.h"
 
 enum { PIECE_BYTES = 16 << 10 /* read at a time; a longer line is printed in pieces */ };
 
@@ -87,13 +88,11 @@ static void look_for_more(run_logs *l)
         qsort(l->logs, l->count, sizeof l->logs[0], compare_logs);
 }
 
-static void print_line(const char *name, const char *line, size_t bytes)
+static void print_line(const char *name, char *line, size_t bytes)
 {
+    plain_text(line, bytes, "\t");
     printf("%-12s | ", name);
-    for (size_t i = 0; i < bytes; i++) {
-        const unsigned char c = (unsigned char)line[i];
-        putchar((c < 0x20 && c != '\t') || c == 0x7f ? '?' : c);
-    }
+    fwrite(line, 1, bytes, stdout);
     putchar('\n');
 }
 

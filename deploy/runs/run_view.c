@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/plain_text.h"
 #include "deploy/runs/run_metrics.h"
 
 static double number_at(const json *object, const char *key)
@@ -132,7 +133,7 @@ static void append_quoted(const char *text, char *line, size_t bytes)
         if (*text == '\'')
             used += (size_t)snprintf(line + used, bytes - used, "'\\''");
         else
-            line[used++] = (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text;
+            line[used++] = is_control_character(*text) ? '?' : *text;
     }
     if (used + 1 < bytes)
         line[used++] = '\'';

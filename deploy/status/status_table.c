@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "common/plain_text.h"
+
 enum { CELL = 32, NAME = CELL + 2, DEVICE_COLUMNS = 6, REASON = 160, COLUMNS = 80 };
 
 /* ---- reading ---- */
@@ -42,7 +44,7 @@ static const char *text_of(const json *value)
     if (value)
         json_as_string(value, "", &text, &ignored);
     for (const char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f || (*c == '\xc2' && (unsigned char)c[1] < 0xa0))
+        if (is_control_character(*c) || (*c == '\xc2' && (unsigned char)c[1] < 0xa0))
             return "?";
     return text;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/plain_text.h"
 #include "deploy/number_text.h"
 
 enum { VERSION = 1, LABEL_BYTES = 256, DEFAULT_FAILURES = 5, DEFAULT_OTHERS = 3 };
@@ -118,7 +119,7 @@ static ps_status read_choice(const json *value, const char *place, sweep_paramet
             return ps_fail(error, PS_ELIMIT, "%s: '%.40s...' is longer than %d bytes", place, given,
                            SWEEP_VALUE_BYTES - 1);
         for (const char *c = given; *c; c++)
-            if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            if (is_control_character(*c))
                 return ps_fail(error, PS_EFORMAT, "%s: '%.60s' has control characters", place, given);
         snprintf(text, SWEEP_VALUE_BYTES, "%s", given);
         break;
