@@ -12,6 +12,7 @@
 #include "common/first_process.h"
 #include "common/http_options.h"
 #include "common/log.h"
+#include "common/log_options.h"
 #include "common/options.h"
 #include "common/stop.h"
 #include "common/trace.h"
@@ -29,9 +30,8 @@ typedef struct {
     curve_options curve;
     http_options http;
     trace_options trace;
+    log_options log;
     const char *status_folder;
-    log_level level;
-    log_format format;
     int listen_fd;
     bool bind_given;
     bool insecure;
@@ -68,9 +68,7 @@ enum {
     KEY_STOP,
     KEY_LINGER,
     KEY_DURABILITY,
-    KEY_STATUS_DIR,
-    KEY_LOG_LEVEL,
-    KEY_LOG_FORMAT
+    KEY_STATUS_DIR
 };
 
 static const struct argp_option options[] = {
@@ -115,9 +113,6 @@ static const struct argp_option options[] = {
      0},
     {"status-dir", KEY_STATUS_DIR, "DIR", 0,
      "Keep what /status of --http-port says in a file of this folder, for `penstock ui'", 0},
-    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
-    {"log-format", KEY_LOG_FORMAT, "FORMAT", 0, "text (default), or json: one object a line (common/log.h)",
-     0},
     {0},
 };
 
@@ -132,6 +127,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         state->child_inputs[1] = &o->curve;
         state->child_inputs[2] = &o->http;
         state->child_inputs[3] = &o->trace;
+        state->child_inputs[4] = &o->log;
         return 0;
     case KEY_BIND_GIVEN:
         o->bind_given = true;
@@ -202,12 +198,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
             argp_error(state, "--status-dir has an empty name");
         o->status_folder = argument;
         return 0;
-    case KEY_LOG_LEVEL:
-        log_level_parse(argument, &o->level, &error);
-        break;
-    case KEY_LOG_FORMAT:
-        log_format_parse(argument, &o->format, &error);
-        break;
     case ARGP_KEY_END:
         if (o->log_updates && !o->checkpoint_folder)
             argp_error(state, "--durability log needs --checkpoint-dir, where the log is kept");
@@ -228,11 +218,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
-static const struct argp_child children[] = {{&cluster_options_argp, 0, "Cluster", 1},
-                                             {&curve_options_argp, 0, "Security", 2},
-                                             {&http_options_argp, 0, "Observation", 3},
-                                             {&trace_options_argp, 0, "Trace", 4},
-                                             {0}};
+static const struct argp_child children[] = {
+    {&cluster_options_argp, 0, "Cluster", 1},  {&curve_options_argp, 0, "Security", 2},
+    {&http_options_argp, 0, "Observation", 3}, {&trace_options_argp, 0, "Trace", 4},
+    {&log_options_argp, 0, "Log", 5},          {0}};
 
 static const struct argp parser = {
     .options = options,
@@ -312,8 +301,7 @@ static ps_status serve(const ps_options *o, const cluster_spec *cluster, ps_erro
 
 int main(int argc, char **argv)
 {
-    ps_options o = {.level = LOG_INFO,
-                    .listen_fd = -1,
+    ps_options o = {.listen_fd = -1,
                     .share_memory = true,
                     .io_threads = 1,
                     .memory_max_bytes = half_of_memory(),
@@ -325,8 +313,8 @@ int main(int argc, char **argv)
     first_process_prepare(false);
     argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
-    log_setup("ps", o.level);
-    log_set_format(o.format);
+    log_setup("ps", o.log.level);
+    log_set_format(o.log.format);
 
     cluster_spec cluster;
     cluster_warning warning = {""};
@@ -347,7 +335,7 @@ int main(int argc, char **argv)
     } else {
         char who[32];
         snprintf(who, sizeof who, "ps/%u", cluster.index);
-        log_setup(who, o.level);
+        log_setup(who, o.log.level);
         const trace_identity self = {.who = who, .role = TRACE_OF_PS, .index = cluster.index};
         status = trace_open(&o.trace, &self, &error);
         trace_name_thread("loop");

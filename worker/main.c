@@ -16,7 +16,7 @@ static ps_status work(const worker_options *o, const cluster_spec *cluster, ps_e
 {
     char who[32];
     snprintf(who, sizeof who, "%s/%u", cluster_role_name(cluster->role), cluster->index);
-    log_setup(cluster->present ? who : "worker", o->level);
+    log_setup(cluster->present ? who : "worker", o->log.level);
     if (!cluster->present)
         log_info("no TF_CONFIG: training alone, with the parameter server inside this process");
     const bool evaluates = cluster->present && cluster->role == ROLE_EVALUATOR;
@@ -50,8 +50,8 @@ int main(int argc, char **argv)
     worker_options o;
     first_process_prepare(false);
     worker_options_parse(&o, argc, argv);
-    log_setup("worker", o.level);
-    log_set_format(o.format);
+    log_setup("worker", o.log.level);
+    log_set_format(o.log.format);
     if (o.list_devices) {
         device_list(stdout);
         job_fini(&o.job);

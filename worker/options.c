@@ -77,8 +77,6 @@ enum {
     KEY_NO_SHARED_MEMORY,
     KEY_PROGRESS,
     KEY_NO_FIGURES,
-    KEY_LEVEL,
-    KEY_FORMAT,
 };
 
 static const struct argp_option options[] = {
@@ -146,8 +144,6 @@ static const struct argp_option options[] = {
     {"no-figures", KEY_NO_FIGURES, 0, 0,
      "Do not measure where the time of a step goes, and tell the ps nothing of how this process fares", 0},
     {"progress-fd", KEY_PROGRESS, "N", 0, "Write one JSON object per event to this descriptor", 0},
-    {"log-level", KEY_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or off", 0},
-    {"log-format", KEY_FORMAT, "FORMAT", 0, "text (default), or json: one object a line (common/log.h)", 0},
     {0},
 };
 
@@ -375,12 +371,6 @@ static error_t parse_process_option(int key, const char *text, worker_options *o
         parse_number("progress-fd", text, 3, INT32_MAX, &number, error);
         o->progress_fd = (int)number;
         return 0;
-    case KEY_LEVEL:
-        log_level_parse(text, &o->level, error);
-        return 0;
-    case KEY_FORMAT:
-        log_format_parse(text, &o->format, error);
-        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -395,6 +385,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         state->child_inputs[1] = &o->http;
         state->child_inputs[2] = &o->trace;
         state->child_inputs[3] = &o->curve;
+        state->child_inputs[4] = &o->log;
         return 0;
     }
     if (key == ARGP_KEY_ARG) {
@@ -411,11 +402,10 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     return result;
 }
 
-static const struct argp_child children[] = {{&cluster_options_argp, 0, "Cluster:", 5},
-                                             {&http_options_argp, 0, "Observation:", 6},
-                                             {&trace_options_argp, 0, "Trace:", 7},
-                                             {&curve_options_argp, 0, "Security:", 8},
-                                             {0}};
+static const struct argp_child children[] = {
+    {&cluster_options_argp, 0, "Cluster:", 5}, {&http_options_argp, 0, "Observation:", 6},
+    {&trace_options_argp, 0, "Trace:", 7},     {&curve_options_argp, 0, "Security:", 8},
+    {&log_options_argp, 0, "Log:", 9},         {0}};
 
 static const struct argp parser = {
     .options = options,
@@ -432,7 +422,6 @@ static const struct argp parser = {
 void worker_options_parse(worker_options *o, int argc, char **argv)
 {
     *o = (worker_options){
-        .level = LOG_INFO,
         .model = {.hidden = {300, 100}, .hidden_count = 2, .activation = ACTIVATION_RELU},
         .output_folder = "outputs",
         .batch_size = 50,

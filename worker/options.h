@@ -9,7 +9,7 @@
 #include "common/curve_options.h"
 #include "common/http_options.h"
 #include "common/job.h"
-#include "common/log.h"
+#include "common/log_options.h"
 #include "common/trace_options.h"
 #include "worker/device.h"
 #include "worker/mlp.h"
@@ -20,8 +20,7 @@ typedef struct {
     bool figures; /* are told to the ps */
     trace_options trace;
     curve_options curve;
-    log_level level;
-    log_format format;
+    log_options log;
     job_config job;   /* without tensors and, where the cluster spec knows them, without numbers of tasks */
     mlp_config model; /* without inputs and classes, which the data set tells */
     bool init_given;  /* --init: else it follows the activation */

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "common/log.h"
 #include "common/options.h"
 #include "deploy/launch/restarts.h"
 
@@ -22,8 +21,6 @@ enum {
     KEY_RESTARTS,
     KEY_SPARE_WORKERS,
     KEY_CHECKPOINT_KEEP,
-    KEY_LOG_LEVEL,
-    KEY_LOG_FORMAT,
     KEY_LOGDIR,
     KEY_TRACE,
     KEY_PROGRESS_FILE,
@@ -73,8 +70,6 @@ static const struct argp_option option_list[] = {
      "Keep each process on one processor: auto (where processors are too few and can have the same number of "
      "workers each), yes or no",
      3},
-    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "Of all processes: debug, info, warning, error or off", 3},
-    {"log-format", KEY_LOG_FORMAT, "FORMAT", 0, "Of the logs of all processes: text (default) or json", 3},
     {"logdir", KEY_LOGDIR, "DIR", 0, "Where the run writes event files for TensorBoard (none)", 3},
     {"trace", KEY_TRACE, "FILE", 0,
      "Write when each process did what, as JSON for ui.perfetto.dev or chrome://tracing (none)", 3},
@@ -164,6 +159,9 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
                                       .server_options_max = RUN_SERVER_OPTIONS_MAX};
     run_options *options = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->log;
+        return 0;
     case KEY_CHIEF:
         options->chief = true;
         return 0;
@@ -189,22 +187,6 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         options->checkpoint_keep = parse_count(state, "checkpoint-keep", argument, INT32_MAX);
         options->keeps_checkpoints = true;
         return 0;
-    case KEY_LOG_LEVEL: {
-        log_level level;
-        ps_error error;
-        if (log_level_parse(argument, &level, &error))
-            argp_error(state, "%s", error.text);
-        options->log_level = argument;
-        return 0;
-    }
-    case KEY_LOG_FORMAT: {
-        log_format format;
-        ps_error error;
-        if (log_format_parse(argument, &format, &error))
-            argp_error(state, "%s", error.text);
-        options->log_format = argument;
-        return 0;
-    }
     case KEY_LOGDIR:
         if (argument[0] == '\0')
             argp_error(state, "--logdir has an empty name");
@@ -266,8 +248,10 @@ int run_options_cut(int argc, char **argv, run_options *options)
 
 void run_options_parse(int argc, char **argv, run_options *options)
 {
+    static const struct argp_child children[] = {{&log_options_argp, 0, "Log of every process", 4}, {0}};
     static const struct argp parser = {.options = option_list,
                                        .parser = parse_one,
+                                       .children = children,
                                        .args_doc = "[-- TRAINING OPTIONS]",
                                        .doc = documentation};
     *options = (run_options){.servers = DEFAULT_SERVERS,

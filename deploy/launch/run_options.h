@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/log_options.h"
 #include "deploy/launch/placement.h"
 
 enum {
@@ -34,8 +35,7 @@ typedef struct {
     unsigned checkpoint_keep;  /* 0: the ps' own default */
     const char *run_dir;       /* NULL: a new folder under runs/ */
     const char *bin_dir;       /* NULL: look in the usual places */
-    const char *log_level;     /* NULL: the daemons' own default */
-    const char *log_format;    /* likewise */
+    log_options log;           /* of the daemons */
     bool shows_http;           /* all processes on loopback, at ports that the run's folder tells */
     const char *logdir;        /* NULL: nothing for TensorBoard */
     const char *trace;         /* where the trace goes; NULL: nowhere */

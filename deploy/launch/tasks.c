@@ -231,13 +231,13 @@ static char **make_arguments(const task *each, launch *l, int passed, argument_t
         list[used++] = each->role == ROLE_PS ? "--listen-fd" : "--progress-fd";
         list[used++] = texts->passed;
     }
-    if (options->log_level) {
+    if (options->log.level_given) {
         list[used++] = "--log-level";
-        list[used++] = (char *)(uintptr_t)options->log_level;
+        list[used++] = (char *)(uintptr_t)options->log.level_given;
     }
-    if (options->log_format) {
+    if (options->log.format_given) {
         list[used++] = "--log-format";
-        list[used++] = (char *)(uintptr_t)options->log_format;
+        list[used++] = (char *)(uintptr_t)options->log.format_given;
     }
     if (l->traces[0]) {
         list[used++] = "--trace-dir";

@@ -1,4 +1,5 @@
-/* Text of others made plain, common/plain_text: what could forge a line or steer a terminal goes, all else stays. */
+/* Text of others made plain, common/plain_text: what could forge a line or steer a terminal goes, all else
+ * stays. */
 #include "common/plain_text.h"
 
 #include <string.h>
