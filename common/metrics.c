@@ -17,6 +17,8 @@ static const uint64_t limits_ms[] = {1,   2,    5,    10,   25,    50,    100,  
 const metric_buckets metric_buckets_ns = {sizeof limits_ns / sizeof limits_ns[0], limits_ns};
 const metric_buckets metric_buckets_ms = {sizeof limits_ms / sizeof limits_ms[0], limits_ms};
 
+const char *const metric_build_labels[] = {"version=\"" PENSTOCK_VERSION "\"", NULL};
+
 static uint32_t series_of(const metric *of)
 {
     uint32_t count = 0;

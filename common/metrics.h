@@ -41,6 +41,28 @@ typedef struct {
     const metric_buckets *buckets; /* of a histogram */
 } metric;
 
+/* Rows of such a table; BUILD_ROW is of the gauge by which Prometheus tells builds apart. */
+#define COUNTER_ROW(name, help)                            \
+    {                                                      \
+        METRIC_COUNTER, METRIC_ONE, name, help, NULL, NULL \
+    }
+#define LABELLED_COUNTER_ROW(unit, labels, name, help) \
+    {                                                  \
+        METRIC_COUNTER, unit, name, help, labels, NULL \
+    }
+#define GAUGE_ROW(unit, name, help)                \
+    {                                              \
+        METRIC_GAUGE, unit, name, help, NULL, NULL \
+    }
+#define HISTOGRAM_ROW(unit, buckets, name, help)          \
+    {                                                     \
+        METRIC_HISTOGRAM, unit, name, help, NULL, buckets \
+    }
+#define BUILD_ROW(name)                                                                    \
+    {                                                                                      \
+        METRIC_GAUGE, METRIC_ONE, name, "1; which build it is.", metric_build_labels, NULL \
+    }
+
 /* The cells of a metric lie in a row, series by series: one each, or, of a histogram, one per bucket, one for
  * what is beyond them, and the sum. */
 typedef struct {
@@ -53,6 +75,9 @@ typedef struct {
 
 /* Buckets that suit most durations, 100 us to 100 s (METRIC_NS, METRIC_MS). */
 extern const metric_buckets metric_buckets_ns, metric_buckets_ms;
+
+/* The version, of BUILD_ROW. */
+extern const char *const metric_build_labels[];
 
 /* All zero. `table` is borrowed. NULL: out of memory. */
 metrics *metrics_create(const metric *table, uint32_t count);

@@ -18,11 +18,11 @@ enum { COUNTED_ROWS, COUNTED_BATCH, COUNTED_COMPUTE, COUNTED };
 static const uint64_t batch_limits[] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 static const metric_buckets batch_buckets = {sizeof batch_limits / sizeof batch_limits[0], batch_limits};
 static const metric table[COUNTED] = {
-    [COUNTED_ROWS] = {METRIC_COUNTER, METRIC_ONE, "penstock_serve_rows_total", "Rows computed.", NULL, NULL},
-    [COUNTED_BATCH] = {METRIC_HISTOGRAM, METRIC_ONE, "penstock_serve_batch_rows",
-                       "Rows that were computed together.", NULL, &batch_buckets},
-    [COUNTED_COMPUTE] = {METRIC_HISTOGRAM, METRIC_NS, "penstock_serve_compute_seconds",
-                         "How long a batch was computed.", NULL, &metric_buckets_ns},
+    [COUNTED_ROWS] = COUNTER_ROW("penstock_serve_rows_total", "Rows computed."),
+    [COUNTED_BATCH] = HISTOGRAM_ROW(METRIC_ONE, &batch_buckets, "penstock_serve_batch_rows",
+                                    "Rows that were computed together."),
+    [COUNTED_COMPUTE] = HISTOGRAM_ROW(METRIC_NS, &metric_buckets_ns, "penstock_serve_compute_seconds",
+                                      "How long a batch was computed."),
 };
 
 struct batcher {
