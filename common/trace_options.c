@@ -20,9 +20,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     ps_error error;
     switch (key) {
     case KEY_FOLDER:
-        if (value[0] == '\0')
-            argp_error(state, "--trace-dir has an empty name");
-        options->folder = value;
+        if (option_name("trace-dir", value, &options->folder, &error) != PS_OK)
+            argp_error(state, "%s", error.text);
         return 0;
     case KEY_LIMIT:
         if (option_unsigned("trace-limit", value, 1, TRACE_LIMIT_MIB_MAX, &number, &error) != PS_OK)

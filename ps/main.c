@@ -151,18 +151,15 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         o->memory_max_bytes = number << 20;
         break;
     case KEY_THREADS:
-        option_unsigned("threads", argument, 1, CREW_THREADS_MAX, &number, &error);
-        o->threads = (uint32_t)number;
+        option_u32("threads", argument, 1, CREW_THREADS_MAX, &o->threads, &error);
         break;
     case KEY_PIN_CPUS:
         if (processors_parse("pin-cpus", argument, &o->processors, &error) == PS_OK)
             processors_check("pin-cpus", &o->processors, &error);
         break;
     case KEY_CHECKPOINT_DIR:
-        if (argument[0] == '\0')
-            argp_error(state, "--checkpoint-dir has an empty name");
-        o->checkpoint_folder = argument;
-        return 0;
+        option_name("checkpoint-dir", argument, &o->checkpoint_folder, &error);
+        break;
     case KEY_CHECKPOINT_STEPS:
         option_unsigned("checkpoint-steps", argument, 0, UINT64_MAX, &o->checkpoint_steps, &error);
         break;
@@ -170,20 +167,16 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         option_unsigned("checkpoint-secs", argument, 1, CHECKPOINT_SECS_MAX, &o->checkpoint_secs, &error);
         break;
     case KEY_CHECKPOINT_KEEP:
-        option_unsigned("checkpoint-keep", argument, 2, ARCHIVE_KEEP_MAX, &number, &error);
-        o->checkpoint_keep = (uint32_t)number;
+        option_u32("checkpoint-keep", argument, 2, ARCHIVE_KEEP_MAX, &o->checkpoint_keep, &error);
         break;
     case KEY_LEASE:
-        option_unsigned("lease-secs", argument, 1, 1000000, &number, &error);
-        o->lease_ms = (uint32_t)number * 1000;
+        option_seconds("lease-secs", argument, 1, &o->lease_ms, &error);
         break;
     case KEY_DEADLINE:
-        option_unsigned("deadline", argument, 1, 1000000, &number, &error);
-        o->deadline_ms = (uint32_t)number * 1000;
+        option_seconds("deadline", argument, 1, &o->deadline_ms, &error);
         break;
     case KEY_STOP:
-        option_unsigned("stop-secs", argument, 0, 1000000, &number, &error);
-        o->stop_ms = (uint32_t)number * 1000;
+        option_seconds("stop-secs", argument, 0, &o->stop_ms, &error);
         break;
     case KEY_LINGER:
         o->lingers = true;
@@ -194,10 +187,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
             argp_error(state, "--durability '%s' is none of: checkpoint, log", argument);
         return 0;
     case KEY_STATUS_DIR:
-        if (argument[0] == '\0')
-            argp_error(state, "--status-dir has an empty name");
-        o->status_folder = argument;
-        return 0;
+        option_name("status-dir", argument, &o->status_folder, &error);
+        break;
     case ARGP_KEY_END:
         if (o->log_updates && !o->checkpoint_folder)
             argp_error(state, "--durability log needs --checkpoint-dir, where the log is kept");

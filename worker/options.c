@@ -159,13 +159,13 @@ static ps_status parse_hidden(const char *text, mlp_config *model, ps_error *err
     memcpy(copy, text, strlen(text) + 1);
     char *rest = copy;
     for (char *item; (item = strsep(&rest, ","));) {
-        uint64_t width = 0;
         if (model->hidden_count == MLP_LAYERS_MAX - 1)
             return ps_fail(error, PS_EINVAL, "--hidden: more than %d layers", MLP_LAYERS_MAX - 1);
-        ps_status status = option_unsigned("hidden", item, 1, MLP_WIDTH_MAX, &width, error);
+        ps_status status =
+            option_u32("hidden", item, 1, MLP_WIDTH_MAX, &model->hidden[model->hidden_count], error);
         if (status != PS_OK)
             return status;
-        model->hidden[model->hidden_count++] = (uint32_t)width;
+        model->hidden_count++;
     }
     return PS_OK;
 }
@@ -175,14 +175,10 @@ static ps_status parse_hidden(const char *text, mlp_config *model, ps_error *err
 static ps_status parse_layer(const char *name, uint32_t layer, const char *text, mlp_config *model,
                              ps_error *error)
 {
-    uint64_t width = 0;
-    ps_status status = option_unsigned(name, text, 1, MLP_WIDTH_MAX, &width, error);
-    if (status != PS_OK)
-        return status;
-    model->hidden[layer] = (uint32_t)width;
-    if (model->hidden_count <= layer)
+    ps_status status = option_u32(name, text, 1, MLP_WIDTH_MAX, &model->hidden[layer], error);
+    if (status == PS_OK && model->hidden_count <= layer)
         model->hidden_count = layer + 1;
-    return PS_OK;
+    return status;
 }
 
 /* "he-normal" or "normal:0,0.1". */
@@ -204,21 +200,6 @@ static ps_status parse_init(const char *text, initializer *init, ps_error *error
     return status;
 }
 
-static void parse_number(const char *name, const char *text, uint64_t least, uint64_t most, uint32_t *value,
-                         ps_error *error)
-{
-    uint64_t wide = 0;
-    if (option_unsigned(name, text, least, most, &wide, error) == PS_OK)
-        *value = (uint32_t)wide;
-}
-
-static void parse_seconds(const char *name, const char *text, uint32_t *value_ms, ps_error *error)
-{
-    uint64_t seconds = 0;
-    if (option_unsigned(name, text, 1, 1000000, &seconds, error) == PS_OK)
-        *value_ms = (uint32_t)seconds * 1000;
-}
-
 static error_t parse_model_option(int key, const char *text, worker_options *o, ps_error *error)
 {
     switch (key) {
@@ -229,9 +210,7 @@ static error_t parse_model_option(int key, const char *text, worker_options *o, 
         o->output_folder = text;
         return 0;
     case KEY_LOGDIR:
-        if (text[0] == '\0')
-            ps_fail(error, PS_EINVAL, "--logdir has an empty name");
-        o->logdir = text;
+        option_name("logdir", text, &o->logdir, error);
         return 0;
     case KEY_HIDDEN:
         parse_hidden(text, &o->model, error);
@@ -259,7 +238,7 @@ static error_t parse_training_option(int key, const char *text, worker_options *
     uint64_t most = UINT64_C(1) << 53; /* what JSON readers of the progress can hold */
     switch (key) {
     case KEY_BATCH:
-        parse_number("batch-size", text, 1, MLP_ROWS_MAX, &o->batch_size, error);
+        option_u32("batch-size", text, 1, MLP_ROWS_MAX, &o->batch_size, error);
         return 0;
     case KEY_EPOCHS:
         option_unsigned("epochs", text, 1, 1000000, &o->epochs, error);
@@ -277,10 +256,10 @@ static error_t parse_training_option(int key, const char *text, worker_options *
         consistency_mode_parse(text, &o->job.mode, error);
         return 0;
     case KEY_STALENESS:
-        parse_number("staleness", text, 0, JOB_STALENESS_MAX, &o->job.staleness, error);
+        option_u32("staleness", text, 0, JOB_STALENESS_MAX, &o->job.staleness, error);
         return 0;
     case KEY_BACKUPS:
-        parse_number("backup-workers", text, 0, JOB_WORKERS_MAX, &o->job.backup_workers, error);
+        option_u32("backup-workers", text, 0, JOB_WORKERS_MAX, &o->job.backup_workers, error);
         return 0;
     case KEY_GUARD:
         guard_policy_parse(text, &o->job.guard, error);
@@ -289,7 +268,7 @@ static error_t parse_training_option(int key, const char *text, worker_options *
         loss_policy_parse(text, &o->job.on_worker_loss, error);
         return 0;
     case KEY_GRACE:
-        parse_seconds("grace-secs", text, &o->job.grace_ms, error);
+        option_seconds("grace-secs", text, 1, &o->job.grace_ms, error);
         return 0;
     case KEY_PUSH_CODEC:
         codec_kind_parse(text, &o->job.push_codec, error);
@@ -334,13 +313,13 @@ static error_t parse_process_option(int key, const char *text, worker_options *o
             memcpy(o->job.name, text, strlen(text) + 1);
         return 0;
     case KEY_WORKERS:
-        parse_number("workers", text, 1, JOB_WORKERS_MAX, &o->job.workers, error);
+        option_u32("workers", text, 1, JOB_WORKERS_MAX, &o->job.workers, error);
         return 0;
     case KEY_EVALUATORS:
-        parse_number("evaluators", text, 0, JOB_WORKERS_MAX, &o->job.evaluators, error);
+        option_u32("evaluators", text, 0, JOB_WORKERS_MAX, &o->job.evaluators, error);
         return 0;
     case KEY_SLICE:
-        parse_number("slice-kib", text, JOB_SLICE_BYTES_MIN >> 10, JOB_SLICE_BYTES_MAX >> 10, &number, error);
+        option_u32("slice-kib", text, JOB_SLICE_BYTES_MIN >> 10, JOB_SLICE_BYTES_MAX >> 10, &number, error);
         o->job.slice_bytes = number << 10;
         return 0;
     case KEY_DEVICE:
@@ -353,22 +332,22 @@ static error_t parse_process_option(int key, const char *text, worker_options *o
         o->list_devices = true;
         return 0;
     case KEY_THREADS:
-        parse_number("threads", text, 1, 1024, &o->threads, error);
+        option_u32("threads", text, 1, 1024, &o->threads, error);
         return 0;
     case KEY_NO_SHARED_MEMORY:
         o->share_memory = false;
         return 0;
     case KEY_JOIN:
-        parse_seconds("join-timeout", text, &o->join_timeout_ms, error);
+        option_seconds("join-timeout", text, 1, &o->join_timeout_ms, error);
         return 0;
     case KEY_DEADLINE:
-        parse_seconds("deadline", text, &o->deadline_ms, error);
+        option_seconds("deadline", text, 1, &o->deadline_ms, error);
         return 0;
     case KEY_NO_FIGURES:
         o->figures = false;
         return 0;
     case KEY_PROGRESS:
-        parse_number("progress-fd", text, 3, INT32_MAX, &number, error);
+        option_u32("progress-fd", text, 3, INT32_MAX, &number, error);
         o->progress_fd = (int)number;
         return 0;
     default:

@@ -112,6 +112,13 @@ static unsigned parse_count(struct argp_state *state, const char *option, const 
     return (unsigned)run_options_number(state, option, text, 0, most);
 }
 
+static void parse_name(struct argp_state *state, const char *option, const char *text, const char **value)
+{
+    ps_error error;
+    if (option_name(option, text, value, &error) != PS_OK)
+        argp_error(state, "%s", error.text);
+}
+
 error_t run_options_take(int key, char *argument, struct argp_state *state, const run_limits *limits,
                          run_options *options)
 {
@@ -188,14 +195,10 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         options->keeps_checkpoints = true;
         return 0;
     case KEY_LOGDIR:
-        if (argument[0] == '\0')
-            argp_error(state, "--logdir has an empty name");
-        options->logdir = argument;
+        parse_name(state, "logdir", argument, &options->logdir);
         return 0;
     case KEY_TRACE:
-        if (argument[0] == '\0')
-            argp_error(state, "--trace has an empty name");
-        options->trace = argument;
+        parse_name(state, "trace", argument, &options->trace);
         return 0;
     case KEY_PROGRESS_FILE:
         options->progress_file = argument;
@@ -210,9 +213,7 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         options->experiment = argument;
         return 0;
     case KEY_REGISTRY:
-        if (argument[0] == '\0')
-            argp_error(state, "--registry has an empty name");
-        options->registry = argument;
+        parse_name(state, "registry", argument, &options->registry);
         return 0;
     case KEY_ID:
         if (strlen(argument) >= RUN_OPTIONS_ID_MAX)

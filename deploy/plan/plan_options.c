@@ -100,10 +100,10 @@ static void check(struct argp_state *state, ps_status status, const ps_error *er
 
 static uint32_t parse_count(struct argp_state *state, const char *option, const char *text, uint32_t most)
 {
-    uint64_t value = 0;
+    uint32_t value = 0;
     ps_error error;
-    check(state, option_unsigned(option, text, 1, most, &value, &error), &error);
-    return (uint32_t)value;
+    check(state, option_u32(option, text, 1, most, &value, &error), &error);
+    return value;
 }
 
 static double parse_real(struct argp_state *state, const char *option, const char *text, double most)

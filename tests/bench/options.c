@@ -97,15 +97,13 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
     const parsing *p = state->input;
     bench_options *o = p->options;
     ps_error error = {PS_OK, ""};
-    uint64_t number = 0;
     switch (key) {
     case KEY_CASES:
         check_cases(p, argument, state);
         o->cases = argument;
         break;
     case KEY_TURNS:
-        if (option_unsigned("turns", argument, 1, OPTIONS_TURNS_MAX, &number, &error) == PS_OK)
-            o->turns = (uint32_t)number;
+        option_u32("turns", argument, 1, OPTIONS_TURNS_MAX, &o->turns, &error);
         break;
     case KEY_SECONDS:
         if (option_real("seconds", argument, &o->seconds, &error) == PS_OK &&

@@ -34,6 +34,42 @@ static void what_is_no_whole_number_in_range_is_refused(void **state)
     assert_string_equal(error.text, "--steps: 'many' is not a whole number from 1 to 10");
 }
 
+static void a_number_of_32_bits_is_written_only_if_it_is_one_in_range(void **state)
+{
+    (void)state;
+    uint32_t value = 5;
+    assert_int_equal(option_u32("threads", "4294967296", 0, UINT32_MAX, &value, NULL), PS_EINVAL);
+    assert_int_equal(option_u32("threads", "0", 1, 8, &value, NULL), PS_EINVAL);
+    assert_int_equal(value, 5);
+    assert_int_equal(option_u32("threads", "4294967295", 0, UINT32_MAX, &value, NULL), PS_OK);
+    assert_true(value == UINT32_MAX);
+}
+
+static void seconds_become_milliseconds(void **state)
+{
+    (void)state;
+    uint32_t value_ms = 7;
+    ps_error error;
+    assert_int_equal(option_seconds("deadline", "0", 1, &value_ms, &error), PS_EINVAL);
+    assert_string_equal(error.text, "--deadline: '0' is not a whole number from 1 to 1000000");
+    assert_int_equal(option_seconds("deadline", "1000001", 1, &value_ms, NULL), PS_EINVAL);
+    assert_int_equal(value_ms, 7);
+    assert_int_equal(option_seconds("deadline", "1000000", 1, &value_ms, NULL), PS_OK);
+    assert_int_equal(value_ms, 1000000000);
+}
+
+static void an_empty_name_is_refused(void **state)
+{
+    (void)state;
+    const char *value = NULL;
+    ps_error error;
+    assert_int_equal(option_name("status-dir", "", &value, &error), PS_EINVAL);
+    assert_string_equal(error.text, "--status-dir has an empty name");
+    assert_null(value);
+    assert_int_equal(option_name("status-dir", "runs/1", &value, NULL), PS_OK);
+    assert_string_equal(value, "runs/1");
+}
+
 static void finite_decimal_numbers_are_read(void **state)
 {
     (void)state;
@@ -68,6 +104,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_numbers_within_their_range_are_read),
         cmocka_unit_test(what_is_no_whole_number_in_range_is_refused),
+        cmocka_unit_test(a_number_of_32_bits_is_written_only_if_it_is_one_in_range),
+        cmocka_unit_test(seconds_become_milliseconds),
+        cmocka_unit_test(an_empty_name_is_refused),
         cmocka_unit_test(finite_decimal_numbers_are_read),
         cmocka_unit_test(what_is_no_finite_number_is_refused),
     };
