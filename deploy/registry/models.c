@@ -24,8 +24,9 @@ typedef struct {
 } reference;
 
 typedef struct {
-    const char *registry, *target;
-    bool json, all;
+    registry_options common;
+    const char *target;
+    bool all;
     model_registration registration;
     model_tag tags[MODEL_TAGS_MAX];
     reference references[REFERENCES_MAX]; /* NAME or NAME:VERSION */
@@ -35,24 +36,13 @@ typedef struct {
 /* ---- options ---- */
 
 enum {
-    KEY_REGISTRY = 256,
-    KEY_JSON,
-    KEY_NAME,
+    KEY_NAME = REGISTRY_KEY_OTHERS,
     KEY_PATH,
     KEY_RUN,
     KEY_TAG,
     KEY_TO,
     KEY_ALL,
 };
-
-#define OPTION_REGISTRY                                             \
-    {                                                               \
-        "registry", KEY_REGISTRY, "DIR", 0, REGISTRY_OPTION_HELP, 0 \
-    }
-#define OPTION_JSON                                \
-    {                                              \
-        "json", KEY_JSON, NULL, 0, "Print JSON", 0 \
-    }
 
 static void parse_tag(char *text, models_options *o, struct argp_state *state)
 {
@@ -87,15 +77,8 @@ static void parse_reference(const char *text, models_options *o, struct argp_sta
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     models_options *o = state->input;
+    ps_error error;
     switch (key) {
-    case KEY_REGISTRY:
-        if (argument[0] == '\0')
-            argp_error(state, "--registry: the name is empty");
-        o->registry = argument;
-        return 0;
-    case KEY_JSON:
-        o->json = true;
-        return 0;
     case KEY_NAME:
         o->registration.name = argument;
         return 0;
@@ -109,9 +92,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         parse_tag(argument, o, state);
         return 0;
     case KEY_TO:
-        if (argument[0] == '\0')
-            argp_error(state, "--to: the name is empty");
-        o->target = argument;
+        if (option_name("to", argument, &o->target, &error) != PS_OK)
+            argp_error(state, "%s", error.text);
         return 0;
     case KEY_ALL:
         o->all = true;
@@ -120,7 +102,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         parse_reference(argument, o, state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return registry_options_take(key, argument, state, &o->common);
     }
 }
 
@@ -144,8 +126,8 @@ static const struct argp_option register_options[] = {
     {"path", KEY_PATH, "PATH", 0, "A folder, or one file (outputs/model of the run)", 0},
     {"run", KEY_RUN, "ID", 0, "The run that it comes from (penstock runs list)", 0},
     {"tag", KEY_TAG, "KEY=VALUE", 0, "Something to know it by; may be repeated", 0},
-    OPTION_REGISTRY,
-    OPTION_JSON,
+    REGISTRY_OPTION,
+    REGISTRY_OPTION_JSON,
     {0}};
 
 static const struct argp register_parser = {
@@ -173,36 +155,60 @@ static ps_status find_path(registry *r, model_registration *m, char path[PATH_BY
     return status;
 }
 
+static ps_status check_registration(const model_registration *m, ps_error *error)
+{
+    if (!m->name || (!m->path && !m->run) || (m->path && m->path[0] == '\0'))
+        return ps_fail(error, PS_EINVAL, "%s is missing", m->name ? "--path" : "--name");
+    return registry_check_name("model", m->name, error);
+}
+
+static ps_status register_one(registry *r, void *context, ps_error *error)
+{
+    models_options *o = context;
+    model_registration *m = &o->registration;
+    int64_t version = 0;
+    char path[PATH_BYTES];
+    ps_status status = find_path(r, m, path, error);
+    if (status == PS_OK)
+        status = model_store_register(r, m, &version, error);
+    if (status == PS_OK)
+        printf(o->common.json ? "{\"name\": \"%s\", \"version\": %lld}\n" : "registered %s version %lld\n",
+               m->name, (long long)version);
+    return status;
+}
+
 static int register_main(int argc, char **argv)
 {
     static models_options o;
-    registry r = {0};
     ps_error error;
-    int64_t version = 0;
-    char path[PATH_BYTES];
-    ps_status status = PS_OK;
     parse(&register_parser, argc, argv, 0, 0, &o);
-    model_registration *m = &o.registration;
-    if (!m->name || (!m->path && !m->run) || (m->path && m->path[0] == '\0'))
-        status = ps_fail(&error, PS_EINVAL, "%s is missing", m->name ? "--path" : "--name");
-    if (status == PS_OK)
-        status = registry_check_name("model", m->name, &error);
-    if (status == PS_OK)
-        status = registry_command_open(argv[0], o.registry, REGISTRY_MAY_BE_NEW, &r, &error);
-    if (status == PS_OK)
-        status = find_path(&r, m, path, &error);
-    if (status == PS_OK)
-        status = model_store_register(&r, m, &version, &error);
-    if (status == PS_OK)
-        printf(o.json ? "{\"name\": \"%s\", \"version\": %lld}\n" : "registered %s version %lld\n", m->name,
-               (long long)version);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    const ps_status status = check_registration(&o.registration, &error);
+    if (status != PS_OK)
+        return command_end(argv[0], status, &error);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MAY_BE_NEW, register_one, &o);
 }
 
 /* ---- list, show ---- */
 
-static const struct argp_option look_options[] = {OPTION_REGISTRY, OPTION_JSON, {0}};
+static const struct argp_option look_options[] = {REGISTRY_OPTION, REGISTRY_OPTION_JSON, {0}};
+
+static ps_status list(registry *r, void *context, ps_error *error)
+{
+    const models_options *o = context;
+    const reference *wanted = o->reference_count > 0 ? &o->references[0] : NULL;
+    model_list list = {0};
+    ps_status status =
+        wanted ? model_store_resolve(r, wanted->name, &(int64_t){wanted->version}, error) : PS_OK;
+    if (status == PS_OK)
+        status =
+            model_store_list(r, wanted ? wanted->name : NULL, wanted ? wanted->version : 0, &list, error);
+    if (status == PS_OK && o->common.json)
+        models_print_json(&list, NULL);
+    else if (status == PS_OK)
+        models_print_table(&list);
+    model_list_free(&list);
+    return status;
+}
 
 static int list_main(int argc, char **argv)
 {
@@ -211,23 +217,28 @@ static int list_main(int argc, char **argv)
                                        .args_doc = "[NAME]",
                                        .doc = "List the models that are kept, or the versions of one."};
     static models_options o;
-    registry r = {0};
-    model_list list = {0};
-    ps_error error;
     parse(&parser, argc, argv, 0, 1, &o);
-    ps_status status = registry_command_open(argv[0], o.registry, REGISTRY_MUST_EXIST, &r, &error);
-    if (status == PS_OK && o.reference_count > 0)
-        status = model_store_resolve(&r, o.references[0].name, &(int64_t){o.references[0].version}, &error);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MUST_EXIST, list, &o);
+}
+
+static ps_status show(registry *r, void *context, ps_error *error)
+{
+    const models_options *o = context;
+    reference wanted = o->references[0];
+    model_list list = {0};
+    model_files files = {0};
+    ps_status status = model_store_resolve(r, wanted.name, &wanted.version, error);
     if (status == PS_OK)
-        status = model_store_list(&r, o.reference_count ? o.references[0].name : NULL,
-                                  o.references[0].version, &list, &error);
-    if (status == PS_OK && o.json)
-        models_print_json(&list, NULL);
-    else if (status == PS_OK)
-        models_print_table(&list);
+        status = model_store_list(r, wanted.name, wanted.version, &list, error);
+    if (status == PS_OK)
+        status = model_store_files(r, wanted.name, wanted.version, &files, error);
+    if (status == PS_OK && o->common.json)
+        models_print_json(&list, &files);
+    else if (status == PS_OK && list.count > 0)
+        models_print_one(&list.versions[0], &files);
+    model_files_free(&files);
     model_list_free(&list);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    return status;
 }
 
 static int show_main(int argc, char **argv)
@@ -238,35 +249,36 @@ static int show_main(int argc, char **argv)
         .args_doc = "NAME[:VERSION]",
         .doc = "Show a model, the newest version unless told otherwise: its files and where it comes from."};
     static models_options o;
-    registry r = {0};
-    model_list list = {0};
-    model_files files = {0};
-    ps_error error;
     parse(&parser, argc, argv, 1, 1, &o);
-    reference *wanted = &o.references[0];
-    ps_status status = registry_command_open(argv[0], o.registry, REGISTRY_MUST_EXIST, &r, &error);
-    if (status == PS_OK)
-        status = model_store_resolve(&r, wanted->name, &wanted->version, &error);
-    if (status == PS_OK)
-        status = model_store_list(&r, wanted->name, wanted->version, &list, &error);
-    if (status == PS_OK)
-        status = model_store_files(&r, wanted->name, wanted->version, &files, &error);
-    if (status == PS_OK && o.json)
-        models_print_json(&list, &files);
-    else if (status == PS_OK && list.count > 0)
-        models_print_one(&list.versions[0], &files);
-    model_files_free(&files);
-    model_list_free(&list);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MUST_EXIST, show, &o);
 }
 
 /* ---- download, rm ---- */
 
 static const struct argp_option download_options[] = {
     {"to", KEY_TO, "DIR", 0, "The folder to be made (NAME-VERSION, in this folder)", 0},
-    OPTION_REGISTRY,
+    REGISTRY_OPTION,
     {0}};
+
+static ps_status download(registry *r, void *context, ps_error *error)
+{
+    const models_options *o = context;
+    reference wanted = o->references[0];
+    char target[PATH_BYTES];
+    ps_status status = model_store_resolve(r, wanted.name, &wanted.version, error);
+    if (status == PS_OK)
+        status = o->target ? path_make(target, error, "%s", o->target)
+                           : path_make(target, error, "%s-%lld", wanted.name, (long long)wanted.version);
+    if (status != PS_OK)
+        return status;
+    size_t length = strlen(target);
+    while (length > 1 && target[length - 1] == '/')
+        target[--length] = '\0';
+    status = model_store_download(r, wanted.name, wanted.version, target, error);
+    if (status == PS_OK)
+        printf("%s version %lld is in %s\n", wanted.name, (long long)wanted.version, target);
+    return status;
+}
 
 static int download_main(int argc, char **argv)
 {
@@ -279,31 +291,12 @@ static int download_main(int argc, char **argv)
                "one is "
                "damaged, or the disk is full, there is no folder."};
     static models_options o;
-    registry r = {0};
-    ps_error error;
-    char target[PATH_BYTES];
     parse(&parser, argc, argv, 1, 1, &o);
-    reference *wanted = &o.references[0];
-    ps_status status = registry_command_open(argv[0], o.registry, REGISTRY_MUST_EXIST, &r, &error);
-    if (status == PS_OK)
-        status = model_store_resolve(&r, wanted->name, &wanted->version, &error);
-    if (status == PS_OK)
-        status = o.target ? path_make(target, &error, "%s", o.target)
-                          : path_make(target, &error, "%s-%lld", wanted->name, (long long)wanted->version);
-    if (status == PS_OK) {
-        size_t length = strlen(target);
-        while (length > 1 && target[length - 1] == '/')
-            target[--length] = '\0';
-        status = model_store_download(&r, wanted->name, wanted->version, target, &error);
-    }
-    if (status == PS_OK)
-        printf("%s version %lld is in %s\n", wanted->name, (long long)wanted->version, target);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MUST_EXIST, download, &o);
 }
 
 static const struct argp_option remove_options[] = {
-    {"all", KEY_ALL, NULL, 0, "All versions of a NAME that is given without one", 0}, OPTION_REGISTRY, {0}};
+    {"all", KEY_ALL, NULL, 0, "All versions of a NAME that is given without one", 0}, REGISTRY_OPTION, {0}};
 
 static ps_status remove_one(registry *r, const reference *wanted, bool all, ps_error *error)
 {
@@ -318,6 +311,15 @@ static ps_status remove_one(registry *r, const reference *wanted, bool all, ps_e
     return status;
 }
 
+static ps_status remove_all(registry *r, void *context, ps_error *error)
+{
+    const models_options *o = context;
+    ps_status status = PS_OK;
+    for (size_t i = 0; i < o->reference_count && status == PS_OK; i++)
+        status = remove_one(r, &o->references[i], o->all, error);
+    return status;
+}
+
 static int remove_main(int argc, char **argv)
 {
     static const struct argp parser = {
@@ -327,14 +329,8 @@ static int remove_main(int argc, char **argv)
         .doc = "Remove versions of models, and the files that no other version has.\v"
                "Their numbers are not used again."};
     static models_options o;
-    registry r = {0};
-    ps_error error;
     parse(&parser, argc, argv, 1, REFERENCES_MAX, &o);
-    ps_status status = registry_command_open(argv[0], o.registry, REGISTRY_MUST_EXIST, &r, &error);
-    for (size_t i = 0; i < o.reference_count && status == PS_OK; i++)
-        status = remove_one(&r, &o.references[i], o.all, &error);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MUST_EXIST, remove_all, &o);
 }
 
 /* ---- verify ---- */
@@ -362,7 +358,7 @@ static ps_status count_stray(void *context, const char *path, ps_error *error)
     return PS_OK;
 }
 
-static ps_status verify(registry *r, const reference *wanted, tally *t, ps_error *error)
+static ps_status verify_one(registry *r, const reference *wanted, tally *t, ps_error *error)
 {
     ps_status status = wanted ? model_store_resolve(r, wanted->name, &(int64_t){wanted->version}, error)
                               : database_check(r->db, error);
@@ -379,9 +375,25 @@ static ps_status verify(registry *r, const reference *wanted, tally *t, ps_error
     return status;
 }
 
+static ps_status verify(registry *r, void *context, ps_error *error)
+{
+    const models_options *o = context;
+    tally t = {0};
+    ps_status status = o->reference_count == 0 ? verify_one(r, NULL, &t, error) : PS_OK;
+    for (size_t i = 0; i < o->reference_count && status == PS_OK; i++)
+        status = verify_one(r, &o->references[i], &t, error);
+    if (status != PS_OK)
+        return status;
+    if (t.damaged + t.strays > 0)
+        return ps_fail(error, PS_EFORMAT, "of %zu files %zu are damaged; %zu belong to no model", t.files,
+                       t.damaged, t.strays);
+    printf("%zu files are what was registered\n", t.files);
+    return PS_OK;
+}
+
 static int verify_main(int argc, char **argv)
 {
-    static const struct argp_option options[] = {OPTION_REGISTRY, {0}};
+    static const struct argp_option options[] = {REGISTRY_OPTION, {0}};
     static const struct argp parser = {
         .options = options,
         .parser = parse_option,
@@ -392,22 +404,8 @@ static int verify_main(int argc, char **argv)
                "long; 1 "
                "anything else."};
     static models_options o;
-    registry r = {0};
-    tally t = {0};
-    ps_error error;
     parse(&parser, argc, argv, 0, REFERENCES_MAX, &o);
-    ps_status status = registry_command_open(argv[0], o.registry, REGISTRY_MUST_EXIST, &r, &error);
-    if (status == PS_OK && o.reference_count == 0)
-        status = verify(&r, NULL, &t, &error);
-    for (size_t i = 0; i < o.reference_count && status == PS_OK; i++)
-        status = verify(&r, &o.references[i], &t, &error);
-    if (status == PS_OK && t.damaged + t.strays > 0)
-        status = ps_fail(&error, PS_EFORMAT, "of %zu files %zu are damaged; %zu belong to no model", t.files,
-                         t.damaged, t.strays);
-    else if (status == PS_OK)
-        printf("%zu files are what was registered\n", t.files);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MUST_EXIST, verify, &o);
 }
 
 int models_main(int argc, char **argv)

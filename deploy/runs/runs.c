@@ -22,38 +22,22 @@
 enum { IDS_MAX = 256 };
 
 typedef struct {
-    const char *registry, *experiment, *only;
-    bool json, follow, keep_folder;
+    registry_options common;
+    const char *experiment, *only;
+    bool follow, keep_folder;
     const char *ids[IDS_MAX];
     size_t count, most;
 } runs_options;
 
 /* ---- options ---- */
 
-enum { KEY_REGISTRY = 256, KEY_JSON, KEY_EXPERIMENT, KEY_TASK, KEY_KEEP_FOLDER };
-
-#define OPTION_REGISTRY                                             \
-    {                                                               \
-        "registry", KEY_REGISTRY, "DIR", 0, REGISTRY_OPTION_HELP, 0 \
-    }
-#define OPTION_JSON                                \
-    {                                              \
-        "json", KEY_JSON, NULL, 0, "Print JSON", 0 \
-    }
+enum { KEY_EXPERIMENT = REGISTRY_KEY_OTHERS, KEY_TASK, KEY_KEEP_FOLDER };
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     runs_options *o = state->input;
     ps_error error;
     switch (key) {
-    case KEY_REGISTRY:
-        if (argument[0] == '\0')
-            argp_error(state, "--registry: the name is empty");
-        o->registry = argument;
-        return 0;
-    case KEY_JSON:
-        o->json = true;
-        return 0;
     case KEY_EXPERIMENT:
         if (registry_check_name("experiment", argument, &error) != PS_OK)
             argp_error(state, "%s", error.text);
@@ -76,7 +60,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         o->ids[o->count++] = argument;
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return registry_options_take(key, argument, state, &o->common);
     }
 }
 
@@ -93,39 +77,54 @@ static void parse(const struct argp *parser, int argc, char **argv, size_t least
     }
 }
 
-/* The registry, and in it all runs that have ended without a word written down as such. */
-static ps_status open_registry(const char *title, const runs_options *o, registry *r, ps_error *error)
-{
-    ps_status status = registry_command_open(title, o->registry, REGISTRY_MUST_EXIST, r, error);
-    return status == PS_OK ? run_history_refresh(r, error) : status;
-}
-
 /* ---- list, show, compare ---- */
 
-static int list_main(int argc, char **argv)
+/* All of them begin so: runs that have ended without a word are written down as such. */
+static ps_status list(registry *r, void *context, ps_error *error)
 {
-    static const struct argp_option options[] = {
-        {"experiment", KEY_EXPERIMENT, "NAME", 0, "Only its runs", 0}, OPTION_REGISTRY, OPTION_JSON, {0}};
-    static const struct argp parser = {
-        .options = options, .parser = parse_option, .doc = "List runs, the oldest first."};
-    static runs_options o;
-    registry r = {0};
+    const runs_options *o = context;
     run_rows rows = {0};
-    ps_error error;
-    parse(&parser, argc, argv, 0, 0, &o);
-    ps_status status = open_registry(argv[0], &o, &r, &error);
+    ps_status status = run_history_refresh(r, error);
     if (status == PS_OK)
-        status = run_history_list(&r, o.experiment, NULL, &rows, &error);
-    if (status == PS_OK && o.json)
+        status = run_history_list(r, o->experiment, NULL, &rows, error);
+    if (status == PS_OK && o->common.json)
         runs_print_json(&rows);
     else if (status == PS_OK)
         runs_print_table(&rows);
     run_rows_free(&rows);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    return status;
 }
 
-static const struct argp_option look_options[] = {OPTION_REGISTRY, OPTION_JSON, {0}};
+static int list_main(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"experiment", KEY_EXPERIMENT, "NAME", 0, "Only its runs", 0},
+        REGISTRY_OPTION,
+        REGISTRY_OPTION_JSON,
+        {0}};
+    static const struct argp parser = {
+        .options = options, .parser = parse_option, .doc = "List runs, the oldest first."};
+    static runs_options o;
+    parse(&parser, argc, argv, 0, 0, &o);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MUST_EXIST, list, &o);
+}
+
+static const struct argp_option look_options[] = {REGISTRY_OPTION, REGISTRY_OPTION_JSON, {0}};
+
+static ps_status show(registry *r, void *context, ps_error *error)
+{
+    const runs_options *o = context;
+    run_rows rows = {0};
+    ps_status status = run_history_refresh(r, error);
+    if (status == PS_OK)
+        status = run_history_find(r, o->ids[0], &rows, error);
+    if (status == PS_OK && o->common.json)
+        runs_print_one_json(&rows.rows[0]);
+    else if (status == PS_OK)
+        runs_print_one(&rows.rows[0]);
+    run_rows_free(&rows);
+    return status;
+}
 
 static int show_main(int argc, char **argv)
 {
@@ -134,20 +133,8 @@ static int show_main(int argc, char **argv)
                                        .args_doc = "ID",
                                        .doc = "Show a run: configuration, phases, and metrics over time."};
     static runs_options o;
-    registry r = {0};
-    run_rows rows = {0};
-    ps_error error;
     parse(&parser, argc, argv, 1, 1, &o);
-    ps_status status = open_registry(argv[0], &o, &r, &error);
-    if (status == PS_OK)
-        status = run_history_find(&r, o.ids[0], &rows, &error);
-    if (status == PS_OK && o.json)
-        runs_print_one_json(&rows.rows[0]);
-    else if (status == PS_OK)
-        runs_print_one(&rows.rows[0]);
-    run_rows_free(&rows);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MUST_EXIST, show, &o);
 }
 
 /* The rows of several runs, in the order of the command line. */
@@ -168,6 +155,21 @@ static ps_status find_all(registry *r, const runs_options *o, run_rows *rows, ps
     return status;
 }
 
+static ps_status compare(registry *r, void *context, ps_error *error)
+{
+    const runs_options *o = context;
+    run_rows rows = {0};
+    ps_status status = run_history_refresh(r, error);
+    if (status == PS_OK)
+        status = find_all(r, o, &rows, error);
+    if (status == PS_OK && o->common.json)
+        runs_print_json(&rows);
+    else if (status == PS_OK)
+        status = runs_print_comparison(&rows, error);
+    run_rows_free(&rows);
+    return status;
+}
+
 static int compare_main(int argc, char **argv)
 {
     static const struct argp parser = {
@@ -176,20 +178,8 @@ static int compare_main(int argc, char **argv)
         .args_doc = "ID ID...",
         .doc = "Compare runs: the options that differ, and what has come of them; a column for each."};
     static runs_options o;
-    registry r = {0};
-    run_rows rows = {0};
-    ps_error error;
     parse(&parser, argc, argv, 2, RUNS_COMPARED_MAX, &o);
-    ps_status status = open_registry(argv[0], &o, &r, &error);
-    if (status == PS_OK)
-        status = find_all(&r, &o, &rows, &error);
-    if (status == PS_OK && o.json)
-        runs_print_json(&rows);
-    else if (status == PS_OK)
-        status = runs_print_comparison(&rows, &error);
-    run_rows_free(&rows);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MUST_EXIST, compare, &o);
 }
 
 /* ---- logs ---- */
@@ -199,7 +189,7 @@ static int logs_main(int argc, char **argv)
     static const struct argp_option options[] = {
         {"follow", 'f', NULL, 0, "Go on until the run is over", 0},
         {"task", KEY_TASK, "NAME", 0, "Only the log of this process: ps-0, worker-0, ...", 0},
-        OPTION_REGISTRY,
+        REGISTRY_OPTION,
         {0}};
     static const struct argp parser = {.options = options,
                                        .parser = parse_option,
@@ -210,7 +200,7 @@ static int logs_main(int argc, char **argv)
     ps_error error;
     parse(&parser, argc, argv, 1, 1, &o);
     const run_follow_options follow = {.shows = true, .waits = o.follow, .only = o.only};
-    ps_status status = registry_find(o.registry, folder, &error);
+    ps_status status = registry_find(o.common.folder, folder, &error);
     if (status == PS_OK)
         status = run_follow(argv[0], folder, o.ids[0], &follow, NULL, &error);
     return command_end(argv[0], status, &error);
@@ -239,7 +229,7 @@ static ps_status signal_launcher(const char *id, const run_process *wanted, ps_e
     return status;
 }
 
-static ps_status cancel(registry *r, const char *id, ps_error *error)
+static ps_status cancel_one(registry *r, const char *id, ps_error *error)
 {
     char host[RUN_HOST_BYTES];
     run_rows rows = {0};
@@ -263,25 +253,28 @@ static ps_status cancel(registry *r, const char *id, ps_error *error)
     return status;
 }
 
-static const struct argp_option registry_options[] = {OPTION_REGISTRY, {0}};
+static ps_status cancel(registry *r, void *context, ps_error *error)
+{
+    const runs_options *o = context;
+    ps_status status = run_history_refresh(r, error);
+    for (size_t i = 0; i < o->count && status == PS_OK; i++)
+        status = cancel_one(r, o->ids[i], error);
+    return status;
+}
+
+static const struct argp_option cancel_options[] = {REGISTRY_OPTION, {0}};
 
 static int cancel_main(int argc, char **argv)
 {
     static const struct argp parser = {
-        .options = registry_options,
+        .options = cancel_options,
         .parser = parse_option,
         .args_doc = "ID...",
         .doc = "Ask runs on this host to end, as SIGTERM to `penstock run' does.\v"
                "penstock runs logs -f ID waits until it has."};
     static runs_options o;
-    registry r = {0};
-    ps_error error;
     parse(&parser, argc, argv, 1, IDS_MAX, &o);
-    ps_status status = open_registry(argv[0], &o, &r, &error);
-    for (size_t i = 0; i < o.count && status == PS_OK; i++)
-        status = cancel(&r, o.ids[i], &error);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MUST_EXIST, cancel, &o);
 }
 
 /* ---- rm ---- */
@@ -293,7 +286,7 @@ static bool is_own_folder(const run_row *row)
     return name && strcmp(name + 1, row->id) == 0;
 }
 
-static ps_status remove_run(registry *r, const char *id, bool keep_folder, ps_error *error)
+static ps_status remove_one(registry *r, const char *id, bool keep_folder, ps_error *error)
 {
     run_rows rows = {0};
     ps_status status = run_history_find(r, id, &rows, error);
@@ -310,10 +303,19 @@ static ps_status remove_run(registry *r, const char *id, bool keep_folder, ps_er
     return status;
 }
 
+static ps_status remove_all(registry *r, void *context, ps_error *error)
+{
+    const runs_options *o = context;
+    ps_status status = run_history_refresh(r, error);
+    for (size_t i = 0; i < o->count && status == PS_OK; i++)
+        status = remove_one(r, o->ids[i], o->keep_folder, error);
+    return status;
+}
+
 static int remove_main(int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        {"keep-folder", KEY_KEEP_FOLDER, NULL, 0, "Only forget the run", 0}, OPTION_REGISTRY, {0}};
+        {"keep-folder", KEY_KEEP_FOLDER, NULL, 0, "Only forget the run", 0}, REGISTRY_OPTION, {0}};
     static const struct argp parser = {
         .options = options,
         .parser = parse_option,
@@ -322,14 +324,8 @@ static int remove_main(int argc, char **argv)
                "A folder that was named by --run-dir stays. Models that come from a run keep what is known "
                "of it."};
     static runs_options o;
-    registry r = {0};
-    ps_error error;
     parse(&parser, argc, argv, 1, IDS_MAX, &o);
-    ps_status status = open_registry(argv[0], &o, &r, &error);
-    for (size_t i = 0; i < o.count && status == PS_OK; i++)
-        status = remove_run(&r, o.ids[i], o.keep_folder, &error);
-    registry_close(&r);
-    return command_end(argv[0], status, &error);
+    return registry_command_run(argv[0], &o.common, REGISTRY_MUST_EXIST, remove_all, &o);
 }
 
 int runs_main(int argc, char **argv)
