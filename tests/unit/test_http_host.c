@@ -79,6 +79,12 @@ static void pages_of_this_host_are_told_from_others(void **state)
                                       "http://localhost.evil.example",
                                       "http://localhost@evil.example",
                                       "http://[::1].evil.example",
+                                      "http://[localhost]",
+                                      "http://[127.0.0.1]",
+                                      "http://::1",
+                                      "http://[::1]x",
+                                      "http://localhost.",
+                                      "http://localhost:x",
                                       "http://[::2]:80"};
     for (size_t i = 0; i < sizeof near / sizeof near[0]; i++)
         if (!http_origin_is_loopback(near[i]))
