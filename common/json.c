@@ -223,6 +223,16 @@ ps_status json_as_number(const json *value, const char *name, double *number, ps
     return status;
 }
 
+double json_number(const json *value)
+{
+    return value && json_type_of(value) == JSON_NUMBER ? value->valuedouble : (double)NAN;
+}
+
+const char *json_string_or(const json *value, const char *otherwise)
+{
+    return value && json_type_of(value) == JSON_STRING ? value->valuestring : otherwise;
+}
+
 ps_status json_as_list(const json *value, const char *name, ps_error *error)
 {
     return require_type(value, name, JSON_LIST, "a list", error);

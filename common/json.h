@@ -102,6 +102,11 @@ ps_status json_as_object(const json *value, const char *name, ps_error *error);
 ps_status json_as_integer(const json *value, const char *name, int64_t min, int64_t max, int64_t *integer,
                           ps_error *error);
 
+/* For what may be missing, as it is only shown: the number, or NAN if `value` (NULL too) is none; the text,
+ * or `otherwise`. */
+double json_number(const json *value);
+const char *json_string_or(const json *value, const char *otherwise);
+
 /* Writes `text`, which is UTF-8, as a JSON string with its quotes. */
 void json_print_string(FILE *out, const char *text);
 

@@ -8,18 +8,6 @@
 #include "common/plain_text.h"
 #include "deploy/runs/run_metrics.h"
 
-static double number_at(const json *object, const char *key)
-{
-    double number;
-    return json_as_number(json_find(object, key), key, &number, NULL) == PS_OK ? number : NAN;
-}
-
-static const char *text_at(const json *object, const char *key)
-{
-    const char *text;
-    return json_as_string(json_find(object, key), key, &text, NULL) == PS_OK ? text : "";
-}
-
 static int64_t integer_at(const json *object, const char *key)
 {
     int64_t integer;
@@ -32,19 +20,19 @@ static void read_phases(run_view *v)
 {
     run_phase phase;
     for (const json *each = json_first(json_find(v->record, "phases")); each; each = json_next(each))
-        if (run_phase_parse(text_at(each, "phase"), &phase, NULL) == PS_OK)
+        if (run_phase_parse(json_string_or(json_find(each, "phase"), ""), &phase, NULL) == PS_OK)
             v->phase_ms[phase] = integer_at(each, "ms");
 }
 
 static void read_metrics(run_view *v)
 {
     const json *metrics = json_find(v->record, "metrics");
-    v->step = number_at(metrics, "step");
-    v->epoch = number_at(metrics, "epoch");
-    v->accuracy = number_at(metrics, "accuracy");
-    v->loss = number_at(metrics, "loss");
-    v->images_per_s = number_at(metrics, "images_per_s");
-    v->train_seconds = number_at(metrics, "train_seconds");
+    v->step = json_number(json_find(metrics, "step"));
+    v->epoch = json_number(json_find(metrics, "epoch"));
+    v->accuracy = json_number(json_find(metrics, "accuracy"));
+    v->loss = json_number(json_find(metrics, "loss"));
+    v->images_per_s = json_number(json_find(metrics, "images_per_s"));
+    v->train_seconds = json_number(json_find(metrics, "train_seconds"));
 }
 
 ps_status run_view_open(const char *record, run_view *v, ps_error *error)
@@ -55,23 +43,24 @@ ps_status run_view_open(const char *record, run_view *v, ps_error *error)
     if (status == PS_OK)
         status = json_as_object(v->record, "the record of a run", error);
     if (status == PS_OK)
-        status = run_phase_parse(text_at(v->record, "phase"), &v->phase, error);
+        status = run_phase_parse(json_string_or(json_find(v->record, "phase"), ""), &v->phase, error);
     if (status != PS_OK) {
         run_view_close(v);
         return status;
     }
     const json *launcher = json_find(v->record, "launcher"), *cluster = json_find(v->record, "cluster");
-    v->id = text_at(v->record, "id");
-    v->experiment = text_at(v->record, "experiment");
-    v->folder = text_at(v->record, "folder");
-    v->reason = text_at(v->record, "reason");
-    v->exit_code = number_at(v->record, "exit_code");
-    v->data_sha256 = text_at(json_find(v->record, "data"), "sha256");
-    v->servers = number_at(cluster, "ps");
-    v->workers = number_at(cluster, "workers");
+    v->id = json_string_or(json_find(v->record, "id"), "");
+    v->experiment = json_string_or(json_find(v->record, "experiment"), "");
+    v->folder = json_string_or(json_find(v->record, "folder"), "");
+    v->reason = json_string_or(json_find(v->record, "reason"), "");
+    v->exit_code = json_number(json_find(v->record, "exit_code"));
+    v->data_sha256 = json_string_or(json_find(json_find(v->record, "data"), "sha256"), "");
+    v->servers = json_number(json_find(cluster, "ps"));
+    v->workers = json_number(json_find(cluster, "workers"));
     v->launcher =
         (run_process){.pid = integer_at(launcher, "pid"), .started = integer_at(launcher, "started")};
-    snprintf(v->launcher.boot, sizeof v->launcher.boot, "%s", text_at(launcher, "boot"));
+    snprintf(v->launcher.boot, sizeof v->launcher.boot, "%s",
+             json_string_or(json_find(launcher, "boot"), ""));
     read_phases(v);
     read_metrics(v);
     return PS_OK;
@@ -80,7 +69,7 @@ ps_status run_view_open(const char *record, run_view *v, ps_error *error)
 /* Keeps what it knows where a line has nothing. */
 static void take_number(const json *metric, const char *key, double *number)
 {
-    const double found = number_at(metric, key);
+    const double found = json_number(json_find(metric, key));
     if (!isnan(found))
         *number = found;
 }
@@ -92,7 +81,7 @@ static void take_metric(void *context, const char *line, const json *metric)
     take_number(metric, "step", &v->step);
     take_number(metric, "epoch", &v->epoch);
     take_number(metric, "images_per_s", &v->images_per_s);
-    if (strcmp(text_at(metric, "event"), "eval") != 0)
+    if (strcmp(json_string_or(json_find(metric, "event"), ""), "eval") != 0)
         return;
     take_number(metric, "accuracy", &v->accuracy);
     take_number(metric, "loss", &v->loss);

@@ -45,12 +45,6 @@ void runs_print_json(const run_rows *rows)
 
 /* ---- one run ---- */
 
-static double number_of(const json *metric, const char *key)
-{
-    double number;
-    return json_as_number(json_find(metric, key), key, &number, NULL) == PS_OK ? number : RUN_UNKNOWN;
-}
-
 /* Of the tests a line each; of the steps the latest is kept. */
 static void print_eval(void *context, const char *line, const json *metric)
 {
@@ -65,10 +59,12 @@ static void print_eval(void *context, const char *line, const json *metric)
     if ((*printed)++ == 0)
         printf("\n  %-12s  %8s  %10s  %9s  %9s  %9s\n", "task", "epoch", "step", "accuracy", "loss",
                "seconds");
-    printf(
-        "  %-12s  %8s  %10s  %9s  %9s  %9s\n", from, runs_cell(number_of(metric, "epoch"), 2, epoch),
-        runs_cell(number_of(metric, "step"), 0, step), runs_cell(number_of(metric, "accuracy"), 4, accuracy),
-        runs_cell(number_of(metric, "loss"), 4, loss), runs_cell(number_of(metric, "seconds"), 1, seconds));
+    printf("  %-12s  %8s  %10s  %9s  %9s  %9s\n", from,
+           runs_cell(json_number(json_find(metric, "epoch")), 2, epoch),
+           runs_cell(json_number(json_find(metric, "step")), 0, step),
+           runs_cell(json_number(json_find(metric, "accuracy")), 4, accuracy),
+           runs_cell(json_number(json_find(metric, "loss")), 4, loss),
+           runs_cell(json_number(json_find(metric, "seconds")), 1, seconds));
 }
 
 static void print_phases(const run_view *v)

@@ -11,8 +11,6 @@ enum {
     RUN_CELL_BYTES = 32, /* of a number in a table */
 };
 
-#define RUN_UNKNOWN ((double)NAN)
-
 void runs_print_table(const run_rows *rows);
 
 /* {"schema": "penstock-runs/1", "runs": [...]}, each as run_record.h says. */

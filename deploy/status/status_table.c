@@ -27,22 +27,10 @@ static const json *find(const json *page, ...)
     return page;
 }
 
-static double number_of(const json *value)
-{
-    double number = NAN;
-    ps_error ignored;
-    if (!value || json_as_number(value, "", &number, &ignored) != PS_OK)
-        return NAN;
-    return number;
-}
-
 /* "-" if it is no text. What would steer a terminal is not shown. */
 static const char *text_of(const json *value)
 {
-    const char *text = "-";
-    ps_error ignored;
-    if (value)
-        json_as_string(value, "", &text, &ignored);
+    const char *text = json_string_or(value, "-");
     for (const char *c = text; *c; c++)
         if (is_control_character(*c) || (*c == '\xc2' && (unsigned char)c[1] < 0xa0))
             return "?";
@@ -152,7 +140,7 @@ static const json *main_page(const status_pages *all)
         const bool of_ps = page && status_page_is_of_ps(page);
         const json *job = of_ps ? json_find(page, "job") : NULL;
         const bool works = job && json_type_of(job) == JSON_OBJECT;
-        const double step = number_of(find(page, "progress", "step", NULL));
+        const double step = json_number(find(page, "progress", "step", NULL));
         if (works && step < least) {
             best = page;
             least = step;
@@ -173,31 +161,31 @@ static void print_head(const json *page, FILE *out)
     if (of_ps && job && json_type_of(job) == JSON_OBJECT)
         fprintf(out, "%s: %s, %s, %s ps, %s workers, %s parameters; ", text_of(json_find(job, "name")),
                 text_of(json_find(job, "mode")), text_of(json_find(job, "optimizer")),
-                count_text(number_of(json_find(job, "servers")), a),
-                count_text(number_of(json_find(job, "workers")), b),
-                count_text(number_of(json_find(job, "parameters")), c));
+                count_text(json_number(json_find(job, "servers")), a),
+                count_text(json_number(json_find(job, "workers")), b),
+                count_text(json_number(json_find(job, "parameters")), c));
     fprintf(out, "%s, up %s\n", text_of(find(page, of_ps ? "state" : "activity", NULL)),
-            time_text(number_of(find(page, "uptime_ms", NULL)) / 1000, a));
+            time_text(json_number(find(page, "uptime_ms", NULL)) / 1000, a));
 }
 
 static void print_progress(const json *page, FILE *out)
 {
     char a[CELL], b[CELL], c[CELL];
     const json *p = find(page, "progress", NULL);
-    const double steps = number_of(find(p, "steps", NULL)), epochs = number_of(find(p, "epochs", NULL));
-    fprintf(out, "step %s", count_text(number_of(find(p, "step", NULL)), a));
+    const double steps = json_number(find(p, "steps", NULL)), epochs = json_number(find(p, "epochs", NULL));
+    fprintf(out, "step %s", count_text(json_number(find(p, "step", NULL)), a));
     if (!isnan(steps))
         fprintf(out, " of %s", count_text(steps, a));
-    fprintf(out, ", epoch %s", real_text(number_of(find(p, "epoch", NULL)), a));
+    fprintf(out, ", epoch %s", real_text(json_number(find(p, "epoch", NULL)), a));
     if (!isnan(epochs))
         fprintf(out, " of %s", real_text(epochs, b));
-    fprintf(out, ", ETA %s\nloss %s, %s examples/s", time_text(number_of(find(p, "eta_s", NULL)), a),
-            real_text(number_of(find(p, "loss", NULL)), b),
-            count_text(number_of(find(p, "examples_per_s", NULL)), c));
-    const double tested = number_of(find(p, "test", "accuracy", NULL));
+    fprintf(out, ", ETA %s\nloss %s, %s examples/s", time_text(json_number(find(p, "eta_s", NULL)), a),
+            real_text(json_number(find(p, "loss", NULL)), b),
+            count_text(json_number(find(p, "examples_per_s", NULL)), c));
+    const double tested = json_number(find(p, "test", "accuracy", NULL));
     if (!isnan(tested))
         fprintf(out, ", test accuracy %.2f %% at step %s", 100 * tested,
-                count_text(number_of(find(p, "test", "step", NULL)), a));
+                count_text(json_number(find(p, "test", "step", NULL)), a));
     fputc('\n', out);
 }
 
@@ -214,12 +202,12 @@ static void print_worker(const json *w, const char *name, FILE *out)
     char step[CELL], stale[CELL], t[5][CELL], speed[CELL], restarts[CELL];
     static const char *const times[] = {"step_ms", "compute_ms", "push_ms", "wait_ms", "pull_ms"};
     for (int i = 0; i < 5; i++)
-        ms_text(number_of(json_find(w, times[i])), t[i]);
+        ms_text(json_number(json_find(w, times[i])), t[i]);
     fprintf(out, "%-4s %-8.8s %7s %5s %6s %6s %5s %6s %5s %6s %3s  %.*s\n", name, state_of(w),
-            short_text(number_of(json_find(w, "step")), step),
-            short_text(number_of(json_find(w, "staleness")), stale), t[0], t[1], t[2], t[3], t[4],
-            short_text(number_of(json_find(w, "examples_per_s")), speed),
-            short_text(number_of(json_find(w, "restarts")), restarts), DEVICE_COLUMNS,
+            short_text(json_number(json_find(w, "step")), step),
+            short_text(json_number(json_find(w, "staleness")), stale), t[0], t[1], t[2], t[3], t[4],
+            short_text(json_number(json_find(w, "examples_per_s")), speed),
+            short_text(json_number(json_find(w, "restarts")), restarts), DEVICE_COLUMNS,
             text_of(json_find(w, "device")));
 }
 
@@ -241,7 +229,7 @@ static void print_members(const json *page, FILE *out)
         for (const json *w = is_list(list) ? json_first(list) : NULL; w; w = json_next(w)) {
             char name[NAME], index[CELL];
             snprintf(name, sizeof name, "%c%s", kinds[k].letter,
-                     short_text(number_of(find(w, "index", NULL)), index));
+                     short_text(json_number(find(w, "index", NULL)), index));
             print_worker(w, name, out);
         }
     }
@@ -253,7 +241,7 @@ static double sum_of(const json *by_codec)
     double sum = NAN;
     for (const json *c = by_codec && json_type_of(by_codec) == JSON_OBJECT ? json_first(by_codec) : NULL; c;
          c = json_next(c))
-        sum = (isnan(sum) ? 0 : sum) + number_of(c);
+        sum = (isnan(sum) ? 0 : sum) + json_number(c);
     return sum;
 }
 
@@ -262,16 +250,16 @@ static void print_server(const json *page, FILE *out)
     char name[NAME], index[CELL], version[CELL], bytes[CELL], apply[CELL], queue[CELL], repeats[CELL];
     char received[CELL], sent[CELL];
     const json *s = json_find(page, "shard");
-    snprintf(name, sizeof name, "p%s", short_text(number_of(find(page, "index", NULL)), index));
+    snprintf(name, sizeof name, "p%s", short_text(json_number(find(page, "index", NULL)), index));
     fprintf(out, "%-4s %-8.8s %9s %9s %8s %6s %6s %11s %11s\n", name, text_of(json_find(page, "state")),
-            count_text(number_of(find(s, "version", NULL)), version),
-            bytes_text(number_of(find(s, "bytes", NULL)), bytes),
-            ms_text(number_of(find(s, "apply_ms", NULL)), apply),
-            short_text(number_of(find(s, "queue", "requests", NULL)) +
-                           number_of(find(s, "queue", "unsent", NULL)) +
-                           number_of(find(s, "queue", "answers", NULL)),
+            count_text(json_number(find(s, "version", NULL)), version),
+            bytes_text(json_number(find(s, "bytes", NULL)), bytes),
+            ms_text(json_number(find(s, "apply_ms", NULL)), apply),
+            short_text(json_number(find(s, "queue", "requests", NULL)) +
+                           json_number(find(s, "queue", "unsent", NULL)) +
+                           json_number(find(s, "queue", "answers", NULL)),
                        queue),
-            short_text(number_of(find(s, "duplicates", NULL)), repeats),
+            short_text(json_number(find(s, "duplicates", NULL)), repeats),
             bytes_text(sum_of(find(s, "received", NULL)), received),
             bytes_text(sum_of(find(s, "sent", NULL)), sent));
 }
@@ -283,7 +271,7 @@ static const json *next_server(const status_pages *all, double last)
     double lowest = INFINITY;
     for (size_t i = 0; i < all->count; i++) {
         const json *page = all->pages[i].page;
-        const double index = page && status_page_is_of_ps(page) ? number_of(json_find(page, "index")) : NAN;
+        const double index = page && status_page_is_of_ps(page) ? json_number(json_find(page, "index")) : NAN;
         if (index > last && index < lowest) {
             next = page;
             lowest = index;
@@ -297,7 +285,7 @@ static void print_servers(const status_pages *all, const json *best, FILE *out)
     fprintf(out, "\n%-4s %-8s %9s %9s %8s %6s %6s %11s %11s\n", "", "ps", "version", "holds", "apply ms",
             "queue", "dupl.", "received", "sent");
     double last = -1;
-    for (const json *page; (page = next_server(all, last)); last = number_of(json_find(page, "index")))
+    for (const json *page; (page = next_server(all, last)); last = json_number(json_find(page, "index")))
         print_server(page, out);
     const json *list = json_find(best, "servers");
     for (const json *s = is_list(list) ? json_first(list) : NULL; s; s = json_next(s)) {
@@ -305,7 +293,7 @@ static void print_servers(const status_pages *all, const json *best, FILE *out)
         const char *http = text_of(find(s, "http", NULL));
         if (strcmp(http, "-") == 0)
             fprintf(out, "p%-3s (shows nothing over HTTP, as far as is known)\n",
-                    short_text(number_of(find(s, "index", NULL)), index));
+                    short_text(json_number(find(s, "index", NULL)), index));
     }
     for (size_t i = 0; i < all->count; i++)
         if (!all->pages[i].page)
@@ -320,14 +308,15 @@ static void print_checkpoint(const json *page, FILE *out)
         fprintf(out, "\ncheckpoints: none are kept\n");
         return;
     }
-    const double step = number_of(json_find(point, "step")), failed = number_of(json_find(point, "failed"));
+    const double step = json_number(json_find(point, "step")),
+                 failed = json_number(json_find(point, "failed"));
     if (isnan(step))
         fprintf(out, "\ncheckpoints: none yet");
     else
         fprintf(out, "\ncheckpoints: step %s, %s ago, took %s ms; %s written", count_text(step, a),
-                time_text(number_of(json_find(point, "age_ms")) / 1000, b),
-                short_text(number_of(json_find(point, "duration_ms")), c),
-                count_text(number_of(json_find(point, "kept")), d));
+                time_text(json_number(json_find(point, "age_ms")) / 1000, b),
+                short_text(json_number(json_find(point, "duration_ms")), c),
+                count_text(json_number(json_find(point, "kept")), d));
     if (failed > 0)
         fprintf(out, ", %s failed", count_text(failed, a));
     fputc('\n', out);
@@ -341,11 +330,11 @@ static void print_faults(const json *page, FILE *out)
     if (!f || json_type_of(f) != JSON_OBJECT)
         return;
     fprintf(out, "faults: %s recovered (%s workers lost, %s returned, %s restarted; %s restores)\n",
-            count_text(number_of(json_find(f, "recovered")), a),
-            count_text(number_of(json_find(f, "workers_lost")), b),
-            count_text(number_of(json_find(f, "workers_returned")), c),
-            count_text(number_of(json_find(f, "workers_restarted")), d),
-            count_text(number_of(json_find(f, "restores")), e));
+            count_text(json_number(json_find(f, "recovered")), a),
+            count_text(json_number(json_find(f, "workers_lost")), b),
+            count_text(json_number(json_find(f, "workers_returned")), c),
+            count_text(json_number(json_find(f, "workers_restarted")), d),
+            count_text(json_number(json_find(f, "restores")), e));
 }
 
 /* Of a worker, on that page; NULL if it waits for nothing there. */
@@ -353,7 +342,7 @@ static const json *wait_of(const json *page, double worker)
 {
     const json *waits = json_find(page, "waits");
     for (const json *w = is_list(waits) ? json_first(waits) : NULL; w; w = json_next(w))
-        if (number_of(find(w, "worker", NULL)) == worker)
+        if (json_number(find(w, "worker", NULL)) == worker)
             return w;
     return NULL;
 }
@@ -361,10 +350,11 @@ static const json *wait_of(const json *page, double worker)
 /* Does this page tell of the worker's longest wait, or of one as long as on a page after it? */
 static bool is_longest(const status_pages *all, size_t at, const json *wait)
 {
-    const double worker = number_of(find(wait, "worker", NULL)), ms = number_of(find(wait, "since_ms", NULL));
+    const double worker = json_number(find(wait, "worker", NULL)),
+                 ms = json_number(find(wait, "since_ms", NULL));
     for (size_t i = 0; i < all->count; i++) {
         const json *other = all->pages[i].page && i != at ? wait_of(all->pages[i].page, worker) : NULL;
-        const double its = number_of(find(other, "since_ms", NULL));
+        const double its = json_number(find(other, "since_ms", NULL));
         if (its > ms || (its == ms && i < at))
             return false;
     }
@@ -374,12 +364,11 @@ static bool is_longest(const status_pages *all, size_t at, const json *wait)
 static void print_wait(const json *page, const json *wait, FILE *out)
 {
     char worker[CELL], server[CELL], text[REASON];
-    const double ms = number_of(find(wait, "since_ms", NULL));
-    const int room =
-        COLUMNS -
-        fprintf(out,
-                "waits: w%s at p%s, for %.1f s: ", short_text(number_of(find(wait, "worker", NULL)), worker),
-                short_text(number_of(json_find(page, "index")), server), isnan(ms) ? 0 : ms / 1000);
+    const double ms = json_number(find(wait, "since_ms", NULL));
+    const int room = COLUMNS - fprintf(out, "waits: w%s at p%s, for %.1f s: ",
+                                       short_text(json_number(find(wait, "worker", NULL)), worker),
+                                       short_text(json_number(json_find(page, "index")), server),
+                                       isnan(ms) ? 0 : ms / 1000);
     snprintf(text, sizeof text, "%s", text_of(find(wait, "text", NULL)));
     if (room > 3 && strlen(text) > (size_t)room)
         memcpy(text + room - 3, "...", 4);
@@ -411,7 +400,7 @@ void status_table_print(const status_pages *all, FILE *out)
     print_progress(best, out);
     if (!status_page_is_of_ps(best)) {
         char index[CELL], name[NAME];
-        snprintf(name, sizeof name, "w%s", short_text(number_of(json_find(best, "index")), index));
+        snprintf(name, sizeof name, "w%s", short_text(json_number(json_find(best, "index")), index));
         print_worker_head(out);
         const json *worker = json_find(best, "worker");
         if (worker && json_type_of(worker) == JSON_OBJECT)

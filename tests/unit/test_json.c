@@ -1,6 +1,7 @@
 /* Strictness, places and typed access of common/json. */
 #include "common/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,6 +295,19 @@ static void whole_numbers_are_exact_or_refused(void **state)
     }
 }
 
+static void what_is_only_shown_may_be_missing(void **state)
+{
+    (void)state;
+    json *root = parsed("{\"x\": 2.5, \"t\": \"text\", \"l\": []}");
+    assert_true(json_number(json_find(root, "x")) == 2.5);
+    assert_true(isnan(json_number(json_find(root, "t"))));
+    assert_true(isnan(json_number(json_find(root, "no"))));
+    assert_string_equal(json_string_or(json_find(root, "t"), "-"), "text");
+    assert_string_equal(json_string_or(json_find(root, "l"), "-"), "-");
+    assert_string_equal(json_string_or(NULL, ""), "");
+    json_free(&root);
+}
+
 static void text_is_quoted_and_cut_between_characters(void **state)
 {
     (void)state;
@@ -321,6 +335,7 @@ int main(void)
         cmocka_unit_test(values_are_walked_in_the_order_of_the_text),
         cmocka_unit_test(a_wrong_type_is_named),
         cmocka_unit_test(whole_numbers_are_exact_or_refused),
+        cmocka_unit_test(what_is_only_shown_may_be_missing),
         cmocka_unit_test(text_is_quoted_and_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
