@@ -243,48 +243,91 @@ static bool write_summed(int fd, const char *data, size_t bytes, uint32_t *sum)
     return true;
 }
 
-/* `checksums` may be NULL. */
-static bool write_parts(int fd, const struct iovec *parts, size_t part_count, uint32_t *checksums)
+static ps_status cannot_write(const char *path, int cause, ps_error *error)
 {
-    for (size_t i = 0; i < part_count; i++) {
-        const struct iovec *part = &parts[i];
-        if (checksums ? !write_summed(fd, part->iov_base, part->iov_len, &checksums[i])
-                      : !write_all(fd, part->iov_base, part->iov_len))
-            return false;
-    }
-    return true;
+    return ps_fail(error, PS_EIO, "cannot write %s: %s", path, strerror(cause));
 }
 
-static ps_status write_and_rename(int folder, const char *name, const char *path, const struct iovec *parts,
-                                  size_t part_count, uint32_t *checksums, ps_error *error)
+/* Puts what belongs into the file at `path` into `fd`. */
+typedef ps_status filler(int fd, const char *path, void *context, ps_error *error);
+
+typedef struct {
+    const struct iovec *parts;
+    size_t count;
+    uint32_t *checksums; /* NULL: nobody wants them */
+} memory;
+
+static ps_status fill_from_memory(int fd, const char *path, void *context, ps_error *error)
+{
+    const memory *m = context;
+    for (size_t i = 0; i < m->count; i++) {
+        const struct iovec *part = &m->parts[i];
+        if (m->checksums ? !write_summed(fd, part->iov_base, part->iov_len, &m->checksums[i])
+                         : !write_all(fd, part->iov_base, part->iov_len))
+            return cannot_write(path, errno, error);
+    }
+    return PS_OK;
+}
+
+typedef struct {
+    file_writer *write;
+    void *context;
+} stream;
+
+/* A stream does not keep why it failed; trying again what is still in its buffer tells. */
+static ps_status flush(FILE *out, const char *path, ps_error *error)
+{
+    errno = EIO;
+    return fflush(out) == 0 && !ferror(out) ? PS_OK : cannot_write(path, errno, error);
+}
+
+static ps_status fill_by_stream(int fd, const char *path, void *context, ps_error *error)
+{
+    const stream *s = context;
+    const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    FILE *out = own < 0 ? NULL : fdopen(own, "w");
+    if (!out) {
+        const int cause = errno;
+        if (own >= 0)
+            close(own);
+        return cause == ENOMEM ? ps_fail(error, PS_ENOMEM, "out of memory while writing %s", path)
+                               : cannot_write(path, cause, error);
+    }
+    ps_status status = s->write(out, s->context, error);
+    if (status == PS_OK)
+        status = flush(out, path, error);
+    if (fclose(out) != 0 && status == PS_OK)
+        status = cannot_write(path, errno, error);
+    return status;
+}
+
+static ps_status write_and_rename(int folder, const char *name, const char *path, filler *fill, void *context,
+                                  ps_error *error)
 {
     char temporary[NAME_BYTES];
     int fd = create_temporary(folder, name, temporary);
     if (fd < 0)
         return ps_fail(error, PS_EIO, "cannot create a temporary file for %s: %s", path, strerror(errno));
-    bool written = write_parts(fd, parts, part_count, checksums) && fsync(fd) == 0;
-    int cause = errno;
-    if (close(fd) != 0 && written) {
-        written = false;
-        cause = errno;
-    }
-    if (written && renameat(folder, temporary, folder, name) == 0)
-        return PS_OK;
-    if (written)
-        cause = errno;
-    unlinkat(folder, temporary, 0);
-    return ps_fail(error, PS_EIO, "cannot write %s: %s", path, strerror(cause));
+    ps_status status = fill(fd, path, context, error);
+    if (status == PS_OK && fsync(fd) != 0)
+        status = cannot_write(path, errno, error);
+    if (close(fd) != 0 && status == PS_OK)
+        status = cannot_write(path, errno, error);
+    if (status == PS_OK && renameat(folder, temporary, folder, name) != 0)
+        status = cannot_write(path, errno, error);
+    if (status != PS_OK)
+        unlinkat(folder, temporary, 0);
+    return status;
 }
 
-static ps_status write_atomic(const char *path, const struct iovec *parts, size_t part_count,
-                              uint32_t *checksums, ps_error *error)
+static ps_status write_atomic(const char *path, filler *fill, void *context, ps_error *error)
 {
     const char *name;
     int folder = open_parent(path, &name);
     if (folder < 0)
         return ps_fail(error, errno == ENOMEM ? PS_ENOMEM : PS_EIO, "cannot open the folder of %s: %s", path,
                        strerror(errno));
-    ps_status status = write_and_rename(folder, name, path, parts, part_count, checksums, error);
+    ps_status status = write_and_rename(folder, name, path, fill, context, error);
     if (status == PS_OK && !sync_folder(folder))
         status =
             ps_fail(error, PS_EIO, "%s is written, but may not survive a power cut: fsync of its folder: %s",
@@ -295,13 +338,20 @@ static ps_status write_atomic(const char *path, const struct iovec *parts, size_
 
 ps_status file_write_atomic(const char *path, const struct iovec *parts, size_t part_count, ps_error *error)
 {
-    return write_atomic(path, parts, part_count, NULL, error);
+    return file_write_atomic_summed(path, parts, part_count, NULL, error);
 }
 
 ps_status file_write_atomic_summed(const char *path, const struct iovec *parts, size_t part_count,
                                    uint32_t *checksums, ps_error *error)
 {
-    return write_atomic(path, parts, part_count, checksums, error);
+    memory m = {parts, part_count, checksums};
+    return write_atomic(path, fill_from_memory, &m, error);
+}
+
+ps_status file_write_atomic_stream(const char *path, file_writer *write, void *context, ps_error *error)
+{
+    stream s = {write, context};
+    return write_atomic(path, fill_by_stream, &s, error);
 }
 
 ps_status file_remove(const char *path, ps_error *error)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -52,9 +53,15 @@ void file_unmap(const void *map, size_t bytes);
 ps_status file_write_atomic(const char *path, const struct iovec *parts, size_t part_count, ps_error *error);
 
 /* The same, and the checksum of each part (common/checksum.h) as it is written: its bytes come from memory
- * once. `checksums`: (part_count). */
+ * once. `checksums`: (part_count), or NULL. */
 ps_status file_write_atomic_summed(const char *path, const struct iovec *parts, size_t part_count,
                                    uint32_t *checksums, ps_error *error);
+
+/* Writes a file into `out`, whose errors it need not look for. */
+typedef ps_status file_writer(FILE *out, void *context, ps_error *error);
+
+/* The same for what is made as it is written. If `write` fails, so does this, with its status and error. */
+ps_status file_write_atomic_stream(const char *path, file_writer *write, void *context, ps_error *error);
 
 /* Removes a file: when this returns PS_OK it is not there, even after a power cut, whether or not it was
  * there before. PS_ENOENT: its folder is not there; PS_EIO, PS_ENOMEM. */

@@ -115,25 +115,18 @@ static ps_status read_parts(const trace_paths *paths, trace_part *parts, trace_c
 
 /* ---- writing ---- */
 
-static ps_status write_file(const char *path, const trace_part *parts, size_t count, const trace_flows *flows,
-                            trace_summary *summary, ps_error *error)
+typedef struct {
+    const trace_part *parts;
+    const trace_flows *flows;
+    trace_summary *summary;
+} writing;
+
+static ps_status write_json(FILE *out, void *context, ps_error *error)
 {
-    char temporary[PATH_BYTES];
-    ps_status status = path_make(temporary, error, "%s" FILE_TEMPORARY_MARK "%d", path, (int)getpid());
-    if (status != PS_OK)
-        return status;
-    FILE *out = fopen(temporary, "we");
-    if (!out)
-        return ps_fail(error, PS_EIO, "the trace cannot be written to %s: %s", path, strerror(errno));
-    status = trace_json_write(out, parts, count, flows, &summary->clocks, &summary->written);
-    const bool failed = ferror(out);
-    if (fclose(out) != 0 || failed || (status == PS_OK && rename(temporary, path) != 0))
-        status = ps_fail(error, PS_EIO, "the trace cannot be written to %s: %s", path, strerror(errno));
-    else if (status != PS_OK)
-        ps_fail(error, status, "out of memory for a trace");
-    if (status != PS_OK)
-        unlink(temporary);
-    return status;
+    const writing *w = context;
+    trace_summary *s = w->summary;
+    const ps_status status = trace_json_write(out, w->parts, s->used, w->flows, &s->clocks, &s->written);
+    return status == PS_OK ? PS_OK : ps_fail(error, status, "out of memory for a trace");
 }
 
 ps_status trace_merge(const trace_paths *paths, const char *output, trace_complain *complain, void *context,
@@ -152,8 +145,9 @@ ps_status trace_merge(const trace_paths *paths, const char *output, trace_compla
         if (status != PS_OK)
             ps_fail(error, status, "out of memory for a trace");
     }
+    writing w = {parts, &flows, summary};
     if (status == PS_OK)
-        status = write_file(output, parts, summary->used, &flows, summary, error);
+        status = file_write_atomic_stream(output, write_json, &w, error);
     summary->without_push = flows.applied_alone;
     trace_flow_fini(&flows);
     for (size_t i = 0; i < summary->used; i++)

@@ -279,6 +279,58 @@ static void a_full_disk_leaves_the_old_file_and_no_temporary(void **state)
     assert_int_equal(folder_count("."), 2);
 }
 
+/* `context`: how many lines. */
+static ps_status write_lines(FILE *out, void *context, ps_error *error)
+{
+    (void)error;
+    const int *lines = context;
+    for (int i = 0; i < *lines; i++)
+        fprintf(out, "line %d\n", i);
+    return PS_OK;
+}
+
+static ps_status give_up(FILE *out, void *context, ps_error *error)
+{
+    (void)context;
+    fputs("half", out);
+    return ps_fail(error, PS_ENOMEM, "no memory for the other half");
+}
+
+static void what_is_written_into_a_stream_replaces_the_file_once_it_is_whole(void **state)
+{
+    (void)state;
+    ps_error error;
+    put("target", "old");
+    assert_int_equal(file_write_atomic_stream("target", give_up, NULL, &error), PS_ENOMEM);
+    assert_string_equal(error.text, "no memory for the other half");
+    assert_file_holds("target", "old");
+    assert_int_equal(file_write_atomic_stream("target", write_lines, &(int){2}, &error), PS_OK);
+    assert_file_holds("target", "line 0\nline 1\n");
+    assert_int_equal(folder_count("."), 1);
+}
+
+static void a_stream_that_fails_on_a_full_disk_says_why(void **state)
+{
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit before, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 10;
+    ps_error few, many;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    /* One that fails as the last is flushed, and one that has failed long before. */
+    const ps_status at_end = file_write_atomic_stream("target", write_lines, &(int){2}, &few);
+    const ps_status early = file_write_atomic_stream("target", write_lines, &(int){10000}, &many);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_int_equal(at_end, PS_EIO);
+    assert_string_equal(few.text, "cannot write target: File too large");
+    assert_int_equal(early, PS_EIO);
+    assert_string_equal(many.text, "cannot write target: File too large");
+    assert_int_equal(folder_count("."), 0);
+}
+
 static void temporaries_of_a_crashed_process_do_not_hinder(void **state)
 {
     (void)state;
@@ -374,6 +426,8 @@ int main(void)
         FOLDER_TEST(a_target_that_is_a_folder_is_left_alone),
         FOLDER_TEST(an_unwritable_folder_is_an_error),
         FOLDER_TEST(a_full_disk_leaves_the_old_file_and_no_temporary),
+        FOLDER_TEST(what_is_written_into_a_stream_replaces_the_file_once_it_is_whole),
+        FOLDER_TEST(a_stream_that_fails_on_a_full_disk_says_why),
         FOLDER_TEST(temporaries_of_a_crashed_process_do_not_hinder),
         FOLDER_TEST(a_name_too_long_for_its_temporary_is_an_error),
         FOLDER_TEST(a_file_is_removed_whether_or_not_it_is_there),
