@@ -163,13 +163,23 @@ ps_status model_store_register(registry *r, const model_registration *m, int64_t
 
 /* ---- removing ---- */
 
-static ps_status drop_files(registry *r, const model_files *files, ps_error *error)
+/* What has been removed is so, whatever becomes of its files. */
+static ps_status drop_files(registry *r, const char *name, int64_t version, const model_files *files,
+                            ps_error *error)
 {
-    ps_status status = database_begin(r->db, error);
+    ps_error cause;
+    char number[24] = "";
+    ps_status status = database_begin(r->db, &cause);
     for (size_t i = 0; i < files->count && status == PS_OK; i++)
-        status = registry_drop(r, files->files[i].sha256, error);
+        status = registry_drop(r, files->files[i].sha256, &cause);
     database_rollback(r->db);
-    return status;
+    if (status == PS_OK)
+        return PS_OK;
+    if (version > 0)
+        snprintf(number, sizeof number, ":%lld", (long long)version);
+    return ps_fail(error, status,
+                   "%s%s is removed, but not all of its files, which a later command will try again: %s",
+                   name, number, cause.text);
 }
 
 /* In a transaction; `files` are those that may be of no use to anybody then. */
@@ -198,7 +208,7 @@ ps_status model_store_remove(registry *r, const char *name, int64_t version, ps_
         status = database_commit(r->db, error);
     database_rollback(r->db);
     if (status == PS_OK)
-        status = drop_files(r, &files, error);
+        status = drop_files(r, name, version, &files, error);
     if (status == PS_OK)
         registry_work_end(&w);
     registry_work_abandon(r, &w);

@@ -80,8 +80,8 @@ void model_files_free(model_files *list);
 ps_status model_store_download(registry *r, const char *name, int64_t version, const char *target,
                                ps_error *error);
 
-/* Removes a version, or with 0 all of a name, and the files that no other one has. PS_EINVAL: there is none.
- */
+/* Removes a version, or with 0 all of a name, and the files that no other one has. PS_EINVAL: there is none;
+ * PS_EIO, PS_ETIMEDOUT: it may be removed all the same, and only files be left; then the message says so. */
 ps_status model_store_remove(registry *r, const char *name, int64_t version, ps_error *error);
 
 /* Reads every file; `found` is told of each whether it is whole (PS_OK), else why not. PS_OK means that all

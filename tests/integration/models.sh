@@ -114,6 +114,19 @@ touch "$case_dir/home/files/stray"
 penstock_is 3 models verify
 says out "files/stray belongs to no model$"
 
+begin "a version is removed though one of its files cannot be: the command says both, a later one takes the file"
+make_model model one
+penstock_is 0 models register --name x --path model
+kept=$(find "$case_dir/home/files" -name "$(sha256sum <"$case_dir/model/model.safetensors" | cut -d' ' -f1)")
+rm -f "$kept" && mkdir "$kept"
+refuses 1 "x:1 is removed, but not all of its files, which a later command will try again: cannot remove .*" models rm x:1
+penstock_is 0 models list
+[ "$(wc -l <"$case_dir/out")" = 1 ] || fail "the version is still there"
+rmdir "$kept" && echo again >"$kept"
+penstock_is 0 models list
+[ "$(kept_files)" = 0 ] || fail "the file is still there"
+holds_together
+
 begin "a database that is damaged, or another's, is left alone"
 make_model model one
 penstock_is 0 models register --name x --path model
