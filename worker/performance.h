@@ -7,8 +7,9 @@
  *   ...
  *   performance_end_step(p, &step);                 // what no phase was told of is computing
  *
- * Threads: one, the trainer's, counts, without a lock; functions that say so may be called by any. All
- * functions do nothing on NULL: nobody looks. */
+ * Threads: one, the trainer's, counts, without a lock; functions that say so may be called by any. What the
+ * trainer calls, and performance_set_http, does nothing on NULL: nobody looks. The others are for those who
+ * look, and want one. */
 #ifndef PENSTOCK_WORKER_PERFORMANCE_H
 #define PENSTOCK_WORKER_PERFORMANCE_H
 

@@ -7,8 +7,6 @@
 
 #include "tests/unit/http_client.h"
 
-enum { LARGE = HTTP_BODY_MAX };
-
 static unsigned say_hello(void *context, FILE *body)
 {
     fprintf(body, "hello %s\n", (const char *)context);
@@ -22,16 +20,8 @@ static unsigned say_no(void *context, FILE *body)
     return 503;
 }
 
-static unsigned say_much(void *context, FILE *body)
-{
-    (void)context;
-    fprintf(body, "%*s", LARGE, "");
-    return 200;
-}
-
 static const http_page pages[] = {{"/hello", "text/plain", say_hello, false},
-                                  {"/no", "text/plain", say_no, true},
-                                  {"/large", "text/plain", say_much, false}};
+                                  {"/no", "text/plain", say_no, true}};
 enum { PAGES = sizeof pages / sizeof pages[0] };
 
 static http *serve(void)
@@ -333,101 +323,6 @@ static void names_are_checked_where_some_were_given_or_on_loopback(void **state)
     }
 }
 
-/* One that sends a byte now and then seems busy for ever; another asks for much and reads none of it. */
-static void slow_clients_are_hung_up_on(void **state)
-{
-    (void)state;
-    static char answer[ANSWER_MAX];
-    http *h = serve();
-    int slow = connect_to(h), deaf = connect_to(h);
-    assert_int_equal(send(deaf, "GET /large HTTP/1.0\r\n\r\n", 23, MSG_NOSIGNAL), 23);
-    bool over = false;
-    for (const uint64_t end = clock_monotonic_ms() + PATIENCE_MS; !over && clock_monotonic_ms() < end;) {
-        struct pollfd wait = {.fd = slow, .events = POLLIN};
-        over = send(slow, "G", 1, MSG_NOSIGNAL) <= 0 ||
-               (poll(&wait, 1, 50) > 0 && recv(slow, answer, sizeof answer, 0) <= 0);
-    }
-    assert_true(over);
-    struct pollfd hung_up = {.fd = deaf}; /* not only told of an end, behind megabytes that are kept for it */
-    assert_int_equal(poll(&hung_up, 1, PATIENCE_MS), 1);
-    size_t received = 0;
-    for (ssize_t got; (got = recv(deaf, answer, sizeof answer, 0)) > 0;)
-        received += (size_t)got;
-    assert_in_range(received, 1, LARGE - 1);
-    close(slow);
-    close(deaf);
-    http_stop(&h);
-}
-
-/* Sockets that connect to it from `from` and say nothing. */
-static void gather(const http *h, const char *from, int *crowd, int count)
-{
-    for (int i = 0; i < count; i++) {
-        struct sockaddr_in own = {.sin_family = AF_INET},
-                           at = {.sin_family = AF_INET, .sin_port = htons(http_port(h))};
-        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        assert_int_equal(inet_pton(AF_INET, from, &own.sin_addr), 1);
-        crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_true(crowd[i] >= 0);
-        assert_int_equal(bind(crowd[i], (const struct sockaddr *)&own, sizeof own), 0);
-        assert_int_equal(connect(crowd[i], (const struct sockaddr *)&at, sizeof at), 0);
-    }
-}
-
-static void disperse(int *crowd, int count)
-{
-    for (int i = 0; i < count; i++)
-        close(crowd[i]);
-}
-
-enum { CROWD = 5 * HTTP_CONNECTIONS_MAX };
-
-/* The oldest of them has to go. */
-static void many_silent_clients_keep_no_newcomer_out(void **state)
-{
-    (void)state;
-    static int crowd[CROWD];
-    http *h = serve();
-    gather(h, "127.0.0.1", crowd, CROWD);
-    assert_answer(ask(h, "GET /hello HTTP/1.0\r\n\r\n"), "200", "hello there\n");
-    disperse(crowd, CROWD);
-    http_stop(&h);
-}
-
-/* It has asked for half a page when a crowd comes from another address. Tried again, should this host take so
- * long for that that the connection is over for its age. */
-static void who_takes_one_place_is_not_pushed_out(void **state)
-{
-    (void)state;
-    static int crowd[CROWD];
-    static char answer[ANSWER_MAX];
-    http *h = serve();
-    const uint64_t end = clock_monotonic_ms() + PATIENCE_MS;
-    do {
-        int fd = connect_to(h);
-        assert_int_equal(send(fd, "GET /hello ", 11, MSG_NOSIGNAL), 11);
-        gather(h, "127.0.0.2", crowd, CROWD);
-        send(fd, "HTTP/1.0\r\n\r\n", 12, MSG_NOSIGNAL);
-        assert_true(read_to_end(fd, answer, sizeof answer));
-        close(fd);
-        disperse(crowd, CROWD);
-    } while (!answer[0] && clock_monotonic_ms() < end);
-    assert_answer(answer, "200", "hello there\n");
-    http_stop(&h);
-}
-
-static void it_ends_while_connections_hang(void **state)
-{
-    (void)state;
-    static int crowd[CROWD];
-    http *h = serve();
-    gather(h, "127.0.0.1", crowd, CROWD);
-    for (int i = 0; i < CROWD; i += 2)
-        send(crowd[i], "GET /hello HTTP/1.1\r\nHost: ", 27, MSG_NOSIGNAL);
-    http_stop(&h);
-    disperse(crowd, CROWD);
-}
-
 /* Of each connection the first request is answered, in whatever pieces it comes. */
 static void one_request_is_answered_by_connection(void **state)
 {
@@ -445,47 +340,6 @@ static void one_request_is_answered_by_connection(void **state)
     for (size_t i = 0; i < sizeof request - 1; i++)
         assert_int_equal(send(fd, request + i, 1, MSG_NOSIGNAL), 1);
     shutdown(fd, SHUT_WR); /* who says no more may still be waiting for the answer */
-    assert_true(read_to_end(fd, answer, sizeof answer));
-    assert_answer(answer, "200", "hello there\n");
-    close(fd);
-    http_stop(&h);
-}
-
-static long processor_ms(void)
-{
-    struct timespec used;
-    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
-    return used.tv_sec * 1000 + used.tv_nsec / 1000000;
-}
-
-/* Whoever asks waits, and the server does not turn without end to see whether there is a descriptor. */
-static void without_descriptors_it_waits_idly(void **state)
-{
-    (void)state;
-    enum { FEW = 128, WATCH_MS = 1000 };
-    static const char request[] = "GET /hello HTTP/1.0\r\n\r\n";
-    char answer[ANSWER_MAX];
-    int taken[FEW], count = 0;
-    http *h = serve();
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    struct rlimit before;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    const struct rlimit few = {.rlim_cur = FEW, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-    while (count < FEW && (taken[count] = dup(fd)) >= 0)
-        count++;
-    const struct sockaddr_in at = {
-        .sin_family = AF_INET, .sin_port = htons(http_port(h)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
-    assert_true(send(fd, request, sizeof request - 1, MSG_NOSIGNAL) > 0);
-    const long begun_ms = processor_ms();
-    poll(NULL, 0, WATCH_MS);
-    const long used_ms = processor_ms() - begun_ms;
-    disperse(taken, count);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    if (used_ms > WATCH_MS / 4)
-        fail_msg("%ld ms of processor time", used_ms);
     assert_true(read_to_end(fd, answer, sizeof answer));
     assert_answer(answer, "200", "hello there\n");
     close(fd);
@@ -548,12 +402,7 @@ int main(void)
         cmocka_unit_test(other_hosts_see_probes_alone_unless_it_is_open),
         cmocka_unit_test(names_of_others_are_refused),
         cmocka_unit_test(names_are_checked_where_some_were_given_or_on_loopback),
-        cmocka_unit_test(slow_clients_are_hung_up_on),
-        cmocka_unit_test(many_silent_clients_keep_no_newcomer_out),
-        cmocka_unit_test(who_takes_one_place_is_not_pushed_out),
-        cmocka_unit_test(it_ends_while_connections_hang),
         cmocka_unit_test(one_request_is_answered_by_connection),
-        cmocka_unit_test(without_descriptors_it_waits_idly),
         cmocka_unit_test(what_cannot_be_listened_on_is_named),
         cmocka_unit_test(the_port_is_written_where_it_is_wanted),
     };
