@@ -30,6 +30,19 @@ newest() {
     "$launcher" runs list | tail -n 1 | cut -d' ' -f1
 }
 
+# kill_somewhere NAME MS   kills process NAME, once it is the launcher, after at most so many milliseconds; whether it
+# was still alive then.
+kill_somewhere() {
+    local pid=${pids[$1]}
+    until [ ! -e "/proc/$pid/exe" ] || [ "/proc/$pid/exe" -ef "$launcher" ]; do :; done
+    sleep "$(printf '0.%03d' $((RANDOM % $2)))"
+    kill -KILL "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    local code=$?
+    unset "pids[$1]"
+    [ "$code" = 137 ]
+}
+
 begin_runs "a run that ends well: its row, phases, metrics, and the data it was trained on"
 mkdir "$case_dir/data"
 echo images >"$case_dir/data/train-images"
@@ -116,15 +129,18 @@ penstock_is 0 runs list
 
 begin_runs "two launchers at once, killed at random: every run is over, and no lock is left"
 RANDOM=3
-rounds=$(scaled 12)
-for ((round = 0; round < rounds && failures == 0; round++)); do
+wanted=$(scaled 20) kills=0
+begun=$(date +%s%N)
+train_is 0 --workers 1 --ps 1
+took_ms=$((($(date +%s%N) - begun) / 1000000))
+# The first kill comes within half of that, so that the second one hits too. What has ended before is no kill.
+most_ms=$((took_ms / 2 < 999 ? took_ms / 2 + 1 : 999))
+for ((round = 0; kills < wanted && failures == 0; round++)); do
+    [ "$round" -lt $((10 * wanted)) ] || fail "in $round rounds only $kills of $wanted kills have hit"
     start_training one --workers 1 --ps 1
     start_training two --workers 1 --ps 1
-    sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
-    kill -KILL "${pids[@]}" 2>/dev/null
-    wait "${pids[@]}" 2>/dev/null
-    pids=()
-    [ -e "$case_dir/home/registry.db" ] || continue
+    ! kill_somewhere one "$most_ms" || kills=$((kills + 1))
+    ! kill_somewhere two "$most_ms" || kills=$((kills + 1))
     penstock_is 0 runs list
     ! grep -E " (Preparing|Running|Finalizing) " "$case_dir/out" || fail "round $round: not all are over"
     [ -z "$(ls -A "$case_dir/home/live")" ] || fail "round $round: a lock is left"
