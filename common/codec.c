@@ -5,6 +5,7 @@
 
 #include "common/codec_ops.h"
 #include "common/gradient.h"
+#include "common/name_list.h"
 #include "common/vectorise.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -85,18 +86,8 @@ const char *codec_kind_name(codec_kind kind)
     return codec_is_known(kind) ? names[kind] : "?";
 }
 
-#define CODEC_ALTERNATIVE(kind, name) " " name
-ps_status codec_kind_parse(const char *text, codec_kind *kind, ps_error *error)
-{
-    for (int k = CODEC_DEFAULT + 1; k < TABLE_END; k++)
-        if (strcmp(text, names[k]) == 0) {
-            *kind = (codec_kind)k;
-            return PS_OK;
-        }
-    return ps_fail(error, PS_EINVAL, "codec '%.64s' is unknown: choose one of" CODEC_LIST(CODEC_ALTERNATIVE),
-                   text);
-}
-#undef CODEC_ALTERNATIVE
+static const name_list codecs = {"codec", names, TABLE_END};
+NAME_LIST_PARSER(codec_kind_parse, codec_kind, codecs)
 
 bool codec_suits_weights(codec_kind kind)
 {

@@ -8,59 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The texts of one enum, whose values are 0, 1, ... */
-typedef struct {
-    const char *noun;
-    const char *const *texts;
-    uint32_t count;
-} name_list;
+#include "common/name_list.h"
 
-static const char *name_of(const name_list *names, uint32_t value)
-{
-    return value < names->count ? names->texts[value] : "?";
-}
-
-static void list_names(const name_list *names, char *line, size_t room)
-{
-    size_t used = 0;
-    line[0] = '\0';
-    for (uint32_t i = 0; i < names->count && used < room; i++)
-        used += (size_t)snprintf(line + used, room - used, "%s%s", i ? ", " : "", names->texts[i]);
-}
-
-static ps_status parse_name(const name_list *names, const char *text, uint32_t *value, ps_error *error)
-{
-    for (uint32_t i = 0; i < names->count; i++) {
-        if (strcmp(text, names->texts[i]) == 0) {
-            *value = i;
-            return PS_OK;
-        }
-    }
-    char known[256];
-    list_names(names, known, sizeof known);
-    return ps_fail(error, PS_EINVAL, "%s '%.64s' is unknown: choose one of %s", names->noun, text, known);
-}
-
-#define NAME_TEXT(name, text) text,
-#define DEFINE_NAMES(type, list, noun)                                                              \
-    static const char *const type##_texts[] = {list(NAME_TEXT)};                                    \
-    static const name_list type##_names = {noun, type##_texts,                                      \
-                                           (uint32_t)(sizeof type##_texts / sizeof *type##_texts)}; \
-    static_assert(sizeof(type) == sizeof(uint32_t), "the field table reads enums as uint32_t");     \
-                                                                                                    \
-    const char *type##_name(type value)                                                             \
-    {                                                                                               \
-        return name_of(&type##_names, (uint32_t)value);                                             \
-    }                                                                                               \
-                                                                                                    \
-    ps_status type##_parse(const char *text, type *value, ps_error *error)                          \
-    {                                                                                               \
-        uint32_t found = 0;                                                                         \
-        ps_status status = parse_name(&type##_names, text, &found, error);                          \
-        if (status == PS_OK)                                                                        \
-            *value = (type)found;                                                                   \
-        return status;                                                                              \
-    }
+#define DEFINE_NAMES(type, list, noun)                                                          \
+    static_assert(sizeof(type) == sizeof(uint32_t), "the field table reads enums as uint32_t"); \
+    NAME_LIST_DEFINE(type, type, list, noun)
 
 DEFINE_NAMES(consistency_mode, CONSISTENCY_LIST, "consistency mode")
 DEFINE_NAMES(optimizer_kind, OPTIMIZER_LIST, "optimizer")
@@ -182,7 +134,7 @@ static void print_value(const field *f, const job_config *job, char *text, size_
     if (f->type == FIELD_REAL)
         print_real(read_real(f, job), text, room);
     else if (f->type == FIELD_NAME)
-        snprintf(text, room, "%s", name_of(f->names, (uint32_t)read_integer(f, job)));
+        snprintf(text, room, "%s", name_list_name(f->names, (uint32_t)read_integer(f, job)));
     else if (f->type == FIELD_CODEC)
         snprintf(text, room, "%s", codec_kind_name((codec_kind)read_integer(f, job)));
     else
@@ -208,7 +160,7 @@ static ps_status check_field(const field *f, const job_config *job, ps_error *er
         if (value < f->names->count)
             return PS_OK;
         char known[256];
-        list_names(f->names, known, sizeof known);
+        name_list_join(f->names, known, sizeof known);
         return ps_fail(error, PS_ECONFIG, "%s is the unknown %s %" PRIu64 ": choose one of %s", f->name,
                        f->names->noun, value, known);
     }

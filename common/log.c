@@ -12,6 +12,7 @@
 
 #include "common/events.h"
 #include "common/json.h"
+#include "common/name_list.h"
 #include "common/plain_text.h"
 
 enum {
@@ -62,25 +63,12 @@ void log_set_listener(log_listener *told)
     listener = told;
 }
 
-ps_status log_level_parse(const char *text, log_level *level, ps_error *error)
-{
-    for (int i = LOG_DEBUG; i <= LOG_OFF; i++) {
-        if (strcmp(text, level_names[i]) == 0) {
-            *level = (log_level)i;
-            return PS_OK;
-        }
-    }
-    return ps_fail(error, PS_EINVAL, "log level '%s' is none of debug, info, warning, error, off", text);
-}
+static const name_list levels = {"log level", level_names, sizeof level_names / sizeof level_names[0]};
+NAME_LIST_PARSER(log_level_parse, log_level, levels)
 
-ps_status log_format_parse(const char *text, log_format *format, ps_error *error)
-{
-    const bool as_json = strcmp(text, "json") == 0;
-    if (!as_json && strcmp(text, "text") != 0)
-        return ps_fail(error, PS_EINVAL, "log format '%s' is none of text, json", text);
-    *format = as_json ? LOG_JSON : LOG_TEXT;
-    return PS_OK;
-}
+static const char *const format_names[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json"};
+static const name_list formats = {"log format", format_names, sizeof format_names / sizeof format_names[0]};
+NAME_LIST_PARSER(log_format_parse, log_format, formats)
 
 static void tell_time(char *text)
 {

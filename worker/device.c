@@ -4,34 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/name_list.h"
 #include "common/options.h"
 
-const char *precision_name(precision_kind kind)
-{
-    switch (kind) {
-#define PRECISION_NAME(name, text) \
-    case name:                     \
-        return text;
-        PRECISION_LIST(PRECISION_NAME)
-#undef PRECISION_NAME
-    }
-    return "?";
-}
-
-ps_status precision_parse(const char *text, precision_kind *kind, ps_error *error)
-{
-#define PRECISION_MATCH(name, known) \
-    if (strcmp(text, known) == 0) {  \
-        *kind = name;                \
-        return PS_OK;                \
-    }
-    PRECISION_LIST(PRECISION_MATCH)
-#undef PRECISION_MATCH
-#define PRECISION_KNOWN(name, known) " " known
-    return ps_fail(error, PS_EINVAL, "unknown precision '%s'; choose one of:" PRECISION_LIST(PRECISION_KNOWN),
-                   text);
-#undef PRECISION_KNOWN
-}
+NAME_LIST_DEFINE(precision, precision_kind, PRECISION_LIST, "precision")
 
 ps_status device_parse(const char *text, device_wish *wish, ps_error *error)
 {

@@ -2,19 +2,12 @@
 #include "deploy/launch/placement.h"
 
 #include <sched.h>
-#include <string.h>
 
-ps_status pin_policy_parse(const char *text, pin_policy *policy, ps_error *error)
-{
-    static const char *const names[] = {[PIN_AUTO] = "auto", [PIN_YES] = "yes", [PIN_NO] = "no"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *policy = (pin_policy)i;
-            return PS_OK;
-        }
-    }
-    return ps_fail(error, PS_EINVAL, "--pin: '%s' is none of auto, yes, no", text);
-}
+#include "common/name_list.h"
+
+static const char *const policy_names[] = {[PIN_AUTO] = "auto", [PIN_YES] = "yes", [PIN_NO] = "no"};
+static const name_list policies = {"--pin", policy_names, sizeof policy_names / sizeof policy_names[0]};
+NAME_LIST_PARSER(pin_policy_parse, pin_policy, policies)
 
 size_t placement_processors(int processors[PLACEMENT_PROCESSORS_MAX])
 {

@@ -88,7 +88,8 @@ static void unknown_activation_is_refused_with_the_known_names(void **state)
     activation_kind kind;
     ps_error error;
     assert_int_equal(activation_parse("swish", &kind, &error), PS_EINVAL);
-    assert_string_equal(error.text, "unknown activation 'swish'; choose one of: none relu tanh sigmoid elu");
+    assert_string_equal(error.text,
+                        "activation 'swish' is unknown: choose one of none, relu, tanh, sigmoid, elu");
 }
 
 static void thread_counts_out_of_range_are_refused(void **state)

@@ -31,7 +31,7 @@ static void names_are_found_again_and_unknown_ones_refused_with_the_list(void **
     ps_error error;
     codec_kind kind = CODEC_INT8;
     assert_int_equal(codec_kind_parse("zip", &kind, &error), PS_EINVAL);
-    assert_string_equal(error.text, "codec 'zip' is unknown: choose one of fp32 bf16 fp16 int8 topk");
+    assert_string_equal(error.text, "codec 'zip' is unknown: choose one of fp32, bf16, fp16, int8, topk");
     assert_int_equal(kind, CODEC_INT8);
 }
 

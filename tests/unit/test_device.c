@@ -48,7 +48,7 @@ static void precisions_parse_by_name(void **state)
     assert_string_equal(precision_name(PRECISION_TF32), "tf32");
     assert_string_equal(precision_name((precision_kind)99), "?");
     assert_int_equal(precision_parse("fp8", &kind, &error), PS_EINVAL);
-    assert_string_equal(error.text, "unknown precision 'fp8'; choose one of: fp32 tf32 bf16");
+    assert_string_equal(error.text, "precision 'fp8' is unknown: choose one of fp32, tf32, bf16");
 }
 
 /* The cases below are of a host, or a build, without CUDA; tests are run with CUDA_VISIBLE_DEVICES empty. */

@@ -149,7 +149,8 @@ static void levels_are_read_by_name(void **state)
     ps_error error;
     assert_int_equal(log_level_parse("loud", &level, &error), PS_EINVAL);
     assert_int_equal(level, LOG_ERROR);
-    assert_string_equal(error.text, "log level 'loud' is none of debug, info, warning, error, off");
+    assert_string_equal(error.text,
+                        "log level 'loud' is unknown: choose one of debug, info, warning, error, off");
 }
 
 /* The next line, which has to be one object; the caller frees it. */
@@ -332,7 +333,7 @@ static void formats_are_read_by_name(void **state)
     assert_int_equal(format, LOG_TEXT);
     ps_error error;
     assert_int_equal(log_format_parse("JSON", &format, &error), PS_EINVAL);
-    assert_string_equal(error.text, "log format 'JSON' is none of text, json");
+    assert_string_equal(error.text, "log format 'JSON' is unknown: choose one of text, json");
 }
 
 int main(void)

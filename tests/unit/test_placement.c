@@ -41,7 +41,7 @@ static void policies_are_known_by_name(void **state)
     assert_int_equal(pin_policy_parse("auto", &policy, &error), PS_OK);
     assert_int_equal(policy, PIN_AUTO);
     assert_int_equal(pin_policy_parse("maybe", &policy, &error), PS_EINVAL);
-    assert_string_equal(error.text, "--pin: 'maybe' is none of auto, yes, no");
+    assert_string_equal(error.text, "--pin 'maybe' is unknown: choose one of auto, yes, no");
 }
 
 static void some_processor_may_be_used(void **state)

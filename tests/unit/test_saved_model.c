@@ -121,7 +121,7 @@ static void a_description_that_is_wrong_is_refused_by_what_is_wrong(void **state
         {"{}", "model is missing; it must be a string"},
         {"{\"model\":\"cnn\"}", "model is 'cnn'; only 'mlp' is known"},
         {"{\"model\":\"mlp\",\"activation\":\"step\"}",
-         "unknown activation 'step'; choose one of: none relu tanh sigmoid elu"},
+         "activation 'step' is unknown: choose one of none, relu, tanh, sigmoid, elu"},
         {"{\"model\":\"mlp\",\"activation\":\"relu\",\"inputs\":0}",
          "inputs must be a whole number from 1 to 1048576, not 0"},
         {"{\"model\":\"mlp\",\"activation\":\"relu\",\"inputs\":3,\"hidden\":[4,-1]}",
