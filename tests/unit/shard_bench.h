@@ -202,12 +202,17 @@ static inline void bench_prepare(shard_bench *b)
     assert_int_equal(wire_job_fingerprint(&b->job, &b->fingerprint), PS_OK);
 }
 
-/* HELLO of incarnation 1, welcomed. */
-static inline void bench_join(shard_bench *b, wire_role role, uint32_t index)
+/* HELLO, welcomed. */
+static inline void bench_join_as(shard_bench *b, wire_role role, uint32_t index, uint64_t incarnation)
 {
     bench_prepare(b);
-    bench_send(b, bench_hello(b, role, index, 1));
+    bench_send(b, bench_hello(b, role, index, incarnation));
     bench_expect(b, WIRE_WELCOME, 0);
+}
+
+static inline void bench_join(shard_bench *b, wire_role role, uint32_t index)
+{
+    bench_join_as(b, role, index, 1);
 }
 
 /* One slice of 100 elements, `workers` workers, all joined. */

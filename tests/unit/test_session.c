@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "common/recycler.h"
 #include "tests/unit/log_capture.h"
 #include "tests/unit/session_bench.h"
+#include "tests/unit/silence.h"
 #include "tests/unit/torture.h"
 
 /* ---- joining ---- */
@@ -460,13 +460,6 @@ static void nothing_is_allocated_after_the_first_round(void **state)
     for (int round = 0; round < 5; round++)
         assert_int_equal(do_round(&b), 0);
     close_bench(&b);
-}
-
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
 }
 
 int main(void)

@@ -10,6 +10,7 @@
 #include "common/recycler.h"
 #include "tests/unit/log_capture.h"
 #include "tests/unit/session_bench.h"
+#include "tests/unit/silence.h"
 #include "tests/unit/torture.h"
 
 /* ---- retransmission ---- */
@@ -310,13 +311,6 @@ static void heartbeats_are_as_frequent_as_any_ps_wants(void **state)
     assert_int_equal(session_incarnation(b.session), 7);
     assert_true(session_fingerprint(b.session) == b.fingerprint);
     close_bench(&b);
-}
-
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
 }
 
 int main(void)

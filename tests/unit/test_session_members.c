@@ -1,8 +1,8 @@
 /* A session whose ps restart: how it finds out, joins again and goes back. */
 #include "worker/session.h"
 
-#include "common/log.h"
 #include "tests/unit/session_bench.h"
+#include "tests/unit/silence.h"
 
 /* Else an answer to a HELLO of long ago could pass for one to the last. */
 static void each_round_of_hellos_has_a_number_of_its_own(void **state)
@@ -356,13 +356,6 @@ static void leave_goes_to_ps_0_alone(void **state)
     give_plain(&b, 0, WIRE_ACK, request);
     assert_true(session_answered(b.session, ticket));
     close_bench(&b);
-}
-
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
 }
 
 int main(void)

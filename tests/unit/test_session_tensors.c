@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "common/recycler.h"
 #include "tests/unit/log_capture.h"
 #include "tests/unit/session_bench.h"
+#include "tests/unit/silence.h"
 #include "tests/unit/torture.h"
 
 enum { TENSOR_ELEMENTS = 1000, TENSOR_BYTES = 4 * TENSOR_ELEMENTS };
@@ -201,13 +201,6 @@ static void tensor_is_ready_once_and_only_while_it_is_awaited(void **state)
     assert_int_equal(session_ready(b.session, ticket, 0, 0), PS_EINVAL);
     assert_int_equal(session_ready(b.session, submit(&b, WIRE_PULL, 0), 0, 1), PS_EINVAL);
     close_bench(&b);
-}
-
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
 }
 
 int main(void)

@@ -5,8 +5,8 @@
 #include <math.h>
 
 #include "common/log.h"
-#include "tests/unit/log_capture.h"
 #include "tests/unit/shard_bench.h"
+#include "tests/unit/silence.h"
 #include "tests/unit/torture.h"
 
 /* ---- who is told of updates ---- */
@@ -327,114 +327,6 @@ static void half_a_gradient_makes_room_when_its_step_applies_without_it(void **s
     bench_close(&b);
 }
 
-/* ---- repeats and queries ---- */
-
-static void request_sent_again_while_it_waits_is_answered_once(void **state)
-{
-    (void)state;
-    shard_bench b;
-    bench_open_joined(&b, 2);
-    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 2));
-    wire_message *again = bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 2);
-    again->request = 1;
-    const wire_route elsewhere = {.bytes = 1, .id = {9}};
-    shard_receive(b.shard, &again, &elsewhere, b.now_ms);
-    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 1, 1, 10, 2));
-    bench_expect_weights(&b, 1, 1, -2);
-    assert_memory_equal(&b.to, &elsewhere, sizeof elsewhere); /* the newest route */
-    bench_expect_weights(&b, 3, 1, -2);
-    bench_expect_nothing(&b);
-    bench_close(&b);
-}
-
-static void push_repeated_after_a_lost_answer_is_not_applied_twice(void **state)
-{
-    (void)state;
-    shard_bench b;
-    bench_open_joined(&b, 1);
-    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 2));
-    bench_expect_weights(&b, 1, 1, -2);
-    wire_message *again = bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 2);
-    again->request = 1;
-    bench_send(&b, again);
-    bench_expect_weights(&b, 1, 1, -2);
-    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 2)); /* under another number */
-    bench_expect_weights(&b, b.request, 1, -2);
-    bench_send(&b, bench_push(&b, WIRE_PUSH, 0, 1, 10, 2));
-    bench_expect(&b, WIRE_ACK, b.request);
-    assert_int_equal(shard_count(b.shard)->repeats, 3);
-    assert_int_equal(shard_count(b.shard)->steps_applied, 1);
-    bench_close(&b);
-}
-
-static void query_tells_whom_a_request_waits_for(void **state)
-{
-    (void)state;
-    shard_bench b;
-    bench_open(&b, 1, 3, 100);
-    bench_join(&b, WIRE_WORKER, 0);
-    bench_join(&b, WIRE_WORKER, 1);
-    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 2));
-    wire_message *query = bench_request(&b, WIRE_QUERY, WIRE_WORKER, 0, 0, 0);
-    query->request = 1;
-    const wire_route elsewhere = {.bytes = 1, .id = {9}};
-    shard_receive(b.shard, &query, &elsewhere, b.now_ms);
-    bench_expect_text(&b, WIRE_PENDING, 1, PS_OK, "step 1 waits for worker 1, worker 2 (not joined)");
-    assert_memory_equal(&b.to, &elsewhere, sizeof elsewhere);
-    bench_send(&b, bench_request(&b, WIRE_QUERY, WIRE_WORKER, 0, 0, 0));
-    bench_expect(&b, WIRE_RESEND, b.request);
-    bench_expect_nothing(&b);
-    bench_close(&b);
-}
-
-static void query_tells_that_the_rest_of_a_gradient_is_missing(void **state)
-{
-    (void)state;
-    shard_bench b;
-    bench_open(&b, 1, 1, 2000);
-    b.job.mode = CONSISTENCY_ASYNC;
-    bench_join(&b, WIRE_WORKER, 0);
-    bench_send(&b, bench_part(&b, WIRE_PUSH_PULL, 0, 1, 10, 2, 0, 1));
-    wire_message *query = bench_request(&b, WIRE_QUERY, WIRE_WORKER, 0, 0, 0);
-    query->request = 1;
-    bench_send(&b, query);
-    bench_expect_text(&b, WIRE_PENDING, 1, PS_OK, "step 1 waits for the rest of its gradient");
-    bench_close(&b);
-}
-
-static void long_list_of_missing_workers_is_cut(void **state)
-{
-    (void)state;
-    shard_bench b;
-    bench_open(&b, 1, JOB_WORKERS_MAX, 100);
-    bench_join(&b, WIRE_WORKER, 0);
-    bench_send(&b, bench_pull(&b, WIRE_WORKER, 0, 1));
-    wire_message *query = bench_request(&b, WIRE_QUERY, WIRE_WORKER, 0, 0, 0);
-    query->request = 1;
-    bench_send(&b, query);
-    wire_message *m = bench_take(&b, WIRE_PENDING, 1);
-    static const char start[] = "step 1 waits for worker 0, worker 1 (not joined), worker 2 (not joined)";
-    assert_memory_equal(m->text, start, strlen(start));
-    assert_non_null(strstr(m->text, " more"));
-    wire_destroy(&m);
-    bench_close(&b);
-}
-
-static void open_requests_of_a_member_are_bounded(void **state)
-{
-    (void)state;
-    shard_bench b;
-    bench_open_joined(&b, 2);
-    for (int i = 0; i < SHARD_REQUESTS_MAX + 1; i++)
-        bench_send(&b, bench_pull(&b, WIRE_WORKER, 0, 1));
-    bench_expect_nothing(&b);
-    bench_refused(&b, bench_pull(&b, WIRE_WORKER, 0, 1), PS_ELIMIT,
-                  "worker 0 has 65 requests open; no more are taken");
-    bench_send(&b, bench_pull(&b, WIRE_WORKER, 1, 0)); /* others are not concerned */
-    bench_expect_weights(&b, b.request, 0, 0);
-    bench_close(&b);
-}
-
 /* ---- restarts ---- */
 
 static void restarted_worker_computes_its_step_again(void **state)
@@ -470,72 +362,11 @@ static void restart_amid_a_gradient_drops_its_parts(void **state)
     bench_join(&b, WIRE_WORKER, 0);
     bench_send(&b, bench_part(&b, WIRE_PUSH, 0, 1, 10, 1000, 0, 1));
     bench_expect(&b, WIRE_ACK, 1);
-    bench_send(&b, bench_hello(&b, WIRE_WORKER, 0, 2));
-    bench_expect(&b, WIRE_WELCOME, 0);
+    bench_join_as(&b, WIRE_WORKER, 0, 2);
     wire_message *m = bench_push(&b, WIRE_PUSH_PULL, 0, 1, 20, 2);
     m->incarnation = 2;
     bench_send(&b, m);
     bench_expect_weights(&b, 2, 1, -2);
-    bench_close(&b);
-}
-
-/* ---- what it says while it waits ---- */
-
-static void tick(shard_bench *b, uint64_t ms)
-{
-    b->now_ms += ms;
-    shard_tick(b->shard, b->now_ms);
-}
-
-static void shard_says_whom_it_waits_for(void **state)
-{
-    (void)state;
-    shard_bench b;
-    log_capture c;
-    log_capture_begin(&c);
-    log_setup("test", LOG_INFO);
-    bench_open(&b, 1, 2, 100);
-    tick(&b, 1);
-    tick(&b, SHARD_STALL_MS);
-    bench_join(&b, WIRE_WORKER, 0);
-    tick(&b, SHARD_STALL_MS);
-    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 1, 10, 2));
-    tick(&b, SHARD_STALL_MS - 1);
-    tick(&b, SHARD_STALL_MS);
-    tick(&b, 1);
-    log_setup("test", LOG_OFF);
-    log_capture_pause(&c);
-    assert_true(log_capture_has(&c, "info    test  no worker has joined yet (5 s)\n"));
-    assert_true(log_capture_has(&c, "info    test  waiting for worker 1 (not joined) (10 s)\n"));
-    assert_true(log_capture_has(&c, "warning test  step 1 waits for worker 1 (not joined) (9 s)\n"));
-    assert_false(log_capture_has(&c, "wait"));
-    log_capture_end(&c);
-    bench_close(&b);
-}
-
-static void shard_says_whom_the_end_of_the_job_waits_for(void **state)
-{
-    (void)state;
-    shard_bench b;
-    log_capture c;
-    log_capture_begin(&c);
-    log_setup("test", LOG_INFO);
-    bench_open(&b, 1, 2, 100);
-    b.job.evaluators = 1;
-    tick(&b, 1);
-    bench_join(&b, WIRE_WORKER, 0);
-    bench_join(&b, WIRE_WORKER, 1);
-    tick(&b, SHARD_STALL_MS); /* they compute: nothing to say */
-    bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 1, 0, 0));
-    tick(&b, SHARD_STALL_MS);
-    bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 0, 0, 0));
-    tick(&b, SHARD_STALL_MS);
-    log_setup("test", LOG_OFF);
-    log_capture_pause(&c);
-    assert_true(log_capture_has(&c, "info    test  the end of the job waits for worker 0 (10 s)\n"));
-    assert_true(log_capture_has(&c, "info    test  the end of the job waits for 1 of 1 evaluators (15 s)\n"));
-    assert_false(log_capture_has(&c, "wait"));
-    log_capture_end(&c);
     bench_close(&b);
 }
 
@@ -581,13 +412,6 @@ static void lack_of_memory_fails_the_job_and_nothing_else(void **state)
     assert_true(allowed > 10);
 }
 
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -606,16 +430,8 @@ int main(void)
         cmocka_unit_test(stale_synchronous_parallel_holds_the_fast_back),
         cmocka_unit_test(late_gradient_is_dropped_with_backups),
         cmocka_unit_test(half_a_gradient_makes_room_when_its_step_applies_without_it),
-        cmocka_unit_test(request_sent_again_while_it_waits_is_answered_once),
-        cmocka_unit_test(push_repeated_after_a_lost_answer_is_not_applied_twice),
-        cmocka_unit_test(query_tells_whom_a_request_waits_for),
-        cmocka_unit_test(query_tells_that_the_rest_of_a_gradient_is_missing),
-        cmocka_unit_test(long_list_of_missing_workers_is_cut),
-        cmocka_unit_test(open_requests_of_a_member_are_bounded),
         cmocka_unit_test(restarted_worker_computes_its_step_again),
         cmocka_unit_test(restart_amid_a_gradient_drops_its_parts),
-        cmocka_unit_test(shard_says_whom_it_waits_for),
-        cmocka_unit_test(shard_says_whom_the_end_of_the_job_waits_for),
         cmocka_unit_test(lack_of_memory_fails_the_job_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, silence, NULL);

@@ -4,9 +4,9 @@
 #include <float.h>
 #include <math.h>
 
-#include "common/log.h"
 #include "tests/unit/log_capture.h"
 #include "tests/unit/shard_bench.h"
+#include "tests/unit/silence.h"
 #include "tests/unit/torture.h"
 
 static void job_is_finished_when_all_members_have_said_so(void **state)
@@ -139,13 +139,6 @@ static void evaluator_pulls_but_may_not_push(void **state)
     m->role = WIRE_EVALUATOR;
     bench_refused(&b, m, PS_EPROTOCOL, "an evaluator may not push");
     bench_close(&b);
-}
-
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
 }
 
 int main(void)

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "tests/unit/log_capture.h"
 #include "tests/unit/shard_bench.h"
+#include "tests/unit/silence.h"
 #include "tests/unit/torture.h"
 
 /* ---- codecs ---- */
@@ -245,13 +246,6 @@ static void sum_that_overflows_is_nobodys_fault_but_stops_a_stopping_guard(void 
         assert_int_equal(shard_count(b.shard)->nonfinite_refused, 0);
         bench_close(&b);
     }
-}
-
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
 }
 
 int main(void)

@@ -4,9 +4,9 @@
 #include <float.h>
 #include <math.h>
 
-#include "common/log.h"
 #include "tests/unit/log_capture.h"
 #include "tests/unit/shard_bench.h"
+#include "tests/unit/silence.h"
 #include "tests/unit/torture.h"
 
 /* ---- HELLO ---- */
@@ -162,8 +162,7 @@ static void process_that_was_replaced_is_fenced_off(void **state)
     (void)state;
     shard_bench b;
     bench_open_joined(&b, 1);
-    bench_send(&b, bench_hello(&b, WIRE_WORKER, 0, 2));
-    bench_expect(&b, WIRE_WELCOME, 0);
+    bench_join_as(&b, WIRE_WORKER, 0, 2);
     bench_refused(&b, bench_hello(&b, WIRE_WORKER, 0, 1), PS_EPEER,
                   "worker 0 has been replaced by a newer process under the same index");
     bench_refused(&b, bench_push(&b, WIRE_PUSH, 0, 1, 10, 1), PS_EPEER,
@@ -205,13 +204,6 @@ static void slices_of_others_and_wrong_sizes_are_refused(void **state)
     memset(buffer_data(m->payloads[0]), 0, 8);
     bench_refused(&b, m, PS_EMISMATCH, "PUSH_PULL: slice 0: it has 8 bytes; 200 elements in fp32 have 800");
     bench_close(&b);
-}
-
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
 }
 
 int main(void)

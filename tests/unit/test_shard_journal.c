@@ -158,8 +158,7 @@ static void a_worker_that_restarts_with_its_ps_begins_its_gradient_anew(void **s
     bench_join(&l.bench, WIRE_WORKER, 0);
     ask(&l.bench, bench_part(&l.bench, WIRE_PUSH_PULL, 0, 1, 1, 2, 0, 1));
     restart(&l);
-    bench_send(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 2));
-    bench_expect(&l.bench, WIRE_WELCOME, 0);
+    bench_join_as(&l.bench, WIRE_WORKER, 0, 2);
     wire_message *m = bench_push(&l.bench, WIRE_PUSH_PULL, 0, 1, 3, 5);
     m->incarnation = 2;
     bench_expect_weights(&l.bench, ask(&l.bench, m), 1, -5);
@@ -171,11 +170,9 @@ static void who_was_replaced_before_a_restart_is_refused_after_it(void **state)
     (void)state;
     logging l;
     open_logging(&l, 1, CONSISTENCY_ASYNC);
-    bench_send(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 2));
-    bench_expect(&l.bench, WIRE_WELCOME, 0);
+    bench_join_as(&l.bench, WIRE_WORKER, 0, 2);
     restart(&l);
-    bench_send(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 2));
-    bench_expect(&l.bench, WIRE_WELCOME, 0);
+    bench_join_as(&l.bench, WIRE_WORKER, 0, 2);
     bench_refused(&l.bench, bench_hello(&l.bench, WIRE_WORKER, 0, 1), PS_EPEER,
                   "worker 0 has been replaced by a newer process under the same index");
     close_logging(&l);

@@ -1,8 +1,8 @@
 /* Workers that leave a shard's job and enter it again: ps/shard_members. */
 #include "ps/shard_state.h"
 
-#include "common/log.h"
 #include "tests/unit/shard_bench.h"
+#include "tests/unit/silence.h"
 
 enum { WORKERS = 3, LEASE_MS = 4000, GRACE_MS = 3000, TICK_MS = 500 };
 
@@ -386,13 +386,6 @@ static void without_synchrony_nobody_waits_for_one_that_is_given_up(void **state
     push(&b, 1, 3);
     bench_expect_nothing(&b);
     bench_close(&b);
-}
-
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
 }
 
 int main(void)

@@ -140,15 +140,13 @@ static void restarted_member_has_nothing_lent(void **state)
     update(&b, 1);
     lent[1] = pull(&b, WIRE_EVALUATOR, 0, true, 1);
     update(&b, 4);
-    bench_send(&b, bench_hello(&b, WIRE_WORKER, 1, 2));
-    bench_expect(&b, WIRE_WELCOME, 0);
+    bench_join_as(&b, WIRE_WORKER, 1, 2);
     assert_false(buffer_is_shared(lent[0]));
     assert_true(buffer_is_shared(lent[1]));
     wire_message *old = settle(&b, WIRE_WORKER, 1); /* of its former incarnation */
     bench_send(&b, old);
     drop_answers(&b);
-    bench_send(&b, bench_hello(&b, WIRE_EVALUATOR, 0, 2));
-    bench_expect(&b, WIRE_WELCOME, 0);
+    bench_join_as(&b, WIRE_EVALUATOR, 0, 2);
     assert_false(buffer_is_shared(lent[1]));
     buffer_unref(&lent[0]);
     buffer_unref(&lent[1]);

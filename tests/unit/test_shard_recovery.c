@@ -1,8 +1,8 @@
 /* A shard with an archive: what it keeps, where it comes back, and when its process may end. */
 #include "ps/shard.h"
 
-#include "common/log.h"
 #include "tests/unit/shard_bench.h"
+#include "tests/unit/silence.h"
 
 /* An archive that takes everything and holds one image at most, of weights of 3. */
 typedef struct {
@@ -204,8 +204,7 @@ static void worker_that_comes_back_after_the_end_is_waited_for_however_silent(vo
     bench_join(&b, WIRE_WORKER, 0);
     bench_join(&b, WIRE_WORKER, 1);
     finish_both(&b);
-    bench_send(&b, bench_hello(&b, WIRE_WORKER, 0, 2));
-    bench_expect(&b, WIRE_WELCOME, 0);
+    bench_join_as(&b, WIRE_WORKER, 0, 2);
     wait(&b, SHARD_FORSAKEN_MS);
     assert_false(shard_finished(b.shard));
     bench_close(&b);
@@ -313,13 +312,6 @@ static void image_that_cannot_be_read_is_passed_over_where_members_do_not_change
     assert_int_equal(shard_failure(b.shard, NULL), PS_OK);
     assert_int_equal(c.forgotten, 0);
     bench_close(&b);
-}
-
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
 }
 
 int main(void)

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "tests/unit/silence.h"
 #include "tests/unit/transport_bench.h"
 
 enum { FLOATS = 1000, BYTES = FLOATS * sizeof(float), SLICES = 3 };
@@ -316,13 +316,6 @@ static void places_at_the_ends_are_read_and_beyond_them_refused(void **state)
     }
     segment_destroy(&own);
     close_sharing(&b);
-}
-
-static int silence(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_OFF);
-    return 0;
 }
 
 int main(void)
