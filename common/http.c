@@ -99,17 +99,28 @@ static void count_refusal(const http *h, unsigned status)
     }
 }
 
-static enum MHD_Result refuse(const http *h, struct MHD_Connection *c, unsigned status, const char *why)
+/* Counts it. One line is said, or without memory nothing. */
+static http_answer refusal(const http *h, unsigned status, const char *why)
 {
     count_refusal(h, status);
-    char line[LINE_BYTES];
-    const int length = snprintf(line, sizeof line, "%u %s\n", status, why);
-    struct MHD_Response *r = MHD_create_response_from_buffer((size_t)length, line, MHD_RESPMEM_MUST_COPY);
-    const http_answer answer = {.status = status,
-                                .type = "text/plain; charset=utf-8",
-                                .allow = status == MHD_HTTP_METHOD_NOT_ALLOWED ? "GET, HEAD" : NULL,
-                                .wants_token = status == MHD_HTTP_UNAUTHORIZED,
-                                .close = true};
+    char *line = NULL;
+    const int length = asprintf(&line, "%u %s\n", status, why);
+    return (http_answer){.status = status,
+                         .type = "text/plain; charset=utf-8",
+                         .body = length < 0 ? NULL : line,
+                         .bytes = length < 0 ? 0 : (size_t)length,
+                         .allow = status == MHD_HTTP_METHOD_NOT_ALLOWED ? "GET, HEAD" : NULL,
+                         .wants_token = status == MHD_HTTP_UNAUTHORIZED,
+                         .close = true};
+}
+
+static enum MHD_Result refuse(const http *h, struct MHD_Connection *c, unsigned status, const char *why)
+{
+    const http_answer answer = refusal(h, status, why);
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(answer.bytes, answer.body, MHD_RESPMEM_MUST_FREE);
+    if (!r)
+        free(answer.body);
     return http_send(h, c, &answer, r);
 }
 
@@ -210,6 +221,16 @@ static const http_page *find_page(const http *h, const char *path)
     return NULL;
 }
 
+static bool is_for_all(const http *h, const http_page *page, const char *path)
+{
+    const char *const *p = h->config.service ? h->config.service->for_all : NULL;
+    if (page)
+        return page->for_all;
+    while (p && *p && strcmp(*p, path) != 0)
+        p++;
+    return p && *p;
+}
+
 /* Is called with the head of a request; of a page, all is decided on that. */
 static enum MHD_Result answer(void *context, struct MHD_Connection *c, const char *path, const char *method,
                               const char *version, const char *body, size_t *body_bytes, void **request)
@@ -222,15 +243,19 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
     visitor *guest = about->socket_context;
     if (guest)
         guest->asked = true;
-    const char *wrong = judge_host(h, c);
-    if (wrong)
-        return refuse(h, c, MHD_HTTP_MISDIRECTED_REQUEST, wrong);
     const http_page *page = find_page(h, path);
-    const char *why;
-    const unsigned forbidden = page && page->for_all ? 0 : judge_reader(h, c, &why);
+    const bool is_service = h->config.service && !page;
+    const char *why = judge_host(h, c);
+    unsigned forbidden = why ? MHD_HTTP_MISDIRECTED_REQUEST : 0;
+    if (!forbidden && !is_for_all(h, page, path))
+        forbidden = judge_reader(h, c, &why);
+    if (forbidden && is_service) {
+        const http_answer no = refusal(h, forbidden, why);
+        return http_request_refuse(h, c, path, method, &no, request);
+    }
     if (forbidden)
         return refuse(h, c, forbidden, why);
-    if (h->config.service && !page)
+    if (is_service)
         return http_request_handle(h, c, path, method, body, body_bytes, request);
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return refuse(h, c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");

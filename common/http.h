@@ -4,15 +4,15 @@
  * state to be changed. All of it happens on one thread of its own, which the daemon never waits for.
  *
  * Who may read: with a token who brings it (http_token.h), else who asks from this host, or, if that is said,
- * everybody. Pages for all are for all: probes bring no secrets, and what holds none needs no guard. On
+ * everybody. What is for all is for all: probes bring no secrets, and what holds none needs no guard. On
  * loopback, and everywhere if names were given, a request by a foreign name is refused (http_host.h).
  *
  * Strangers are bounded: HTTP_CONNECTIONS_MAX connections, HTTP_MEMORY_BYTES for each, HTTP_CONNECTION_MS
  * from its start to its end, however busy it seems. Whoever comes beyond gets in all the same, and one of
  * those who take the most places is hung up on (visitors.h).
  *
- * With a service (below) requests that are no page's are its own: any method, with a body, one after the
- * other on a connection, answered at once or later, by any thread. */
+ * With a service (below) requests that are no page's are its own, if who asks may read: any method, with a
+ * body, one after the other on a connection, answered at once or later, by any thread. */
 #ifndef PENSTOCK_COMMON_HTTP_H
 #define PENSTOCK_COMMON_HTTP_H
 
@@ -75,16 +75,17 @@ typedef struct {
 } http_answer;
 
 typedef struct {
-    uint32_t connections_max; /* for HTTP_CONNECTIONS_MAX; at most HTTP_CONNECTIONS_MOST */
-    uint32_t patience_ms;     /* for HTTP_CONNECTION_MS, and for each request anew: until it is whole, and
-                               * then for the answer to be taken; what is computed meanwhile does not count */
-    uint32_t memory_bytes;    /* for HTTP_MEMORY_BYTES; the larger, the fewer calls of recv a body takes */
-    size_t bodies_max_bytes;  /* of all bodies together */
+    uint32_t connections_max;   /* for HTTP_CONNECTIONS_MAX; at most HTTP_CONNECTIONS_MOST */
+    uint32_t patience_ms;       /* for HTTP_CONNECTION_MS, and for each request anew: until it is whole, and
+                                 * then for the answer to be taken; what is computed meanwhile does not count */
+    uint32_t memory_bytes;      /* for HTTP_MEMORY_BYTES; the larger, the fewer calls of recv a body takes */
+    size_t bodies_max_bytes;    /* of all bodies together */
+    const char *const *for_all; /* paths that are for all, as pages may be; NULL at the end. NULL: none */
     /* All on the server's thread, which they must not hold up. */
     void (*head)(void *context, http_request *r);  /* may reply: then a body is read and thrown away */
     void (*whole)(void *context, http_request *r); /* unless it was replied to: body_is says what came; unless
                                                     * that is HTTP_BODY_WHOLE, it replies before it returns */
-    /* What is said to `r`; it is gone after that. Optional. */
+    /* What is said to `r`, also by the server itself; it is gone after that. Optional. */
     void (*answered)(void *context, const http_request *r, unsigned status);
 } http_service;
 

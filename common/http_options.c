@@ -1,8 +1,6 @@
 /* http_options.c - see http_options.h. */
 #include "common/http_options.h"
 
-#include <stdlib.h>
-
 #include "common/options.h"
 
 /* Above every character: these options have no short form. */
@@ -41,13 +39,7 @@ static void settle(http_options *o, struct argp_state *state)
                                         : NULL;
     if (!o->wanted && lone)
         argp_error(state, "--http-%s needs --http-port", lone);
-    if (!o->token_file)
-        o->token_file = getenv(HTTP_TOKEN_VARIABLE);
-    if (!o->wanted || !o->token_file)
-        return;
-    if (o->token_file[0] == '\0')
-        argp_error(state, "--http-token-file (or " HTTP_TOKEN_VARIABLE ") has an empty name");
-    if (http_token_read(o->token_file, &o->token, &error) != PS_OK)
+    if (o->wanted && http_token_find(o->token_file, "--http-token-file", &o->token, &error) != PS_OK)
         argp_error(state, "%s", error.text);
 }
 

@@ -16,7 +16,7 @@ typedef struct {
     const char *address;   /* NULL: 127.0.0.1 */
     const char *port_file; /* NULL: none */
     http_hosts hosts;
-    const char *token_file; /* --http-token-file, or else the environment's; NULL: none */
+    const char *token_file; /* --http-token-file; NULL: the environment's, if there is one */
     http_token token;       /* what it holds */
     bool is_open;
 } http_options;

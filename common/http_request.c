@@ -199,12 +199,12 @@ static enum MHD_Result hand_over(served *s)
     return send_answer(s);
 }
 
-static enum MHD_Result begin(http *h, struct MHD_Connection *c, const char *path, const char *method,
-                             void **request)
+/* NULL: no memory, or no guest. */
+static served *begin(http *h, struct MHD_Connection *c, const char *path, const char *method, void **request)
 {
     served *s = calloc(1, sizeof *s);
     if (!s)
-        return MHD_NO;
+        return NULL;
     *request = s;
     const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     const char *encoding = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
@@ -216,12 +216,15 @@ static enum MHD_Result begin(http *h, struct MHD_Connection *c, const char *path
     s->waits_for_word = expect && strcasecmp(expect, "100-continue") == 0;
     s->request = (http_request){.method = method, .path = path, .begun_ns = clock_monotonic_ns()};
     atomic_fetch_add(&h->under_way, 1);
-    if (!s->guest)
-        return MHD_NO;
+    return s->guest ? s : NULL;
+}
+
+static void show_head(served *s)
+{
+    http *h = s->server;
     h->config.service->head(h->config.context, &s->request);
     if (!is_replied(s) && s->claimed != SIZE_MAX && s->claimed > s->request.body_max)
         s->request.body_is = HTTP_BODY_TOO_LONG;
-    return MHD_YES;
 }
 
 /* Would too much of the body have to be thrown away? */
@@ -230,13 +233,27 @@ static bool is_too_much(const served *s)
     return s->waits_for_word || (s->claimed != SIZE_MAX && s->claimed > THROWN_AWAY_MAX);
 }
 
+enum MHD_Result http_request_refuse(http *h, struct MHD_Connection *c, const char *path, const char *method,
+                                    const http_answer *answer, void **request)
+{
+    served *s = begin(h, c, path, method, request);
+    if (!s) {
+        free(answer->body);
+        return MHD_NO;
+    }
+    http_reply(&s->request, answer);
+    return is_too_much(s) ? send_answer(s) : MHD_YES;
+}
+
 enum MHD_Result http_request_handle(http *h, struct MHD_Connection *c, const char *path, const char *method,
                                     const char *body, size_t *body_bytes, void **request)
 {
     const bool is_head = !*request;
-    if (is_head && begin(h, c, path, method, request) != MHD_YES)
+    served *s = is_head ? begin(h, c, path, method, request) : *request;
+    if (!s)
         return MHD_NO;
-    served *s = *request;
+    if (is_head)
+        show_head(s);
     if (*body_bytes > 0) { /* libmicrohttpd takes no answer now */
         take_piece(s, body, *body_bytes);
         *body_bytes = 0;

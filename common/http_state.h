@@ -38,6 +38,10 @@ struct http {
 enum MHD_Result http_send(const http *h, struct MHD_Connection *c, const http_answer *answer,
                           struct MHD_Response *r);
 
+/* Refuses a request of the service, which is not asked, by its head. Takes over the answer's body. */
+enum MHD_Result http_request_refuse(http *h, struct MHD_Connection *c, const char *path, const char *method,
+                                    const http_answer *answer, void **request);
+
 /* As libmicrohttpd calls its handler. */
 enum MHD_Result http_request_handle(http *h, struct MHD_Connection *c, const char *path, const char *method,
                                     const char *body, size_t *body_bytes, void **request);

@@ -45,6 +45,18 @@ ps_status http_token_read(const char *path, http_token *token, ps_error *error)
     return status;
 }
 
+ps_status http_token_find(const char *path, const char *option, http_token *token, ps_error *error)
+{
+    if (!path)
+        path = getenv(HTTP_TOKEN_VARIABLE);
+    *token = (http_token){""};
+    if (!path)
+        return PS_OK;
+    if (path[0] == '\0')
+        return ps_fail(error, PS_ECONFIG, "%s (or " HTTP_TOKEN_VARIABLE ") has an empty name", option);
+    return http_token_read(path, token, error);
+}
+
 bool http_token_is_brought(const http_token *token, const char *authorization)
 {
     static const char scheme[] = "Bearer ";

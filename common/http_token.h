@@ -28,6 +28,10 @@ typedef struct {
  * The path is named, never the token. */
 ps_status http_token_read(const char *path, http_token *token, ps_error *error);
 
+/* As an option says where it is: that of the file `path`, else (NULL) of the environment's, else none. As
+ * http_token_read; PS_ECONFIG also for an empty name, by which `option` is called ("--token-file"). */
+ps_status http_token_find(const char *path, const char *option, http_token *token, ps_error *error);
+
 /* Does the value of a field Authorization bring it? How long that takes does not depend on where it differs.
  */
 bool http_token_is_brought(const http_token *token, const char *authorization);

@@ -25,6 +25,8 @@ typedef struct {
     char name[V2_NAME_MAX + 2]; /* one more, to be found too long */
     serving_config serving;
     http_hosts hosts;
+    const char *token_file; /* NULL: the environment's, if there is one */
+    http_token token;
     uint32_t threads;
     uint32_t linger_ms, stop_ms;
     log_level level;
@@ -37,6 +39,8 @@ enum {
     KEY_ADDRESS = 256,
     KEY_PORT_FILE,
     KEY_HOST,
+    KEY_TOKEN_FILE,
+    KEY_OPEN,
     KEY_NAME,
     KEY_BATCH,
     KEY_WAIT,
@@ -58,6 +62,12 @@ static const struct argp_option option_list[] = {
      "else "
      "any)",
      0},
+    {"token-file", KEY_TOKEN_FILE, "FILE", 0,
+     "A file of one line, for its owner alone, which is asked for (Authorization: Bearer ...), but not of "
+     "probes of /v2/health/live and /v2/health/ready (the environment's " HTTP_TOKEN_VARIABLE ", or none)",
+     0},
+    {"open", KEY_OPEN, 0, 0,
+     "Without a token, answer other hosts too more than /v2/health/live and /v2/health/ready", 0},
     {"model-name", KEY_NAME, "NAME", 0, "What the model is called in paths (the folder's last name)", 0},
     {"max-batch", KEY_BATCH, "ROWS", 0,
      "Compute up to so many rows of several requests together; 1: each request alone (64)", 0},
@@ -94,6 +104,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_HOST:
         if (http_hosts_add(&o->hosts, argument, NULL) != PS_OK)
             argp_error(state, "--host: '%s' is no host name, or one more than %d", argument, HTTP_HOSTS_MAX);
+        return 0;
+    case KEY_TOKEN_FILE:
+        o->token_file = argument;
+        return 0;
+    case KEY_OPEN:
+        s->is_open = true;
         return 0;
     case KEY_NAME:
         s->name = argument;
@@ -140,7 +156,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->folder)
             argp_error(state, "the model is missing: a folder such as outputs/model");
-        return 0;
+        http_token_find(o->token_file, "--token-file", &o->token, &error);
+        break;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -162,7 +179,9 @@ static const struct argp parser = {
         "  curl 127.0.0.1:8080/v2/models/model/infer -d '{\"inputs\": [{\"name\": \"images\", \"datatype\": "
         "\"UINT8\", \"shape\": [1, 784], \"data\": [0, 255, ...]}]}'\n\n"
         "FP32 pixels are from 0 (black) to 1, UINT8 from 0 to 255. Outputs are `logits' and `probabilities'. "
-        "/metrics is for Prometheus. Connections are neither authenticated nor encrypted.\n\n"
+        "/metrics is for Prometheus. Connections are not encrypted. Other hosts are answered where --address "
+        "lets "
+        "them reach it, and only with the token of --token-file, or with --open.\n\n"
         "SIGTERM and SIGINT: not ready any more; what has begun is finished. A second one does not wait.\n\n"
         "Exit status: 143 after SIGTERM or SIGINT; 2 usage, an address or port that cannot be had; 3 a model "
         "that is missing or damaged; 1 anything else.",
@@ -253,6 +272,7 @@ int main(int argc, char **argv)
     argp_err_exit_status = PS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     o.serving.hosts = &o.hosts;
+    o.serving.token = &o.token;
     if (!o.serving.name)
         name_by_folder(&o);
     log_setup("serve", o.level);

@@ -51,6 +51,7 @@ struct serving {
     http *server;
     http_service service;
     metrics *counted; /* the HTTP server's thread's */
+    http_refusals refused;
     _Atomic bool turns_away, closed;
 };
 
@@ -303,12 +304,16 @@ static unsigned show_metrics(void *context, FILE *body)
     metrics_set(s->counted, COUNTED_QUEUE, 0, batcher_depth(s->batcher));
     metrics_print(s->counted, body);
     batcher_print(s->batcher, body);
+    http_refusals_print(&s->refused, "penstock_serve_refused_http_requests_total", body);
     return 200;
 }
 
 static const http_page pages[] = {
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", show_metrics, false},
 };
+
+/* Probes bring no token. */
+static const char *const for_all[] = {"/v2/health/live", "/v2/health/ready", NULL};
 
 /* ---- start and end ---- */
 
@@ -351,6 +356,7 @@ static ps_status start_server(serving *s, ps_error *error)
         .patience_ms = SERVING_PATIENCE_MS,
         .memory_bytes = MEMORY_BYTES,
         .bodies_max_bytes = SERVING_BODIES_MAX,
+        .for_all = for_all,
         .head = take_head,
         .whole = take_whole,
         .answered = note_answered,
@@ -360,10 +366,12 @@ static ps_status start_server(serving *s, ps_error *error)
         .port = s->config.port,
         .port_file = s->config.port_file,
         .hosts = s->config.hosts,
+        .token = s->config.token,
+        .is_open = s->config.is_open,
         .pages = pages,
         .page_count = sizeof pages / sizeof pages[0],
+        .refused = &s->refused,
         .service = &s->service,
-        .is_open = true, /* who serves a model beyond loopback means it for others */
         .context = s,
         .options = "",
     };

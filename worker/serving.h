@@ -5,14 +5,15 @@
  *   POST /v2/models/NAME[/versions/1]/infer
  *   GET  /metrics
  *
- * What is wrong with a request is said as {"error": "..."}, with a status of 4xx if the client can mend it,
- * and 503 with Retry-After if time can.
+ * Who may ask for what is not health: as common/http.h says of pages. What is wrong with a request is said as
+ * {"error": "..."}, with a status of 4xx if the client can mend it, and 503 with Retry-After if time can.
  *
  * Threads: the HTTP server's reads and checks requests, the batcher's computes and writes answers; whoever
  * called serving_start waits, and says when to end. */
 #ifndef PENSTOCK_WORKER_SERVING_H
 #define PENSTOCK_WORKER_SERVING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/http.h"
@@ -33,6 +34,8 @@ typedef struct {
     /* As in http_config. */
     const char *address, *port_file;
     const http_hosts *hosts;
+    const http_token *token;
+    bool is_open;
     uint16_t port;
     uint32_t body_max_bytes;                /* of a request; at most SERVING_BODIES_MAX */
     uint32_t batch_max, wait_us, queue_max; /* as in batcher_config; batch_max: at most INFERENCE_ROWS */

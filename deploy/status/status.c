@@ -47,9 +47,7 @@ static const struct argp_option option_list[] = {
 static void read_token(status_options *o, struct argp_state *state)
 {
     ps_error error;
-    if (!o->token_file)
-        o->token_file = getenv(HTTP_TOKEN_VARIABLE);
-    if (o->token_file && http_token_read(o->token_file, &o->token, &error) != PS_OK)
+    if (http_token_find(o->token_file, "--http-token-file", &o->token, &error) != PS_OK)
         argp_error(state, "%s", error.text);
 }
 

@@ -196,6 +196,46 @@ refuses 404 "there is no '/'" "http://$at/"
 refuses 404 "there is no '/v2/models/model/'" "http://$at/v2/models/model/"
 expect answers 200 --data-binary @"$case_dir/good" "$infer"
 
+begin "with a token whoever does not bring it gets health alone, and is counted"
+token_file=$case_dir/token
+(umask 077 && head -c 24 /dev/urandom | base64 >"$token_file")
+token="Authorization: Bearer $(cat "$token_file")"
+serve server --token-file "$token_file"
+request 0 1 >"$case_dir/request"
+expect answers 200 "http://$at/v2/health/live"
+expect answers 200 "http://$at/v2/health/ready"
+for path in /v2 /v2/models/model /v2/models/model/ready /metrics /nothing; do
+    expect answers 401 "http://$at$path"
+done
+expect grep -qi '^www-authenticate: Bearer' "$case_dir/head"
+expect grep -q "a token is wanted here: .* (that of --token-file)" "$case_dir/body"
+expect answers 401 --data-binary @"$case_dir/request" "$infer"
+expect answers 401 --data-binary @"$images" -H 'Expect:' "$infer" # several MB, and no reset
+expect answers 401 --data-binary @"$case_dir/request" -H "${token}x" "$infer"
+expect answers 200 --data-binary @"$case_dir/request" -H "$token" "$infer"
+expect answers 200 -H "$token" "http://$at/metrics"
+expect grep -qx 'penstock_serve_refused_http_requests_total{reason="no_token"} 8' "$case_dir/body"
+expect grep -qx 'penstock_serve_requests_total{code="200"} 3' "$case_dir/body"
+"$(dirname "$0")/check-metrics" "$case_dir/body" || fail "the metrics are not as Prometheus wants them"
+PENSTOCK_HTTP_TOKEN_FILE=$token_file serve by-environment
+expect answers 401 "http://$at/v2"
+chmod 640 "$token_file"
+run_program wide 2 "$launcher" serve --port 0 --token-file "$token_file" "$model"
+expect_log wide "others may read this token"
+run_program empty 2 env PENSTOCK_HTTP_TOKEN_FILE= "$launcher" serve --port 0 "$model"
+expect_log empty "--token-file (or PENSTOCK_HTTP_TOKEN_FILE) has an empty name"
+
+begin "without a token other hosts get health alone, unless it is open"
+own=$(hostname -I 2>/dev/null | tr ' ' '\n' | grep -m1 '\.')
+for open in "" --open; do
+    serve "server$open" --address 0.0.0.0 ${open:+"$open"}
+    expect answers 200 "http://127.0.0.1:${at#*:}/v2"
+    await_log "server$open" "$([ "$open" ] && echo "is open to everybody" || echo "see --token-file, or --open")"
+    [ "$own" ] || continue
+    expect answers 200 "http://$own:${at#*:}/v2/health/ready"
+    expect answers "$([ "$open" ] && echo 200 || echo 403)" "http://$own:${at#*:}/v2"
+done
+
 begin "a queue that is full is told, with a time to come back"
 serve server --max-queue 1 --max-batch 500 --max-wait-us 1000000
 request 0 1 >"$case_dir/request"

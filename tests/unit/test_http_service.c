@@ -194,6 +194,47 @@ static void bodies_that_are_too_long_are_refused_however_they_come(void **state)
     http_stop(&h);
 }
 
+static void who_may_not_ask_is_told_after_the_body_and_the_service_is_not_asked(void **state)
+{
+    (void)state;
+    enum { LONG = 20 * BODY_MAX };
+    static const http_token token = {"0123456789abcdef"};
+    static const char *const for_all[] = {"/echo", NULL};
+    http_service probed = service;
+    probed.for_all = for_all;
+    static http_refusals refused;
+    desk d = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    const http_config config = {
+        .token = &token, .options = "", .refused = &refused, .service = &probed, .context = &d};
+    http *h = NULL;
+    assert_int_equal(http_start(&config, &h, NULL), PS_OK);
+    char *request = malloc(LONG + 200);
+    int head = sprintf(request, "POST /later HTTP/1.0\r\nContent-Length: %d\r\n\r\n", LONG);
+    memset(request + head, 'a', LONG);
+    const char *answer = ask_bytes(h, request, (size_t)head + LONG);
+    assert_answer(answer, "401", "(that of --token-file)\n");
+    assert_non_null(strstr(answer, "WWW-Authenticate: Bearer realm=\"penstock\"\r\n"));
+    head = sprintf(request, "POST /later HTTP/1.1\r\nHost: evil.example\r\nContent-Length: %d\r\n\r\n", LONG);
+    memset(request + head, 'a', LONG);
+    assert_answer(ask_bytes(h, request, (size_t)head + LONG), "421", "see --host\n");
+    /* What would be too much to throw away, or is not sent yet, is refused at once. */
+    assert_answer(ask(h, "POST /later HTTP/1.0\r\nContent-Length: 9999999999999\r\n\r\n"), "401", "file)\n");
+    assert_answer(ask(h, "POST /later HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+                         "Expect: 100-continue\r\n\r\n"),
+                  "401", "file)\n");
+    assert_answer(ask(h, "GET /no HTTP/1.0\r\n\r\n"), "401", "file)\n");
+    assert_int_equal(d.kept_count, 0);
+    assert_int_equal(atomic_load(&refused.count[HTTP_REFUSAL_TOKEN]), 4);
+    assert_int_equal(atomic_load(&refused.count[HTTP_REFUSAL_NAME]), 1);
+    assert_answer(ask(h, "POST /echo HTTP/1.0\r\nContent-Length: 1\r\n\r\nx"), "200", "x");
+    assert_answer(ask(h, "POST /no HTTP/1.0\r\nAuthorization: Bearer 0123456789abcdef\r\n"
+                         "Content-Length: 1\r\n\r\nx"),
+                  "404", "nothing there\n");
+    await_idle(h);
+    free(request);
+    http_stop(&h);
+}
+
 /* Four bodies fit; whoever holds them may be silent. */
 static void all_bodies_together_are_bounded(void **state)
 {
@@ -331,6 +372,7 @@ int main(void)
         cmocka_unit_test(bodies_come_whole_and_connections_stay),
         cmocka_unit_test(what_is_refused_by_its_head_is_told_after_its_body),
         cmocka_unit_test(bodies_that_are_too_long_are_refused_however_they_come),
+        cmocka_unit_test(who_may_not_ask_is_told_after_the_body_and_the_service_is_not_asked),
         cmocka_unit_test(all_bodies_together_are_bounded),
         cmocka_unit_test(answers_may_come_later_from_another_thread),
         cmocka_unit_test(a_client_that_does_not_wait_for_its_answer_harms_nobody),
