@@ -160,6 +160,7 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         o->plan_file = argument;
         return 0;
     case ARGP_KEY_END:
+        run_options_refuse_linger(state, &o->run);
         if (o->expected && o->within >= 0)
             argp_error(state, "--within needs the training without faults that --expect leaves out");
         if ((o->line.latency_ms || o->line.bytes_per_s) && !o->namespaces)

@@ -89,6 +89,8 @@ static void check_together(struct argp_state *state, const host_options *o)
         argp_error(state, "--print only prints, and --ssh starts; give one of them");
     if (!o->starts && o->run.restarts > 0)
         argp_error(state, "--restarts needs --ssh");
+    if (o->starts)
+        run_options_refuse_linger(state, &o->run);
     if (o->run.bin_dir && strlen(o->run.bin_dir) > PATH_BYTES / 2)
         argp_error(state, "--bin-dir is longer than a path can be");
 }

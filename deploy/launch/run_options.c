@@ -151,8 +151,22 @@ error_t run_options_take(int key, char *argument, struct argp_state *state, cons
     }
 }
 
+void run_options_refuse_linger(struct argp_state *state, const run_options *options)
+{
+    enum { LEAST = sizeof "--lin" - 1 }; /* a ps takes what only one of its options begins with */
+    for (size_t i = 0; i < options->server_option_count; i++) {
+        const char *option = options->server_options[i];
+        if (strlen(option) >= LEAST && strncmp(option, "--linger", strlen(option)) == 0)
+            argp_error(state,
+                       "--ps-option=%s: a ps that stays when the job has finished would be waited for "
+                       "for ever; leave it out",
+                       option);
+    }
+}
+
 static void check_together(struct argp_state *state, const run_options *options)
 {
+    run_options_refuse_linger(state, options);
     if (options->workers == 0 && !options->chief)
         argp_error(state, "--workers 0 leaves nobody to train; give at least 1, or --chief");
     if (options->servers == 0 && (options->workers != 1 || options->chief || options->evaluator))

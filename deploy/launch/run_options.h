@@ -75,6 +75,9 @@ typedef struct {
 error_t run_options_take(int key, char *argument, struct argp_state *state, const run_limits *limits,
                          run_options *options);
 
+/* For a command that waits for its ps to end: ends the program if one of their options lets them stay. */
+void run_options_refuse_linger(struct argp_state *state, const run_options *options);
+
 /* The value of an option that is a whole number; ends the program on a mistake. */
 uint64_t run_options_number(struct argp_state *state, const char *option, const char *text, uint64_t least,
                             uint64_t most);

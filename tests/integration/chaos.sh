@@ -67,6 +67,7 @@ reports '"hung": true'
 
 begin "mistakes are refused before anything starts"
 for mistake in "--seed x" "--faults -1" "--ps 0" "--workers 17" "--expect abc" "--within 101" "--deadline 0" "--unknown" \
+    "--ps-option=--linger" \
     "nowhere.json" "one.json two.json"; do
     # shellcheck disable=SC2086 # several arguments
     run_program mistake 2 "$launcher" chaos --run-dir "$case_dir/run" $mistake -- "${options[@]}"

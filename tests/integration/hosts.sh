@@ -158,6 +158,9 @@ refuses 2 "--ssh has an empty command" hosts nodes "--ssh= "
 refuses 2 "--print only prints, and --ssh starts" hosts nodes --ssh --print tasks
 refuses 2 "--print 'all' is none of: commands, cluster, tasks" hosts nodes --print all
 refuses 2 "--restarts needs --ssh" hosts nodes --restarts 1
+refuses 2 "--ps-option=--linger: a ps that stays" hosts nodes --ssh --ps-option=--linger
+run_program typed 0 "$launcher" hosts "$case_dir/nodes" --ps-option=--linger # whoever types it also ends it
+expect_log typed "--linger"
 refuses 2 "both name hosts" hosts nodes --slurm
 refuses 2 "one HOSTFILE too many" hosts nodes more
 

@@ -249,6 +249,14 @@ launch --ps 1 --workers 1 --run-dir other --checkpoint-steps 7
 expect says fake/ps-0.args "other/checkpoints"
 expect line_is fake/ps-0.args 7
 
+begin "an option by which ps would never end is refused, also abbreviated"
+for option in --linger --lin; do
+    launch --run-dir run --ps-option=--threads --ps-option=1 --ps-option="$option"
+    expect_code 2
+    expect says err "--ps-option=$option: a ps that stays when the job has finished would be waited for"
+    expect [ ! -e "$case_dir/run" ]
+done
+
 begin "a program that cannot be started ends the run"
 rm "$case_dir/bin/penstock-worker"
 printf '#!/nonexistent/interpreter\n' >"$case_dir/bin/penstock-worker"
