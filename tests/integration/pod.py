@@ -3,7 +3,8 @@
 A pod has a network namespace with an address of its own (pod_net.c), its names by DNS, process, mount and host
 name namespaces, a read-only root that holds the system's programs, the build's, and the pod's volumes, and the
 user of its security context. Its container runs as PID 1, is probed over HTTP from the pod's network, started
-again by restartPolicy, and ended by SIGTERM and, after the grace period, SIGKILL.
+again by restartPolicy, and ended by SIGTERM and, after the grace period, SIGKILL; a probe of liveness that has failed
+too often ends it likewise, and may have a grace period of its own.
 
 Each pod is a thread, which is in the network namespace; whatever it starts is there, too. When pods are made and
 what their end means is the controllers' (pods.py)."""
@@ -20,7 +21,9 @@ import threading
 import time
 
 CLONE_NEWNET = 0x40000000
-SPEED = 10  # probes come so many times as often as a manifest says; what they may take stays
+# Probes come so many times as often as a manifest says. What they may take stays, but for a pod that is frozen: nobody
+# answers there, so that it would only be waited for; that goes so many times as fast, too.
+SPEED = 10
 LOOK_S = 0.05
 DOMAIN = "default.svc.cluster.local"
 
@@ -114,15 +117,17 @@ class Probe:
         self.period_s = spec.get("periodSeconds", 10) / SPEED
         self.timeout_s = spec.get("timeoutSeconds", 1)
         self.threshold = spec.get("failureThreshold", 3)
+        self.grace_s = spec.get("terminationGracePeriodSeconds")  # None: the pod's
         self.failures = 0
         self.due = time.monotonic() + spec.get("initialDelaySeconds", 0) / SPEED
 
-    def look(self, address):
+    def look(self, address, is_frozen):
         """True or False, or None if it is not time yet."""
         if time.monotonic() < self.due:
             return None
         self.due = time.monotonic() + self.period_s
-        good = 200 <= get(address, self.port, self.path, self.timeout_s)[0] < 400
+        timeout_s = self.timeout_s / SPEED if is_frozen else self.timeout_s
+        good = 200 <= get(address, self.port, self.path, timeout_s)[0] < 400
         self.failures = 0 if good else self.failures + 1
         return good
 
@@ -142,6 +147,26 @@ def get(address, port, path, timeout_s):
         connection.close()
 
 
+def children(process):
+    try:
+        with open(f"/proc/{process}/task/{process}/children") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:  # it is gone
+        return []
+
+
+def descendants(process):
+    below = children(process)
+    return below + [further for child in below for further in descendants(child)]
+
+
+def send(process, what):
+    try:
+        os.kill(process, what)
+    except OSError:
+        pass
+
+
 class Pod(threading.Thread):
     """`names` are those under which its service shows it, at once if `early`, else when it is ready."""
 
@@ -153,7 +178,7 @@ class Pod(threading.Thread):
         self.folder = cluster.new_folder(name)
         self.container = spec["containers"][0]
         self.codes = []  # of each container's end
-        self.started = self.ready = self.deleted = False
+        self.started = self.ready = self.deleted = self.frozen = False
         self.liveness_kills = self.step = 0
         self.kill_at = None
         self.process = None
@@ -169,18 +194,22 @@ class Pod(threading.Thread):
         self.deleted = True
         self.terminate()
 
-    def terminate(self):
-        self.kill_at = time.monotonic() + self.spec.get("terminationGracePeriodSeconds", 30)
+    def freeze(self):
+        """Until its probes have it killed."""
+        self.frozen = True
+        for process in descendants(self.process.pid):
+            send(process, signal.SIGSTOP)
+
+    def terminate(self, grace_s=None):
+        if grace_s is None:
+            grace_s = self.spec.get("terminationGracePeriodSeconds", 30)
+        self.kill_at = time.monotonic() + (grace_s / SPEED if self.frozen else grace_s)
         self.send(signal.SIGTERM)
 
     def send(self, what):
         """To PID 1 of the pod, the child of what makes its namespaces."""
-        try:
-            with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as children:
-                for child in children.read().split():
-                    os.kill(int(child), what)
-        except (OSError, AttributeError):
-            pass
+        for child in children(self.process.pid) if self.process else []:
+            send(child, what)
 
     # ---- the thread ----
 
@@ -257,7 +286,7 @@ class Pod(threading.Thread):
         while self.process.poll() is None:
             self.look(probes, ports)
             time.sleep(LOOK_S)
-        self.ready = self.started = False
+        self.ready = self.started = self.frozen = False
         self.publish(self.early and not self.deleted)
         return self.container_code(self.process.returncode, log_path)
 
@@ -279,19 +308,21 @@ class Pod(threading.Thread):
             self.terminate()
             return
         if not self.started:
-            self.started = probes["startupProbe"].look(self.address) is True
-            failed = probes["startupProbe"].has_failed()
+            probe = probes["startupProbe"]
+            self.started = probe.look(self.address, self.frozen) is True
         else:
-            liveness = probes.get("livenessProbe")
-            failed = liveness is not None and liveness.look(self.address) is False and liveness.has_failed()
+            probe = probes.get("livenessProbe")
+            if probe is not None:
+                probe.look(self.address, self.frozen)
             self.look_at_readiness(probes.get("readinessProbe"))
-            self.look_at_progress(ports)
-        if failed:
+            if not self.frozen:
+                self.look_at_progress(ports)
+        if probe is not None and probe.has_failed():
             self.liveness_kills += 1
-            self.terminate()
+            self.terminate(probe.grace_s)
 
     def look_at_readiness(self, probe):
-        good = True if probe is None else probe.look(self.address)
+        good = True if probe is None else probe.look(self.address, self.frozen)
         if good is not None:
             self.ready = good or (self.ready and not probe.has_failed())
         self.publish(self.early or self.ready)

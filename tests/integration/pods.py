@@ -6,9 +6,10 @@
 Of each overlay, command, arguments, environment, volumes, probes and ports are taken as `kubectl kustomize`
 renders them; the rest is what the engine adds. Pods start in an order in which no name resolves at first. Then
 a ps is killed, a worker's pod deleted, a ps' pod deleted, and worker 0 killed, each with training going on after
-the one before. In the end the engine's rule must say that the job has succeeded, every pod have ended as it
-should, no liveness probe have failed, and the model be that of `penstock run`, bit for bit, where it is
-determined.
+the one before. In some overlays (DISTURBANCES) a ps and a worker are frozen besides, until their liveness probes have
+them killed, or a node is drained on which both ps and a worker are, as the disruption budget lets them go. In the end
+the engine's rule must say that the job has succeeded, every pod have ended as it should, no other liveness probe have
+failed, and the model be that of `penstock run`, bit for bit, where it is determined.
 
 Engines: only what they do to our processes is here. Of Kubeflow's operator: TF_CONFIG, and a service for each
 pod, which shows it only when it is ready. Exit code: 0; 1 if not so; 77, with the reason, where it cannot run."""
@@ -29,6 +30,15 @@ PATIENCE_S = 300  # that something broken alone reaches
 PORT = 2222
 NETWORKS = 17  # a pod that takes the place of another has another address
 
+EVICTION_S = 0.5  # after which a refused eviction is tried again; kubectl drain takes ten times as long
+
+# How, and which; what is not there is left out.
+EVERYWHERE = (("kill", ("ps", 1)), ("delete", ("worker", 1)), ("delete", ("ps", 0)), ("kill", ("worker", 0)))
+DISTURBANCES = {
+    "statefulset": (("freeze", ("ps", 0), ("worker", 2)), *EVERYWHERE),
+    "jobset": (("kill", ("ps", 1)), ("drain", ("ps", 0), ("ps", 1), ("worker", 1)), ("kill", ("worker", 0))),
+}
+
 # Not how training is computed, but where it is done.
 PLACE_OPTIONS = ("--data-folder", "--output-dir", "--http-port", "--http-address", "--log-format", "--no-shared-memory",
                  "--workers", "--on-worker-loss")
@@ -38,13 +48,13 @@ class Broken(Exception):
     """What should be so is not."""
 
 
-def await_that(what, condition, cluster):
+def await_that(what, condition, cluster, look_s=0.1):
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         cluster.control()
         if time.monotonic() > deadline:
             raise Broken(f"waited {PATIENCE_S} s for: {what}")
-        time.sleep(0.1)
+        time.sleep(look_s)
 
 
 class Network:
@@ -66,22 +76,42 @@ class Network:
         self.process.wait()
 
 
+class Budget:
+    """Which pods may be evicted, by a PodDisruptionBudget."""
+
+    def __init__(self, spec):
+        self.at_least, self.labels = spec["minAvailable"], spec["selector"]["matchLabels"]
+        self.lets_unhealthy_go = spec.get("unhealthyPodEvictionPolicy") == "AlwaysAllow"
+
+    def covers(self, replica):
+        return self.labels.items() <= replica.labels.items()
+
+    def lets_go(self, replica, replicas):
+        healthy = [r for r in replicas if self.covers(r) and r.is_up() and r.pod.ready]
+        return self.lets_unhealthy_go if replica not in healthy else len(healthy) > self.at_least
+
+
 class Replica:
     """A place for one pod after the other."""
 
     def __init__(self, cluster, role, index, name, hostname, template, names, early, restarts, variables):
         self.cluster, self.role, self.index, self.name, self.hostname = cluster, role, index, name, hostname
-        self.spec, self.names, self.early = template["spec"], names, early
+        self.spec, self.labels = template["spec"], template["metadata"]["labels"]
+        self.names, self.early = names, early
         self.restarts, self.variables = restarts, variables
         self.pod = None
-        self.pods = 0
+        self.pods = self.liveness_kills = 0  # pods: so many; kills: of those before the current one
         self.result = None  # the code of its end, for good
 
     def is_up(self):
         return self.pod is not None and self.pod.is_alive() and self.pod.started and not self.pod.deleted
 
+    def killed_by_probes(self):
+        return self.liveness_kills + self.pod.liveness_kills
+
     def make(self):
         self.pods += 1
+        self.liveness_kills += self.pod.liveness_kills if self.pod else 0
         # ExitCode is the operator's, which starts pods anew; a Job's pods end with their container.
         kubelet = self.restarts if self.restarts in ("Always", "OnFailure") else "Never"
         self.pod = Pod(self.cluster, self.name, self.hostname, self.spec, self.variables, self.names, self.early,
@@ -97,12 +127,12 @@ class Cluster:
         self.network = Network(f"{build}/tests/pod_net")
         self.has_users = any(int(line.split()[2]) > 65536 for line in open("/proc/self/uid_map"))
         self.replicas, self.final_codes, self.restart_all = [], range(1, 128), False
-        self.disturbed = 0
+        self.disturbed, self.frozen, self.budgets = 0, [], []
         self.lock = threading.Lock()  # pods are threads
         self.volumes = {}  # folders, by name
         manifests = subprocess.run([kubectl, "kustomize", overlay], check=True, stdout=subprocess.PIPE).stdout
         for manifest in yaml.safe_load_all(manifests):
-            take = {"StatefulSet": self.take_stateful_set, "TFJob": self.take_tfjob, "JobSet": self.take_jobset,
+            take = {"StatefulSet": self.take_stateful_set, "PodDisruptionBudget": self.take_budget, "TFJob": self.take_tfjob, "JobSet": self.take_jobset,
                     "Job": self.take_volcano if "volcano" in manifest["apiVersion"] else self.take_job}
             if manifest["kind"] in take:
                 take[manifest["kind"]](manifest["metadata"]["name"], manifest["spec"])
@@ -120,6 +150,9 @@ class Cluster:
         for i in range(spec["replicas"]):
             names = [f"{name}-{i}.{spec['serviceName']}"]
             self.add("ps", i, f"{name}-{i}", spec["template"], names, True, "Always", {})
+
+    def take_budget(self, _name, spec):
+        self.budgets.append(Budget(spec))
 
     def take_job(self, name, spec, role="worker", subdomain=None, early=True):
         """An Indexed Job: the host is named by its index, the pod has a suffix besides."""
@@ -266,21 +299,57 @@ class Cluster:
         begun = self.step()
         await_that(f"training goes on after step {begun}", lambda: self.step() > begun + 5, self)
 
-    def disturb(self, role, index, how):
+    def disturb(self, how, places):
+        victims = [r for r in self.replicas if (r.role, r.index) in places]
+        if not victims:
+            return
         self.train_further()
-        victim = next(r for r in self.of(role) if r.index == index)
-        pod, runs = victim.pod, len(victim.pod.codes)
-        if not victim.is_up():
-            raise Broken(f"{victim.name} had ended before it was disturbed: train longer")
-        if how == "delete":
+        for victim in victims:
+            if not victim.is_up():
+                raise Broken(f"{victim.name} had ended before it was disturbed: train longer")
+        {"delete": self.delete, "kill": self.kill, "freeze": self.freeze, "drain": self.drain}[how](victims)
+        self.disturbed += len(victims)
+
+    def delete(self, victims):
+        for victim in victims:
+            pod = victim.pod
             pod.delete()
             await_that(f"{victim.name} is gone", lambda: victim.pod is not pod, self)
-        else:
-            pod.send(9)
-            await_that(f"{victim.name} is killed", lambda: len(pod.codes) > runs, self)
-            if pod.codes[runs] != 137:
-                raise Broken(f"{victim.name} ended with {pod.codes[runs]} when it was killed")
-        self.disturbed += 1
+
+    def kill(self, victims):
+        self.end_by_kill(victims, lambda pod: pod.send(9))
+
+    def freeze(self, victims):
+        """Together, as on a host that is suspended."""
+        self.frozen += victims
+        self.end_by_kill(victims, lambda pod: pod.freeze())
+
+    def end_by_kill(self, victims, begin):
+        runs = [(victim.name, victim.pod, len(victim.pod.codes)) for victim in victims]
+        for _, pod, _ in runs:
+            begin(pod)
+        for name, pod, run in runs:
+            await_that(f"{name} is killed", lambda: len(pod.codes) > run, self)
+            if pod.codes[run] != 137:
+                raise Broken(f"{name} ended with {pod.codes[run]} when it was killed")
+
+    def drain(self, victims):
+        """As kubectl does: evicts all, and those whom a budget keeps again and again."""
+        left, kept = [(victim, victim.pod) for victim in victims], set()
+
+        def evict():
+            for victim, pod in list(left):
+                if all(b.lets_go(victim, self.replicas) for b in self.budgets if b.covers(victim)):
+                    left.remove((victim, pod))
+                    pod.delete()
+                else:
+                    kept.add(victim.name)
+            return not left
+
+        await_that("the node is drained", evict, self, EVICTION_S)
+        servers = [victim for victim in victims if victim.role == "ps"]
+        if len(servers) > 1 and len(kept) != len(servers) - 1:
+            raise Broken(f"of {len(servers)} ps on one node {len(kept)} were kept at first by the disruption budget")
 
     def end(self):
         workers, servers = self.of("worker"), self.of("ps")
@@ -300,12 +369,12 @@ class Cluster:
         await_that("workers run without a ps", lambda: all(r.is_up() for r in self.of("worker")), self)
         for r in reversed(self.of("ps")):
             r.make()
-        for victim in (("ps", 1, "kill"), ("worker", 1, "delete"), ("ps", 0, "delete"), ("worker", 0, "kill")):
-            if len(self.of(victim[0])) > victim[1]:
-                self.disturb(*victim)
+        for how, *places in DISTURBANCES.get(os.path.basename(self.overlay.rstrip("/")), EVERYWHERE):
+            self.disturb(how, places)
         self.end()
-        if any(r.pod.liveness_kills for r in self.replicas):
-            raise Broken("a liveness probe failed")
+        for r in self.replicas:
+            if r.killed_by_probes() != self.frozen.count(r):
+                raise Broken(f"{r.name} was killed {r.killed_by_probes()} times by its liveness probe")
 
     def compare(self):
         arguments = self.of("worker")[0].spec["containers"][0]["args"]
