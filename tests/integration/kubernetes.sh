@@ -52,12 +52,8 @@ chart_refuses() {
     expect_log refused "$text"
 }
 
-begin "the chart, as it is and with every value changed; as it is, but for what helm keeps, it is the overlay"
+begin "the chart, of each kind as it is and with every value changed; as it is, but for what helm keeps, it is the overlay"
 "$helm" lint --strict --quiet "$deploy/helm/penstock" || fail "helm has complaints"
-chart helm --set store.keep=false
-expect node "$here/kubernetes/same.js" "$npm_modules" "$rendered/helm.yaml" "$rendered/statefulset.yaml"
-chart helm-tfjob --set kind=tfjob,store.keep=false
-expect node "$here/kubernetes/same.js" "$npm_modules" "$rendered/helm-tfjob.yaml" "$rendered/tfjob.yaml"
 chart helm-default
 every=(--set image.repository=registry.example/penstock,image.tag=v1,image.pullPolicy=Always,image.pullSecrets[0].name=pull
     --set ps.replicas=3,ps.memoryLimit=64,ps.checkpointSteps=10,ps.stopSeconds=30,ps.args[0]=--threads=2
@@ -65,10 +61,13 @@ every=(--set image.repository=registry.example/penstock,image.tag=v1,image.pullP
     --set worker.replicas=4,worker.args[0]=--mode=async,worker.gpus=2
     --set data.claim=data,store.storageClass=nfs,store.size=1Gi,keys.psSecret=one,keys.workerSecret=two
     --set monitoring.serviceMonitor=true,monitoring.namespace=prometheus)
-chart helm-all "${every[@]}"
-chart helm-all-tfjob "${every[@]}" --set kind=tfjob
-chart helm-insecure --set keys.enabled=false
-chart helm-insecure-tfjob --set keys.enabled=false,kind=tfjob,worker.gpus=1
+expect cmp "$rendered/helm-default.yaml" <("$helm" template trainer "$deploy/helm/penstock" --set kind=statefulset)
+for kind in statefulset tfjob tfjob-dynamic jobset volcano; do
+    chart "helm-$kind" --set "kind=$kind,store.keep=false"
+    expect node "$here/kubernetes/same.js" "$npm_modules" "$rendered/helm-$kind.yaml" "$rendered/$kind.yaml"
+    chart "helm-all-$kind" "${every[@]}" --set "kind=$kind"
+    chart "helm-insecure-$kind" --set "keys.enabled=false,kind=$kind,worker.gpus=1"
+done
 
 begin "values that are unknown, of another type or out of range are refused by name"
 chart_refuses "replica" --set ps.replica=3

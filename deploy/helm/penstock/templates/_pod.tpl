@@ -20,6 +20,30 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
+{{/* "true" with Kubeflow's training operator, else empty. */}}
+{{- define "penstock.tfjob" -}}
+{{- if hasPrefix "tfjob" .Values.kind }}true{{ end }}
+{{- end }}
+
+{{/* An Indexed Job but for its pods, by how many. Codes are as in deploy/kubernetes/engines. */}}
+{{- define "penstock.indexedJob" -}}
+completionMode: Indexed
+completions: {{ . }}
+parallelism: {{ . }}
+backoffLimit: 20
+podFailurePolicy:
+  rules:
+    - action: Ignore
+      onPodConditions:
+        - type: DisruptionTarget
+          status: "True"
+    - action: FailJob
+      onExitCodes:
+        containerName: penstock
+        operator: In
+        values: [1, 2, 3]
+{{- end }}
+
 {{/* What both pods say of themselves. */}}
 {{- define "penstock.pod" -}}
 automountServiceAccountToken: false
@@ -44,9 +68,9 @@ securityContext:
 - name: PENSTOCK_CURVE_KEYS
   value: /keys
 {{- end }}
-{{- if eq .Values.kind "statefulset" }}
+{{- if has .Values.kind (list "statefulset" "jobset") }}
 - name: PENSTOCK_FROM_ORDINAL
-  value: ps={{ .Values.ps.replicas }}@{{ .Release.Name }}-ps-{}.{{ .Release.Name }}:2222,worker={{ .Values.worker.replicas }}
+  value: ps={{ .Values.ps.replicas }}@{{ .Release.Name }}-ps-{{ eq .Values.kind "jobset" | ternary "0-" "" }}{}.{{ .Release.Name }}:2222,worker={{ .Values.worker.replicas }}
 {{- end }}
 {{- end }}
 
@@ -108,7 +132,7 @@ readinessProbe:
 {{- end }}
 
 {{- define "penstock.ps" -}}
-{{- $tfjob := eq .Values.kind "tfjob" -}}
+{{- $tfjob := include "penstock.tfjob" . | eq "true" -}}
 metadata:
   labels:
     {{- include "penstock.labels" . | nindent 4 }}
@@ -116,6 +140,9 @@ metadata:
 spec:
   {{- include "penstock.pod" . | nindent 2 }}
   terminationGracePeriodSeconds: {{ mul 2 .Values.ps.stopSeconds }}
+  {{- with get (dict "jobset" "Never" "volcano" "OnFailure") .Values.kind }}
+  restartPolicy: {{ . }}
+  {{- end }}
   {{- with .Values.ps.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}
@@ -137,7 +164,7 @@ spec:
         {{- if not .Values.keys.enabled }}
         - --insecure
         {{- end }}
-        {{- if not $tfjob }}
+        {{- if eq .Values.kind "statefulset" }}
         # A StatefulSet starts again whatever ends, also with 0.
         - --linger
         {{- end }}
@@ -165,7 +192,7 @@ spec:
 {{- end }}
 
 {{- define "penstock.worker" -}}
-{{- $tfjob := eq .Values.kind "tfjob" -}}
+{{- $tfjob := include "penstock.tfjob" . | eq "true" -}}
 metadata:
   labels:
     {{- include "penstock.labels" . | nindent 4 }}
@@ -173,8 +200,8 @@ metadata:
 spec:
   {{- include "penstock.pod" . | nindent 2 }}
   terminationGracePeriodSeconds: 30
-  {{- if not $tfjob }}
-  restartPolicy: Never
+  {{- with get (dict "statefulset" "Never" "jobset" "Never" "volcano" "OnFailure") .Values.kind }}
+  restartPolicy: {{ . }}
   {{- end }}
   {{- with .Values.worker.nodeSelector }}
   nodeSelector:
@@ -226,6 +253,10 @@ spec:
         {{- include "penstock.commonArguments" . | nindent 8 }}
         {{- if .Values.worker.gpus }}
         - --device=auto
+        {{- end }}
+        {{- if eq .Values.kind "tfjob-dynamic" }}
+        - --workers={{ .Values.worker.replicas }}
+        - --on-worker-loss=shrink
         {{- end }}
       {{- $environment := include "penstock.environment" . | trim }}
       {{- if or $environment .Values.worker.gpus }}
