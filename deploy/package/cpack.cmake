@@ -3,7 +3,7 @@
 set(CPACK_PACKAGE_NAME penstock)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "parameter server for distributed training")
 set(CPACK_PACKAGE_VENDOR Penstock)
-set(CPACK_PACKAGE_CONTACT "The Penstock maintainers <maintainers@penstock.invalid>")
+set(CPACK_PACKAGE_CONTACT "${PENSTOCK_MAINTAINER}")
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_PACKAGE_INSTALL_DIRECTORY penstock)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
