@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "common/checksum.h"
+#include "common/headway.h"
 
 enum {
+    FETCH_BYTES = 16 << 20,  /* between two notes of headway; a multiple of any page */
     READ_FIRST_BYTES = 4096, /* first guess where the size is not known beforehand */
     TEMPORARY_NAMES_MAX = 1000,
     PIECE_BYTES = 256 << 10, /* summed up and written: less than a cache holds */
@@ -152,11 +154,16 @@ ps_status file_map(const char *path, const void **map, size_t *bytes, ps_error *
 ps_status file_fetch(const void *from, size_t bytes, ps_error *error)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = (uintptr_t)from / page * page;
-    int result;
-    do
-        result = madvise((void *)begin, (uintptr_t)from + bytes - begin, MADV_POPULATE_READ);
-    while (result != 0 && (errno == EINTR || errno == EAGAIN));
+    uintptr_t begin = (uintptr_t)from / page * page, end = (uintptr_t)from + bytes;
+    int result = 0;
+    while (begin < end && result == 0) {
+        const uintptr_t most = end - begin < FETCH_BYTES ? end - begin : FETCH_BYTES;
+        do
+            result = madvise((void *)begin, most, MADV_POPULATE_READ);
+        while (result != 0 && (errno == EINTR || errno == EAGAIN));
+        begin += most;
+        headway_note();
+    }
     if (result == 0 || errno == EINVAL) /* a kernel that does not know it */
         return PS_OK;
     if (errno == ENOMEM)

@@ -35,9 +35,9 @@ bool file_is_read_by_others(const struct stat *about);
  * or no regular file; PS_EIO if it cannot be mapped; the path is named. */
 ps_status file_map(const char *path, const void **map, size_t *bytes, ps_error *error);
 
-/* Reads the part [from, from + bytes) of a mapped file: touching it then does not end the process, as it does
- * (SIGBUS) where a disk fails or the file was cut. Without effect on kernels before 5.14. PS_EIO with the
- * cause, no path; PS_ENOMEM. */
+/* Reads the part [from, from + bytes) of a mapped file, noting headway (common/headway.h): touching it then
+ * does not end the process, as it does (SIGBUS) where a disk fails or the file was cut. Without effect on
+ * kernels before 5.14. PS_EIO with the cause, no path; PS_ENOMEM. */
 ps_status file_fetch(const void *from, size_t bytes, ps_error *error);
 
 /* Undoes file_map; does nothing on NULL. */

@@ -2,6 +2,7 @@
 #include "ps/journal_replay.h"
 
 #include "common/file.h"
+#include "common/headway.h"
 
 static ps_status read_records(segment_reader *r, bool further, const char *path, journal_take *take,
                               void *context, ps_error *error)
@@ -18,6 +19,7 @@ static ps_status read_records(segment_reader *r, bool further, const char *path,
         if (!further || !carried)
             status = take(context, &message, carried, &why);
         wire_destroy(&message);
+        headway_note();
         if (status != PS_OK)
             return ps_fail(error, status, "%s: record %llu: %s", path, (unsigned long long)r->sequence,
                            why.text);

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/dashboard.h"
 #include "common/events.h"
+#include "common/headway.h"
 #include "common/http.h"
 #include "ps/chronicle.h"
 #include "ps/ps_metrics.h"
@@ -32,6 +33,9 @@ struct observer {
     /* At /status: when somebody looked last, and how often in all. */
     _Atomic uint64_t looked_ms, looks;
 
+    /* The HTTP server's: headway, as it was when last asked about life, */
+    uint64_t headway, advanced_ms; /* and when it was another than the time before */
+
     /* The loop tries, and leaves it if somebody reads; readers wait. */
     pthread_mutex_t lock;
     shard_view view;
@@ -42,17 +46,28 @@ struct observer {
 
 /* ---- the HTTP server's thread ---- */
 
-static uint64_t loop_age_ms(const observer *o)
+static uint64_t age_ms(uint64_t then_ms, uint64_t now_ms)
 {
-    const uint64_t turned_ms = metrics_value(o->counted, PS_METRIC_TICK, 0), now_ms = clock_monotonic_ms();
-    return now_ms > turned_ms ? now_ms - turned_ms : 0;
+    return now_ms > then_ms ? now_ms - then_ms : 0;
+}
+
+static uint64_t loop_age_ms(const observer *o, uint64_t now_ms)
+{
+    return age_ms(metrics_value(o->counted, PS_METRIC_TICK, 0), now_ms);
 }
 
 static unsigned answer_live(void *context, FILE *body)
 {
-    const uint64_t age_ms = loop_age_ms(context);
-    fprintf(body, "the loop turned %llu ms ago\n", (unsigned long long)age_ms);
-    return age_ms <= OBSERVER_LIVE_MS ? 200 : 503;
+    observer *o = context;
+    const uint64_t now_ms = clock_monotonic_ms(), headway = headway_count();
+    const uint64_t loop_ms = loop_age_ms(o, now_ms);
+    if (headway != o->headway)
+        o->advanced_ms = now_ms;
+    o->headway = headway;
+    const bool is_at_work = o->advanced_ms > 0 && age_ms(o->advanced_ms, now_ms) <= OBSERVER_LIVE_MS;
+    fprintf(body, "the loop turned %llu ms ago%s\n", (unsigned long long)loop_ms,
+            loop_ms > OBSERVER_LIVE_MS && is_at_work ? ", and is at a long piece of work" : "");
+    return loop_ms <= OBSERVER_LIVE_MS || is_at_work ? 200 : 503;
 }
 
 static unsigned answer_ready(void *context, FILE *body)
@@ -85,7 +100,7 @@ static void print_status(void *context, FILE *body)
         .started_unix_ms = o->started_unix_ms,
         .now_unix_ms = clock_unix_ms(),
         .now_ms = clock_monotonic_ms(),
-        .loop_age_ms = loop_age_ms(o),
+        .loop_age_ms = loop_age_ms(o, clock_monotonic_ms()),
         .http = o->where,
         .counted = o->counted,
         .view = &o->view,
@@ -165,6 +180,7 @@ ps_status observer_serve(observer *o, const http_options *options, const char *s
         .context = o,
     };
     metrics_set(o->counted, PS_METRIC_TICK, 0, clock_monotonic_ms());
+    o->headway = headway_count();
     ps_status status = http_start(&config, &o->server, error);
     if (status != PS_OK)
         return status;

@@ -1,10 +1,11 @@
 /* observer.h - what a ps shows of itself over HTTP: that its loop turns, that it serves, and its counts.
  *
  *   /         a page for people, which is made of /status (common/dashboard/)
- *   /livez    200 while the loop has turned within OBSERVER_LIVE_MS; else 503, and the process is best killed
- *   /readyz   200 once a worker has brought the job and the shard serves it, and when it is over; until then
- * 503 /metrics  text for Prometheus; what each is, it says itself (ps/ps_metrics.h) /status   how it goes, as
- * JSON (common/status_page.md)
+ *   /livez    200 while the loop has turned within OBSERVER_LIVE_MS, or is at a long piece of work and has
+ *             made headway with it (common/headway.h); else 503, and the process is best killed
+ *   /readyz   200 once a worker has brought the job and the shard serves it, and when it is over; else 503
+ *   /metrics  text for Prometheus; what each is, it says itself (ps/ps_metrics.h)
+ *   /status   how it goes, as JSON (common/status_page.md)
  *
  * Threads: the loop's thread shows; it stores some numbers, and some times a second a view of the shard,
  * unless somebody reads that just now: it waits for nobody. The thread of the HTTP server (common/http.h)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/headway.h"
 #include "common/random.h"
 #include "ps/optimizer.h"
 
@@ -141,6 +142,7 @@ static void initialize_part(void *context, uint32_t thread)
         for (uint32_t k = 0; k < optimizer_slots(&s->job->optimizer); k++)
             optimizer_init_slot(&s->job->optimizer, k, weights,
                                 (float *)buffer_data(stored->slots[k]) + first, count);
+        headway_note();
     }
 }
 
