@@ -1,6 +1,6 @@
 #!/bin/bash
 # The batch script for Slurm, under stand-ins for srun and scontrol, trains to the bits of a cluster by hand, with or without
-# scontrol; a task that fails or a signal ends all. Nodes are addresses of loopback.
+# scontrol; a task that fails ends all, and one that is killed may have all started again. Nodes are addresses of loopback.
 #
 # Usage: slurm.sh BUILD_FOLDER
 # shellcheck source=tests/integration/lib.sh
@@ -53,11 +53,28 @@ expect [ -d "$case_dir/checkpoints" ]
 expect_log job "3: "
 unset PENSTOCK_PS PENSTOCK_PS_OPTIONS
 
-begin "a task that fails ends the job with its code"
+begin "a task that fails ends the job with its code, and what would fail again is not started again"
+export PENSTOCK_RESTARTS=1
 batch job "$scratch/slurm" "127.0.0.[2-3]" --data-folder nowhere --steps 10
-await_end job 143
+await_end job 3
 expect_log job "in nowhere"
+expect [ "$(wc -l <"$case_dir/ranks")" = 4 ]
 leaves_nothing
+unset PENSTOCK_RESTARTS
+
+begin "a task that is killed has all started again as often as PENSTOCK_RESTARTS says"
+long=(--data-folder "$scratch/data" --steps "$(scaled 500)")
+train by-hand 2 2 "${long[@]}"
+export PENSTOCK_PS_OPTIONS="--checkpoint-dir $case_dir/checkpoints --checkpoint-steps 10"
+PENSTOCK_RESTARTS=1 batch job "$scratch/slurm" "127.0.0.[2-3]" "${long[@]}" --output-dir "$case_dir/outputs"
+await_log job "checkpoint of step"
+kill -KILL "$(pgrep -f -- "--task ps:1 --checkpoint-dir $case_dir/")"
+await_end job 0
+expect_log job "a task ended with 137; starting all again, 0 more restarts are left"
+keep_model job
+same_model by-hand job
+leaves_nothing
+unset PENSTOCK_PS_OPTIONS
 
 begin "what is no job of Slurm is refused before anything starts"
 batch job "$scratch/slurm" "" "${training[@]}"
@@ -68,5 +85,8 @@ batch job "$scratch/slurm" "127.0.0.[2-3]" "${training[@]}"
 await_end job 2
 expect_log job "4 of the job's 4 tasks are to be ps, and none is left to train"
 unset PENSTOCK_PS
+PENSTOCK_RESTARTS=often batch job "$scratch/slurm" "127.0.0.[2-3]" "${training[@]}"
+await_end job 2
+expect_log job "PENSTOCK_RESTARTS: 'often' is no number of restarts"
 
 finish
