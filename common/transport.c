@@ -18,6 +18,7 @@
 
 enum {
     BACKLOG = 1024,
+    HEADERS_BYTES = 1 << 18, /* beside the slices of a message: its header, and the heads of its frames */
     RECONNECT_FIRST_MS = 50,
     RECONNECT_MAX_MS = 1000,
     POLL_MAX = JOB_SERVERS_MAX,
@@ -104,7 +105,7 @@ static transport_socket *open_socket(transport *t, int type, ps_error *error)
     zmq_setsockopt(s->socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
     set_int(s->socket, ZMQ_LINGER, 0);
     set_int(s->socket, ZMQ_SNDHWM, TRANSPORT_QUEUE_MAX);
-    set_int(s->socket, ZMQ_RCVHWM, TRANSPORT_QUEUE_MAX);
+    set_int(s->socket, ZMQ_RCVHWM, s->router ? TRANSPORT_INBOX_MAX : TRANSPORT_QUEUE_MAX);
     if (s->router) {
         set_int(s->socket, ZMQ_ROUTER_MANDATORY, 1);
         set_int(s->socket, ZMQ_BACKLOG, BACKLOG);
@@ -250,6 +251,7 @@ void transport_close(transport_socket **s, int drain_ms)
     if ((*s)->door)
         zmq_socket_monitor((*s)->socket, NULL, 0); /* no more */
     door_close(&(*s)->door);
+    flow_destroy(&(*s)->flow);
     zmq_close((*s)->socket);
     if ((*s)->listen_fd >= 0)
         close((*s)->listen_fd);
@@ -257,6 +259,21 @@ void transport_close(transport_socket **s, int drain_ms)
         zmq_close((*s)->monitor);
     free(*s);
     *s = NULL;
+}
+
+/* ---- bounds ---- */
+
+/* One message is in the making, and one may come while the first of those that wait is being taken. */
+uint64_t transport_inbox_bytes(uint64_t message_bytes)
+{
+    const uint64_t most = message_bytes > WIRE_GATHERED_MAX ? message_bytes : WIRE_GATHERED_MAX;
+    return (TRANSPORT_INBOX_MAX + 2) * (most + HEADERS_BYTES);
+}
+
+void transport_bound(transport_socket *s, uint64_t each_bytes, uint64_t all_bytes)
+{
+    assert(s->door);
+    door_bound(s->door, each_bytes, all_bytes);
 }
 
 /* ---- waiting ---- */

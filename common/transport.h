@@ -33,9 +33,13 @@
 enum {
     TRANSPORT_ENDPOINT_MAX = 320,
     TRANSPORT_ADDRESSES_MAX = 8, /* that one name may stand for on this host */
-    TRANSPORT_QUEUE_MAX = 256,   /* messages queued per peer and direction */
+    TRANSPORT_QUEUE_MAX = 256,   /* messages queued per peer and direction; but for who listens, */
+    TRANSPORT_INBOX_MAX = 16,    /* that a peer has sent; what it sends then waits at its end */
     TRANSPORT_TOGETHER_MAX = 32,
     TRANSPORT_HANDSHAKE_MS = 10000, /* for who connects to say who it is */
+    TRANSPORT_LOOK_MS = 20,
+    TRANSPORT_PEERS_FIRST = 8,
+    TRANSPORT_OUTBOX_BYTES = 32 << 20, /* on their way to a peer of who listens, and one message more */
 };
 
 typedef struct transport transport; /* a context and its I/O threads; shared by sockets */
@@ -84,6 +88,8 @@ typedef struct {
     uint32_t failed_in_a_row;
     uint64_t failing_since_ms;           /* when the first of those did (common/clock.h) */
     uint64_t failed[HANDSHAKE_FAILURES]; /* so far */
+    uint64_t
+        beyond_inbox; /* connections that were cut because more was on its way than transport_bound lets */
 } transport_handshakes;
 
 /* From now on handshakes of this socket's connections are counted; and one that listens keeps no more than so
@@ -92,6 +98,16 @@ ps_status transport_monitor(transport_socket *s, ps_error *error);
 
 /* Borrowed; as of now. What has come since the last call waits in memory: do so now and then. */
 const transport_handshakes *transport_look_at_handshakes(transport_socket *s);
+
+/* Bytes that who keeps to `message_bytes` a message has on its way to a socket that listens, at most: as many
+ * messages as wait there, and what comes before their place is found free. */
+uint64_t transport_inbox_bytes(uint64_t message_bytes);
+
+/* Of a socket that listens and is monitored: a connection that has more than `each_bytes` on its way, come
+ * but not taken yet, is cut; where all together have more than `all_bytes`, the one with the most. What has
+ * come is looked at every TRANSPORT_LOOK_MS. Before the first call: as
+ * transport_inbox_bytes(WIRE_GATHERED_MAX), and TRANSPORT_PEERS_FIRST times that. */
+void transport_bound(transport_socket *s, uint64_t each_bytes, uint64_t all_bytes);
 
 /* Lets go of the memory of processes that have ended. To be called now and then, by the thread that receives.
  */

@@ -74,6 +74,17 @@ ps_status transport_curve_check(const allow_entry *sender, const wire_message *m
 
 /* ---- handshakes ---- */
 
+/* Closes `monitor` in any case. */
+static ps_status open_door(transport_socket *s, void *monitor, ps_error *error)
+{
+    const bool has_keys = s->transport->keys.wanted;
+    s->flow = flow_create(has_keys);
+    if (s->flow)
+        return door_open(monitor, s->flow, has_keys, &s->door, error);
+    zmq_close(monitor);
+    return ps_fail(error, PS_ENOMEM, "out of memory to watch connections");
+}
+
 /* Without a limit on what waits: at one, ZeroMQ's I/O thread would wait for who reads the events. */
 ps_status transport_monitor(transport_socket *s, ps_error *error)
 {
@@ -87,7 +98,7 @@ ps_status transport_monitor(transport_socket *s, ps_error *error)
         zmq_socket_monitor(s->socket, endpoint, s->router ? MONITORED_AT_THE_DOOR : MONITORED) == 0 &&
         zmq_connect(reader, endpoint) == 0) {
         if (s->router)
-            return door_open(reader, s->transport->keys.wanted, &s->door, error);
+            return open_door(s, reader, error);
         s->monitor = reader;
         return PS_OK;
     }

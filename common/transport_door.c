@@ -16,10 +16,11 @@
 #include "common/visitors.h"
 
 enum {
-    LOOK_MS = 20,          /* between looks at what strangers send */
-    IDLE_MS = 500,         /* without any */
-    FILES_MAX = 1 << 20,   /* descriptors that are wanted at most */
-    FILES_ELSEWHERE = 128, /* of them, for all else than connections; at most half */
+    IDLE_MS = 500,     /* without anybody to look at */
+    LOOKS_PER_MS = 20, /* where there are many: no more than some hundredths of a processor's time */
+    LEFT_MS = 10000,   /* for what those who left had on their way, if no time is known to be late enough */
+    FILES_MAX = FLOW_FILES_MAX, /* descriptors that are wanted at most */
+    FILES_ELSEWHERE = 128,      /* of them, for all else than connections; at most half */
     /* Of a CURVE handshake: what the one who connects sends is a tenth of this; what it gets before it is let
      * in (a greeting, WELCOME, perhaps ERROR), and no more, is less than the other. */
     HANDSHAKE_BYTES = 8192,
@@ -28,14 +29,22 @@ enum {
 
 struct door {
     void *monitor; /* the thread's */
+    flow *flows;
     bool has_keys;
     uint32_t open_max; /* connections */
     pthread_t thread;
-    atomic_uint stranger_count;
     atomic_bool closing;
+    atomic_uint_least64_t each_bytes, all_bytes; /* that may be on their way */
+    atomic_uint empties;                         /* how often it was seen that no message waits */
+    atomic_bool is_stranger[FILES_MAX];          /* whose connection has that descriptor */
+    struct { /* the thread's: bytes of those who left, since the last change of `empties` and before it */
+        uint64_t now, before, since_ms;
+        unsigned empties;
+    } left;
     pthread_mutex_t lock; /* of what follows */
     visitors strangers;
     uint32_t open;                     /* connections, strangers or not */
+    int open_end;                      /* no descriptor of theirs is so high */
     uint8_t open_files[FILES_MAX / 8]; /* a bit for the descriptor of each */
     transport_handshakes handshakes;
 };
@@ -50,11 +59,18 @@ static visitor *find(door *d, int fd)
     return NULL;
 }
 
+static void note_stranger(door *d, int fd, bool is_stranger)
+{
+    if (fd >= 0 && fd < FILES_MAX)
+        atomic_store_explicit(&d->is_stranger[fd], is_stranger, memory_order_relaxed);
+}
+
 static void forget(door *d, int fd)
 {
     visitor *who = find(d, fd);
     if (who)
         visitors_exit(&d->strangers, who);
+    note_stranger(d, fd, false);
 }
 
 static bool find_peer(int fd, struct sockaddr_storage *from)
@@ -65,15 +81,22 @@ static bool find_peer(int fd, struct sockaddr_storage *from)
 
 /* Of connections that end because a socket listens no more nothing is heard: the descriptor may by now be
  * that of a file, or of who listens. */
-static void hang_up(door *d, int fd)
+static bool hang_up(int fd)
 {
     const struct linger not_at_all = {.l_onoff = 1};
     struct sockaddr_storage from;
     if (!find_peer(fd, &from))
-        return;
+        return false;
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &not_at_all, sizeof not_at_all);
     shutdown(fd, SHUT_RDWR);
-    d->handshakes.failed[HANDSHAKE_TURNED_AWAY]++;
+    return true;
+}
+
+/* Who was told to leave need not become known any more. */
+static void turn_away(door *d, int fd)
+{
+    note_stranger(d, fd, false);
+    d->handshakes.failed[HANDSHAKE_TURNED_AWAY] += hang_up(fd);
 }
 
 static void note_open(door *d, int fd, bool is_open)
@@ -85,6 +108,8 @@ static void note_open(door *d, int fd, bool is_open)
     const bool was = *byte & bit;
     *byte = is_open ? *byte | bit : *byte & (uint8_t)~bit;
     d->open += (uint32_t)is_open - (uint32_t)was;
+    if (is_open && fd >= d->open_end)
+        d->open_end = fd + 1;
 }
 
 static void admit(door *d, int fd)
@@ -96,21 +121,33 @@ static void admit(door *d, int fd)
         return; /* gone already */
     visitor *other = visitors_make_room(&d->strangers);
     if (other)
-        hang_up(d, other->fd);
-    if (d->open > d->open_max ||
+        turn_away(d, other->fd);
+    if (d->open > d->open_max || d->left.now + d->left.before > atomic_load(&d->all_bytes) / 2 ||
         !visitors_enter(&d->strangers, (const struct sockaddr *)&from, fd, clock_monotonic_ms()))
-        hang_up(d, fd);
+        turn_away(d, fd);
+    else
+        note_stranger(d, fd, true);
+}
+
+static void note_left(door *d, int fd)
+{
+    note_open(d, fd, false);
+    forget(d, fd);
+    d->left.now += flow_left(d->flows, fd);
 }
 
 /* The socket listens no more (transport_rotate.c), and all that came in by it ends, of which ZeroMQ does not
  * tell. */
 static void begin_anew(door *d)
 {
+    for (int fd = 0; fd < d->open_end; fd++)
+        d->left.now += flow_left(d->flows, fd);
     d->open = 0;
+    d->open_end = 0;
     memset(d->open_files, 0, sizeof d->open_files);
     for (uint32_t i = 0; i < VISITORS_MAX; i++)
         if (d->strangers.places[i].here)
-            visitors_exit(&d->strangers, &d->strangers.places[i]);
+            forget(d, d->strangers.places[i].fd);
 }
 
 static void note(door *d, const transport_news *news)
@@ -119,14 +156,12 @@ static void note(door *d, const transport_news *news)
     if (news->event == ZMQ_EVENT_ACCEPTED) {
         admit(d, (int)news->value);
     } else if (news->event == ZMQ_EVENT_DISCONNECTED) {
-        note_open(d, (int)news->value, false);
-        forget(d, (int)news->value);
+        note_left(d, (int)news->value);
     } else if (news->event == ZMQ_EVENT_CLOSED) {
         begin_anew(d);
     } else if (news->event != ZMQ_EVENT_MONITOR_STOPPED) {
         transport_news_count(news, &d->handshakes);
     }
-    atomic_store(&d->stranger_count, d->strangers.here);
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -140,17 +175,81 @@ static bool floods(int fd)
            info.tcpi_bytes_received > HANDSHAKE_BYTES && info.tcpi_bytes_acked < HANDSHAKE_ANSWER_BYTES;
 }
 
-static void look(door *d)
+static void look_at_strangers(door *d)
 {
-    pthread_mutex_lock(&d->lock);
     for (uint32_t i = 0; i < VISITORS_MAX; i++) {
         visitor *who = &d->strangers.places[i];
         if (!who->here || who->leaving || !floods(who->fd))
             continue;
         visitors_dismiss(&d->strangers, who);
-        hang_up(d, who->fd);
+        turn_away(d, who->fd);
     }
+}
+
+/* Until ZeroMQ tells of its end, what it has on its way counts as that of one who left. */
+static void cut(door *d, int fd)
+{
+    note_open(d, fd, false);
+    d->left.now += flow_left(d->flows, fd);
+    d->handshakes.beyond_inbox += hang_up(fd);
+}
+
+/* What left before no message waited has been taken. */
+static void forget_left(door *d, uint64_t now_ms)
+{
+    const unsigned empties = atomic_load_explicit(&d->empties, memory_order_relaxed);
+    if (empties == d->left.empties && now_ms - d->left.since_ms < LEFT_MS)
+        return;
+    d->left.before = d->left.now;
+    d->left.now = 0;
+    d->left.empties = empties;
+    d->left.since_ms = now_ms;
+}
+
+/* Where there is too much because of those who left, who has little is not to suffer for it: to cut it would
+ * not help. */
+static void look_at_flows(door *d)
+{
+    const uint64_t each_max = atomic_load(&d->each_bytes), all_max = atomic_load(&d->all_bytes);
+    uint64_t all = d->left.now + d->left.before, most = 0;
+    int whose = -1;
+    for (int fd = 0; fd < d->open_end; fd++) {
+        if (!(d->open_files[fd / 8] & 1u << fd % 8))
+            continue;
+        const uint64_t waiting = flow_waiting(d->flows, fd);
+        if (waiting > each_max) {
+            cut(d, fd);
+            continue;
+        }
+        all += waiting;
+        if (waiting > most) {
+            most = waiting;
+            whose = fd;
+        }
+    }
+    if (all > all_max && most > all_max / 2 / (d->open + 1))
+        cut(d, whose);
+}
+
+static void look(door *d, uint64_t now_ms)
+{
+    pthread_mutex_lock(&d->lock);
+    if (d->has_keys && d->strangers.here > 0)
+        look_at_strangers(d);
+    forget_left(d, now_ms);
+    look_at_flows(d);
     pthread_mutex_unlock(&d->lock);
+}
+
+/* Time to the next look. */
+static int pause_of(door *d)
+{
+    pthread_mutex_lock(&d->lock);
+    const uint32_t open = d->open;
+    pthread_mutex_unlock(&d->lock);
+    return open == 0                                 ? IDLE_MS
+           : open < LOOKS_PER_MS * TRANSPORT_LOOK_MS ? TRANSPORT_LOOK_MS
+                                                     : (int)(open / LOOKS_PER_MS);
 }
 
 static void *keep(void *context)
@@ -159,8 +258,7 @@ static void *keep(void *context)
     uint64_t looked_ms = 0;
     int patience_ms = 0;
     while (!atomic_load(&d->closing)) {
-        const bool looks = d->has_keys && door_has_strangers(d);
-        const int wanted_ms = looks ? LOOK_MS : IDLE_MS;
+        const int wanted_ms = pause_of(d);
         transport_news news;
         if (wanted_ms != patience_ms) {
             zmq_setsockopt(d->monitor, ZMQ_RCVTIMEO, &wanted_ms, sizeof wanted_ms);
@@ -170,9 +268,9 @@ static void *keep(void *context)
             note(d, &news);
         else if (errno == ETERM)
             break;
-        const uint64_t now_ms = looks ? clock_monotonic_ms() : 0;
-        if (looks && now_ms - looked_ms >= LOOK_MS) {
-            look(d);
+        const uint64_t now_ms = clock_monotonic_ms();
+        if (now_ms - looked_ms >= (uint64_t)wanted_ms) {
+            look(d, now_ms);
             looked_ms = now_ms;
         }
     }
@@ -182,19 +280,27 @@ static void *keep(void *context)
 
 /* ---- for the one that receives ---- */
 
-bool door_has_strangers(const door *d)
-{
-    return atomic_load_explicit(&d->stranger_count, memory_order_relaxed) > 0;
-}
-
 void door_know(door *d, int fd)
 {
+    if (fd < 0 || fd >= FILES_MAX || !atomic_load_explicit(&d->is_stranger[fd], memory_order_relaxed))
+        return;
     pthread_mutex_lock(&d->lock);
     visitor *who = find(d, fd);
     if (who && !who->leaving)
         visitors_exit(&d->strangers, who);
-    atomic_store(&d->stranger_count, d->strangers.here);
+    note_stranger(d, fd, false);
     pthread_mutex_unlock(&d->lock);
+}
+
+void door_note_empty(door *d)
+{
+    atomic_fetch_add_explicit(&d->empties, 1, memory_order_relaxed);
+}
+
+void door_bound(door *d, uint64_t each_bytes, uint64_t all_bytes)
+{
+    atomic_store(&d->each_bytes, each_bytes);
+    atomic_store(&d->all_bytes, all_bytes);
 }
 
 transport_handshakes door_count(door *d)
@@ -221,12 +327,15 @@ static uint32_t make_room_for_files(void)
     return files > 2 * FILES_ELSEWHERE ? files - FILES_ELSEWHERE : files / 2;
 }
 
-ps_status door_open(void *monitor, bool has_keys, door **out, ps_error *error)
+ps_status door_open(void *monitor, flow *flows, bool has_keys, door **out, ps_error *error)
 {
     door *d = *out = calloc(1, sizeof *d);
     int failed = d ? 0 : ENOMEM;
     if (d) {
+        const uint64_t each_bytes = transport_inbox_bytes(WIRE_GATHERED_MAX);
         d->monitor = monitor;
+        d->flows = flows;
+        door_bound(d, each_bytes, TRANSPORT_PEERS_FIRST * each_bytes);
         d->has_keys = has_keys;
         d->open_max = make_room_for_files();
         d->strangers.most = d->open_max / 2 < VISITORS_MOST ? d->open_max / 2 : VISITORS_MOST;

@@ -12,6 +12,7 @@ typedef struct {
     uint32_t payload_count;
     buffer *payloads[WIRE_SLICES_MAX];
     size_t payload_bytes[WIRE_SLICES_MAX];
+    uint64_t wire_bytes; /* of all, where they are counted */
 } frame_set;
 
 static void close_frame(void *data, void *context)
@@ -50,15 +51,17 @@ static buffer *wrap_frame(zmq_msg_t *received)
 
 /* Receives a frame; NULL if there is no memory for that, and the frame is lost. Large frames have memory of
  * their own and are taken as they are. Small ones lie where they fell in ZeroMQ's receive buffer of 8 KiB,
- * mostly where no float may be. */
-static buffer *receive_buffer(void *socket)
+ * mostly where no float may be. `size`: of the frame. */
+static buffer *receive_buffer(void *socket, size_t *size)
 {
     zmq_msg_t received;
     zmq_msg_init(&received);
+    *size = 0;
     if (zmq_msg_recv(&received, socket, ZMQ_DONTWAIT) < 0) {
         zmq_msg_close(&received);
         return NULL;
     }
+    *size = zmq_msg_size(&received);
     bool aligned = (uintptr_t)zmq_msg_data(&received) % _Alignof(float) == 0;
     return aligned ? wrap_frame(&received) : copy_frame(&received);
 }
@@ -71,11 +74,13 @@ static bool more_frames(void *socket)
     return more != 0;
 }
 
-static void receive_payloads(void *socket, frame_set *frames)
+static void receive_payloads(const transport_socket *s, frame_set *frames)
 {
     frames->payload_count = 0;
-    while (more_frames(socket)) {
-        buffer *b = receive_buffer(socket);
+    while (more_frames(s->socket)) {
+        size_t size;
+        buffer *b = receive_buffer(s->socket, &size);
+        frames->wire_bytes += s->flow ? flow_frame_bytes(s->flow, size) : 0;
         uint32_t i = frames->payload_count++;
         if (i < WIRE_SLICES_MAX) {
             frames->payloads[i] = b;
@@ -132,6 +137,7 @@ static bool receive_route(transport_socket *s, wire_route *from, int flags)
     if (bytes < 0)
         return false;
     from->bytes = (uint8_t)((size_t)bytes < sizeof from->id ? (size_t)bytes : sizeof from->id);
+    from->fd = 0;
     return true;
 }
 
@@ -193,7 +199,12 @@ static bool receive_frames(transport_socket *s, int flags, wire_route *from, fra
         zmq_msg_close(&frames->header);
         return false;
     }
-    receive_payloads(s->socket, frames);
+    frames->wire_bytes = s->flow ? flow_frame_bytes(s->flow, zmq_msg_size(&frames->header)) : 0;
+    receive_payloads(s, frames);
+    if (s->flow) {
+        from->fd = zmq_msg_get(&frames->header, ZMQ_SRCFD);
+        flow_take(s->flow, from, frames->wire_bytes);
+    }
     return true;
 }
 
@@ -242,7 +253,6 @@ static transport_event receive(transport_socket *s, int flags, wire_route *from,
 {
     ps_status status = PS_OK;
     frame_set frames;
-    int stranger = -1; /* whose connection this may be */
     *message = NULL;
     s->received.is_stranger = false;
     if (s->received.open) {
@@ -250,17 +260,17 @@ static transport_event receive(transport_socket *s, int flags, wire_route *from,
             *from = s->received.from;
         status = take_from_bundle(s, message, error);
     } else if (!receive_frames(s, flags, from, &frames)) {
+        if (s->door)
+            door_note_empty(s->door);
         return TRANSPORT_NOTHING;
     } else {
-        if (s->door && door_has_strangers(s->door))
-            stranger = zmq_msg_get(&frames.header, ZMQ_SRCFD);
         status = take_first(s, &frames, from, message, error);
         close_frames(&frames);
     }
     if (status == PS_OK && s->transport->guard)
         status = check_sender(s, message, error);
-    if (status == PS_OK && stranger >= 0)
-        door_know(s->door, stranger);
+    if (status == PS_OK && s->door)
+        door_know(s->door, from->fd);
     if (status == PS_OK && s->transport->others)
         map_payloads(s->transport->others, *message);
     return status == PS_OK ? TRANSPORT_MESSAGE : TRANSPORT_REFUSED;

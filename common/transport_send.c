@@ -65,12 +65,22 @@ static void *allocate_header(void *context, size_t bytes)
 /* Says for whom a ROUTER's message is. If that cannot be taken, closes its first frame. */
 static bool send_route(transport_socket *s, const wire_route *to, zmq_msg_t *first)
 {
-    if (zmq_send(s->socket, to->id, to->bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
+    const bool has_room = !s->flow || flow_has_room(s->flow, to, TRANSPORT_OUTBOX_BYTES);
+    if (has_room && zmq_send(s->socket, to->id, to->bytes, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
         return true;
-    int cause = errno;
+    int cause = has_room ? errno : EAGAIN;
     zmq_msg_close(first);
     errno = cause;
     return false;
+}
+
+/* Bytes of the frames of a message, as they travel. */
+static uint64_t count_bytes(const flow *f, const wire_message *m, size_t header_bytes)
+{
+    uint64_t bytes = flow_frame_bytes(f, header_bytes);
+    for (uint32_t i = 0; !m->inlined && m->has_payload && i < m->slice_count; i++)
+        bytes += m->places[i].segment ? 0 : flow_frame_bytes(f, buffer_size(m->payloads[i]));
+    return bytes;
 }
 
 /* Once the first frame of a message is taken, ZeroMQ takes the rest, or drops it all if the peer is gone. */
@@ -78,8 +88,11 @@ static ps_status send_frames(transport_socket *s, const wire_route *to, wire_mes
 {
     uint32_t frames = wire_frames(m);
     int more = frames ? ZMQ_SNDMORE : 0;
+    const uint64_t bytes = s->flow ? count_bytes(s->flow, m, zmq_msg_size(header)) : 0;
     if (s->router && !send_route(s, to, header))
         return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
+    if (s->flow)
+        flow_hand(s->flow, to, bytes);
     if (send_frame(s->socket, header, more) < 0)
         return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
     for (uint32_t i = 0; frames > 0; i++) {
@@ -164,6 +177,8 @@ static ps_status send_bundle(transport_socket *s, const wire_route *to, const bu
     memcpy(zmq_msg_data(&frame), bundle->bytes, bundle->used);
     if (s->router && !send_route(s, to, &frame))
         return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
+    if (s->flow)
+        flow_hand(s->flow, to, flow_frame_bytes(s->flow, bundle->used));
     if (send_frame(s->socket, &frame, 0) < 0)
         return errno == EAGAIN ? PS_ESTATE : PS_EPEER;
     return PS_OK;

@@ -6,6 +6,7 @@
  *   transport_receive.c  frames into messages
  *   transport_curve.c    keys, and what becomes of handshakes
  *   transport_door.c     connections of those who listen (transport_door.h)
+ *   transport_flow.c     the bytes that those have on their way (transport_flow.h)
  *   transport_rotate.c   other keys while sockets are open
  */
 #ifndef PENSTOCK_COMMON_TRANSPORT_STATE_H
@@ -17,6 +18,7 @@
 #include "common/bundle.h"
 #include "common/transport.h"
 #include "common/transport_door.h"
+#include "common/transport_flow.h"
 #include "common/transport_zap.h"
 
 struct transport {
@@ -36,6 +38,7 @@ struct transport_socket {
     int watched;     /* 0: none */
     void *monitor;   /* a socket that tells of handshakes; NULL: they are not counted, or by the door */
     door *door;      /* of one that listens, once it is monitored */
+    flow *flow;      /* likewise */
     transport_handshakes handshakes;
     uint32_t endpoint_count;
     struct {

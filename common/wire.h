@@ -24,8 +24,9 @@ enum {
     WIRE_HEADER_MAX = 4 << 20,    /* bytes; a HELLO with a full tensor table fits */
     WIRE_UNPACKED_MAX = 32 << 20, /* bytes that unpacking one header may allocate */
     WIRE_TEXT_MAX = 511,
-    WIRE_SEGMENTS_MAX = 8,   /* in one message */
-    WIRE_INLINED_MAX = 1024, /* bytes of payloads that travel within the header */
+    WIRE_SEGMENTS_MAX = 8,       /* in one message */
+    WIRE_INLINED_MAX = 1024,     /* bytes of payloads that travel within the header */
+    WIRE_GATHERED_MAX = 4 << 20, /* bytes of slices in one message, of several, that a member sends */
     WIRE_ROUTE_MAX = 32,
 };
 /* Bytes of a frame: the largest slice. */
@@ -63,6 +64,7 @@ const char *wire_role_name(wire_role role);
 typedef struct {
     uint8_t bytes;
     uint8_t id[WIRE_ROUTE_MAX];
+    int fd; /* of the connection, as long as there is one; 0, -1: not known. Not part of its identity */
 } wire_route;
 
 /* Where a payload lies. */

@@ -16,6 +16,7 @@
     X(REFUSAL_FOREIGN_JOB, "foreign_job")   /* of another job or cluster */                                \
     X(REFUSAL_TOO_LARGE, "too_large")       /* a job, or a message of too many frames, is beyond limits */ \
     X(REFUSAL_TOO_MANY, "too_many")         /* the sender has too many requests open */                    \
+    X(REFUSAL_IN_FLIGHT, "in_flight")       /* too many bytes are on their way: its connection is cut */   \
     X(REFUSAL_STALE, "stale")               /* meant for, or from, a process or epoch that is over */      \
     X(REFUSAL_OTHER, "other")               /* the job has failed, or memory is out */
 

@@ -16,6 +16,7 @@
 #include "ps/observer.h"
 #include "ps/own_key.h"
 #include "ps/shard_trace.h"
+#include "ps/unsent.h"
 
 enum {
     TICK_MS = 500,
@@ -23,20 +24,12 @@ enum {
     RETRY_MS = 5,       /* poll while messages wait for room in a peer's queue */
     RECEIVE_BATCH = 64, /* messages taken in before answers are sent */
     LOOK_EVERY = 16,    /* turns, for a second message while they come one by one */
-    UNSENT_MAX = 64,    /* of one peer, beside what waits in its queue */
     ENDED_MS = 60000,   /* for a worker to come, where the last checkpoint is the end of a job */
     DRAIN_MS = 5000,    /* for the last answers to leave */
     FAREWELL_MS = 1000, /* after the job, however it ended: workers may still ask what became of it */
     RESOLVE_MS = 1000,  /* between attempts to listen on a name that does not resolve */
     RESOLVE_SAY_MS = 5000,
 };
-
-/* A message that waits for room. */
-typedef struct waiting {
-    struct waiting *next;
-    wire_route to;
-    wire_message *message;
-} waiting;
 
 typedef struct {
     transport *transport;
@@ -47,7 +40,7 @@ typedef struct {
     journal *journal; /* or NULL */
     shard *shard;
     observer *observer; /* or NULL */
-    waiting *unsent;
+    unsent unsent;
     uint64_t swept_ms;
     uint32_t lone_turns; /* in a row, as far as is known: without a second message */
     uint32_t index;      /* of this ps */
@@ -57,63 +50,24 @@ typedef struct {
     uint64_t heard_ms;   /* when the last message came */
     uint64_t told_ms;    /* when a signal asked it to end; 0: not yet */
     uint32_t stop_ms;
+    uint64_t memory_max_bytes; /* 0: no limit */
     bool has_keys;
     own_key key;
     bool key_is_due; /* its address is not free again yet */
+    bool is_bounded; /* what is on its way, by the job */
     log_limit refused_lines;
     refusal_counts refused;                  /* what never came to the shard */
     uint64_t handshakes_failed, turned_away; /* of which the log has told */
 } server;
-
-static void drop_unsent(server *s)
-{
-    while (s->unsent) {
-        waiting *w = s->unsent;
-        s->unsent = w->next;
-        wire_destroy(&w->message);
-        free(w);
-    }
-}
-
-static bool is_same_route(const wire_route *a, const wire_route *b)
-{
-    return a->bytes == b->bytes && memcmp(a->id, b->id, a->bytes) == 0;
-}
-
-/* What finds no room here either is dropped: its peer, once it reads again, will ask again. */
-static void keep_unsent(server *s, const wire_route *to, wire_message **message)
-{
-    uint32_t of_peer = 0;
-    waiting **tail = &s->unsent;
-    for (; *tail; tail = &(*tail)->next)
-        of_peer += is_same_route(&(*tail)->to, to);
-    waiting *w = of_peer < UNSENT_MAX ? malloc(sizeof *w) : NULL;
-    if (!w) {
-        wire_destroy(message);
-        return;
-    }
-    *w = (waiting){.to = *to, .message = *message};
-    *message = NULL;
-    *tail = w;
-}
-
-/* What is for a peer that has messages waiting waits behind them. */
-static bool has_unsent(const server *s, const wire_route *to)
-{
-    const waiting *w = s->unsent;
-    while (w && !is_same_route(&w->to, to))
-        w = w->next;
-    return w != NULL;
-}
 
 /* What cannot be taken now is kept. Of a connection that is gone all is dropped: its owner will ask again
  * over a new one. */
 static void send_batch(server *s, const wire_route *to, wire_message **batch, uint32_t count)
 {
     const uint64_t begun_ns = shard_trace_answers(to, batch, count);
-    uint32_t sent = has_unsent(s, to) ? 0 : transport_send_together(s->socket, to, batch, count);
+    uint32_t sent = unsent_has(&s->unsent, to) ? 0 : transport_send_together(s->socket, to, batch, count);
     for (; sent < count; sent++)
-        keep_unsent(s, to, &batch[sent]);
+        unsent_keep(&s->unsent, to, &batch[sent]);
     shard_trace_answered(begun_ns, count);
 }
 
@@ -126,7 +80,7 @@ static void send_answers(server *s)
     while (next) {
         uint32_t count = 0;
         to = next_to;
-        while (next && count < TRANSPORT_TOGETHER_MAX && is_same_route(&to, &next_to)) {
+        while (next && count < TRANSPORT_TOGETHER_MAX && unsent_is_same_route(&to, &next_to)) {
             batch[count++] = next;
             next = shard_next(s->shard, &next_to);
         }
@@ -136,16 +90,7 @@ static void send_answers(server *s)
 
 static void send_all(server *s)
 {
-    waiting **place = &s->unsent;
-    while (*place) {
-        waiting *w = *place;
-        if (transport_send(s->socket, &w->to, &w->message) == PS_ESTATE) {
-            place = &w->next;
-            continue;
-        }
-        *place = w->next;
-        free(w);
-    }
+    unsent_send(&s->unsent, s->socket);
     send_answers(s);
 }
 
@@ -212,6 +157,20 @@ static void take_message(server *s, wire_message **m, const wire_route *from, ui
         observer_note_updates(s->observer, shard_count(s->shard)->steps_applied, begun_ns);
 }
 
+/* Once the job is known, so is the largest message that its members send, and how many of them there are. */
+static void bound_inbox(server *s)
+{
+    const job_config *job = shard_job(s->shard);
+    if (s->is_bounded || !job)
+        return;
+    const uint64_t each = transport_inbox_bytes(job->slice_bytes);
+    uint64_t all = (job->workers + job->evaluators + TRANSPORT_PEERS_FIRST) * each;
+    if (s->memory_max_bytes && all > s->memory_max_bytes)
+        all = s->memory_max_bytes > each ? s->memory_max_bytes : each;
+    transport_bound(s->socket, each, all);
+    s->is_bounded = true;
+}
+
 /* Waits for a message and takes in those that have come, up to a batch. */
 static void receive_some(server *s, int timeout_ms)
 {
@@ -239,6 +198,7 @@ static void receive_some(server *s, int timeout_ms)
     if (taken > 0)
         s->heard_ms = now;
     shard_tick(s->shard, now);
+    bound_inbox(s);
     const bool sweeps = now - s->swept_ms >= SWEEP_MS;
     if (sweeps || s->key_is_due)
         s->key_is_due = own_key_look(&s->key, s->socket);
@@ -257,20 +217,22 @@ static bool is_over(const server *s)
 
 static observation observe(const server *s)
 {
-    observation now = {
-        .shard = s->shard, .has_archive = s->archive != NULL, .refused = s->refused, .is_over = is_over(s)};
+    observation now = {.shard = s->shard,
+                       .has_archive = s->archive != NULL,
+                       .refused = s->refused,
+                       .unsent = unsent_count(&s->unsent),
+                       .is_over = is_over(s)};
     const transport_handshakes *h = transport_look_at_handshakes(s->socket);
     memcpy(now.handshakes_failed, h->failed, sizeof now.handshakes_failed);
+    now.refused.count[REFUSAL_IN_FLIGHT] = h->beyond_inbox;
     if (s->archive)
         now.images = archive_folder_count(s->archive);
-    for (const waiting *w = s->unsent; w; w = w->next)
-        now.unsent++;
     return now;
 }
 
 static void turn(server *s)
 {
-    receive_some(s, s->unsent || s->key_is_due || shard_awaits_archive(s->shard) ? RETRY_MS : TICK_MS);
+    receive_some(s, s->unsent.first || s->key_is_due || shard_awaits_archive(s->shard) ? RETRY_MS : TICK_MS);
     send_all(s);
     const uint64_t now_ms = s->observer ? clock_monotonic_ms() : 0;
     if (s->observer && observer_tick(s->observer, now_ms)) {
@@ -412,6 +374,7 @@ ps_status server_run(const server_config *config, ps_error *error)
     server s = {.index = config->shard.index,
                 .stop_ms = config->stop_ms,
                 .lingers = config->lingers,
+                .memory_max_bytes = config->shard.memory_max_bytes,
                 .has_keys = config->keys && config->keys->wanted};
     const server_identity self = {config->shard.index, config->shard.incarnation};
     fpmode_flush_denormals();
@@ -480,7 +443,7 @@ ps_status server_run(const server_config *config, ps_error *error)
 done:
     if (s.observer)
         observer_close(s.observer);
-    drop_unsent(&s);
+    unsent_drop(&s.unsent);
     own_key_end(&s.key);
     if (s.socket)
         transport_close(&s.socket, status == PS_EINTERRUPTED || status == PS_ELOG ? 0 : DRAIN_MS);

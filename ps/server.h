@@ -1,9 +1,6 @@
 /* server.h - the daemon's loop: feeds a shard from ZeroMQ and the clock until the job has finished.
  *
- * One thread: it receives, lets the shard think, and sends; a crew (ps/crew.h) may help it to compute. A
- * message that cannot leave because its peer's queue is full waits here, so a slow worker delays itself
- * alone. So may only a few for one peer: of one that asks without reading, the further answers are dropped.
- */
+ * One thread: it receives, lets the shard think, and sends; a crew (ps/crew.h) may help it to compute. */
 #ifndef PENSTOCK_PS_SERVER_H
 #define PENSTOCK_PS_SERVER_H
 

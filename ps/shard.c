@@ -358,6 +358,11 @@ bool shard_has_job(const shard *s)
     return s->has_job;
 }
 
+const job_config *shard_job(const shard *s)
+{
+    return s->has_job ? &s->job : NULL;
+}
+
 uint64_t shard_version(const shard *s)
 {
     return s->has_job ? s->consistency.applied : 0;

@@ -144,6 +144,9 @@ ps_status shard_failure(const shard *s, ps_error *error);
 /* Has a worker brought the job? */
 bool shard_has_job(const shard *s);
 
+/* Borrowed; NULL: it has none. */
+const job_config *shard_job(const shard *s);
+
 const shard_counters *shard_count(const shard *s);
 
 #endif

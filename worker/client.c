@@ -25,7 +25,7 @@ void ps_client_options_init(ps_client_options *options)
     options->query_first_ms = 250;
     options->query_max_ms = 5000;
     options->message_bytes_min = 256 << 10;
-    options->message_bytes_max = 4 << 20;
+    options->message_bytes_max = WIRE_GATHERED_MAX;
     options->share_memory = true;
 }
 
