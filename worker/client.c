@@ -103,7 +103,9 @@ ps_status ps_connect(const cluster_spec *cluster, const ps_client_options *optio
     c->query_max_ms = options->query_max_ms;
     c->deadline_ms = options->deadline_ms;
     c->message_bytes_min = options->message_bytes_min;
-    c->message_bytes_max = options->message_bytes_max;
+    /* A ps cuts off who has more on its way than a few messages of that size. */
+    const bool fits = options->message_bytes_max > 0 && options->message_bytes_max < WIRE_GATHERED_MAX;
+    c->message_bytes_max = fits ? options->message_bytes_max : WIRE_GATHERED_MAX;
     bool evaluator = cluster->present && cluster->role == ROLE_EVALUATOR;
     c->role = evaluator ? WIRE_EVALUATOR : WIRE_WORKER;
     c->index = evaluator ? cluster->index : cluster->rank;

@@ -77,7 +77,8 @@ typedef struct {
     /* An unanswered request is asked about after this time, then after twice as long, and so on. */
     uint32_t query_first_ms, query_max_ms;
     /* Bytes of tensors. Of a step in pieces, what is ready for a ps waits for more below the minimum, unless
-     * there is no more; a message of several slices holds at most the maximum (0: any number). */
+     * there is no more; a message of several slices holds at most the maximum (0, and more than that: 4 MiB).
+     */
     uint64_t message_bytes_min, message_bytes_max;
     /* After ps_join has succeeded once: calls fail with PS_EPEER when a ps that owes an answer has not been
      * heard of for so long. 0: never. */

@@ -293,6 +293,36 @@ static void step_in_pieces_without_examples_is_a_whole_one(void **state)
 
 /* ---- counters ---- */
 
+/* Else a ps would take it for one that has too much on its way, and cut it off. */
+static void no_message_is_longer_than_ps_take_whatever_is_wished(void **state)
+{
+    (void)state;
+    enum { MIB = 1 << 20, TENSOR_MIB = 9 };
+    const cluster_spec alone = {.present = false};
+    static const uint64_t wishes[] = {0, 64 * MIB, UINT64_MAX};
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
+        ps_client_options options;
+        ps_client *client;
+        ps_ticket ticket;
+        ps_result result;
+        ps_counters before, after;
+        ps_client_options_init(&options);
+        options.message_bytes_max = wishes[i];
+        assert_int_equal(ps_connect(&alone, &options, &client, NULL), PS_OK);
+        ps_client_options_fini(&options);
+        assert_int_equal(client_scene_declare(client, "w", TENSOR_MIB * MIB / sizeof(float), NULL), PS_OK);
+        assert_int_equal(ps_join(client, PS_FOREVER, NULL), PS_OK);
+        float *weights[] = {ps_allocate(client, TENSOR_MIB * MIB)};
+        assert_non_null(weights[0]);
+        ps_count(client, &before);
+        assert_int_equal(ps_pull(client, 0, weights, &ticket, NULL), PS_OK);
+        assert_int_equal(ps_wait(client, ticket, PS_FOREVER, &result, NULL), PS_OK);
+        ps_count(client, &after);
+        assert_int_equal(after.requests - before.requests, 3); /* of 4, 4 and 1 MiB */
+        ps_close(&client);
+    }
+}
+
 static void each_step_copies_its_weights_once_and_its_gradient_never(void **state)
 {
     (void)state;
@@ -336,6 +366,7 @@ int main(void)
         cmocka_unit_test(gradient_in_pieces_that_is_not_finite_is_left_out_as_a_whole),
         cmocka_unit_test(steps_in_pieces_out_of_order_are_refused),
         cmocka_unit_test(step_in_pieces_without_examples_is_a_whole_one),
+        cmocka_unit_test(no_message_is_longer_than_ps_take_whatever_is_wished),
         cmocka_unit_test(each_step_copies_its_weights_once_and_its_gradient_never),
     };
     return cmocka_run_group_tests(tests, client_scene_prepare, NULL);
