@@ -1,17 +1,28 @@
 /* shard_admin.c - what an administrator asks for: a checkpoint now, or the end of the job.
  *
- * An order is sent again until it is carried out, so the shard keeps nothing of who gave it.
+ * An order is sent again until it is carried out. So little is kept of it: which steps are to be kept, and
+ * who is to hear once the end is known.
  *
  * Checkpoint. Images of several ps fit together only if they are of the same step, and nobody stops for them.
  * So who asks looks where all are, and names a step that none has reached yet; a ps that has passed it by the
  * time that it hears says so, and another is named.
  *
  * End. No ps but 0 need know of it: it names the last step, all workers end there, and to everybody else that
- * is how jobs end. In synchronous mode that is, at step t, step t + 2: nobody begins step t + 3 before ps 0
- * has answered him step t + 1, and all its answers name the last step. In the others it is the step that each
- * worker has under way when it hears of it. The chief says in whatever it sends to ps 0 that it has heard;
- * then, and not before, the order counts as taken: a ps 0 that restarts has forgotten it, and is told again
- * by the chief. If both are lost at once, it is to be given again. */
+ * is how jobs end. The chief says in whatever it sends to ps 0 that it knows; then, and not before, the order
+ * counts as taken: a ps 0 that restarts has forgotten it, and is told by the chief, whose word counts for
+ * more than an order given anew. If both are lost at once, it may be lost.
+ *
+ * In synchronous mode others are told once the chief is known to know: who knew of an end that is forgotten
+ * would end alone, and the others go on without it. The last step is, at step t, step t + 3. The answers to
+ * step t + 1 tell the chief, its gradient of step t + 2 tells ps 0, whose answers to that step tell all; and
+ * without those nobody begins a step after t + 3. A ps 0 that has restarted gives nobody weights before it
+ * has heard the chief, or somebody might begin one all the same. With backup workers steps do not wait for
+ * the chief: if it comes late, the last step is moved.
+ *
+ * In the other modes everybody is told at once, and ends with the step that he has under way then. The order
+ * is given again until the chief knows, and a second one is no other end than the first. */
+#include <string.h>
+
 #include "common/log.h"
 #include "ps/shard_state.h"
 
@@ -32,24 +43,45 @@ static ps_status check(const shard *s, const wire_message *order, ps_error *erro
 /* Will there be no step after the present one? */
 static bool is_near_the_end(const shard *s)
 {
-    return shard_is_near_the_end(s) || shard_is_over(s);
+    const bool any = s->job.mode == CONSISTENCY_SYNC && shard_is_near_the_end(s); /* a step is everybody's */
+    return any || shard_is_over(s) || s->at_the_end || s->last_image_taken;
 }
 
-static ps_status order_image(shard *s, uint64_t step, ps_error *error)
+static ordered_image *find_order(shard *s, uint64_t step)
+{
+    for (uint32_t i = 0; i < SHARD_ORDERS_MAX; i++)
+        if (s->orders[i].step == step)
+            return &s->orders[i];
+    return NULL;
+}
+
+/* In the place of the oldest that is over, or of the one that is furthest away: it is ordered again. */
+static ordered_image *add_order(shard *s, uint64_t step)
+{
+    ordered_image *least = s->orders, *most = s->orders;
+    for (uint32_t i = 1; i < SHARD_ORDERS_MAX; i++) {
+        least = s->orders[i].step < least->step ? &s->orders[i] : least;
+        most = s->orders[i].step > most->step ? &s->orders[i] : most;
+    }
+    ordered_image *place = least->step <= s->consistency.applied ? least : most;
+    *place = (ordered_image){.step = step};
+    return place;
+}
+
+static ps_status order_image(shard *s, uint64_t step, ordered_image **ordered, ps_error *error)
 {
     const uint64_t applied = s->consistency.applied;
-    const bool known = s->ordered_step == step;
+    *ordered = find_order(s, step);
     if (!s->config.archive)
         return ps_fail(error, PS_ECONFIG, "ps/%u keeps no checkpoints (--checkpoint-dir)", s->config.index);
-    if (step < applied && !(known && s->ordered_taken))
+    if (step < applied && !*ordered)
         return ps_fail(error, PS_ENOENT, "ps/%u is at step %llu, past step %llu", s->config.index,
                        (unsigned long long)applied, (unsigned long long)step);
     if (step > applied && is_near_the_end(s))
         return ps_fail(error, PS_ESTATE, "the job is at its end, of which a checkpoint is kept anyway");
-    if (known)
+    if (*ordered)
         return PS_OK;
-    s->ordered_step = step;
-    s->ordered_taken = false;
+    *ordered = add_order(s, step);
     if (step == applied)
         shard_take_image(s);
     return PS_OK;
@@ -67,15 +99,18 @@ static ps_status handle_checkpoint(shard *s, const wire_message *order, const wi
                                    ps_error *error)
 {
     const bool has_part = s->slice_count > 0, looks = order->step == 0;
-    const ps_status status = has_part && !looks ? order_image(s, order->step, error) : PS_OK;
+    ordered_image *ordered = NULL;
+    const ps_status status = has_part && !looks ? order_image(s, order->step, &ordered, error) : PS_OK;
     if (status != PS_OK)
         return status;
-    if (has_part && (looks || !s->ordered_taken || !shard_has_kept_images(s))) {
+    const archive *a = s->config.archive;
+    const bool kept = !has_part || (ordered && ordered->taken && a->ops->newest_kept(a) >= order->step);
+    if (!kept && (looks || !ordered->taken || !shard_has_kept_images(s))) {
         send_pending(s, order, from);
         return PS_OK;
     }
-    if (has_part && s->config.archive->ops->newest_kept(s->config.archive) < order->step) {
-        s->ordered_step = 0; /* who asks again has it tried again */
+    if (!kept) {
+        ordered->step = 0; /* who asks again has it tried again */
         return ps_fail(error, PS_EIO, "ps/%u could not keep the checkpoint of step %llu: its log says why",
                        s->config.index, (unsigned long long)order->step);
     }
@@ -85,10 +120,37 @@ static ps_status handle_checkpoint(shard *s, const wire_message *order, const wi
 
 bool shard_image_is_ordered(const shard *s)
 {
-    return !s->ordered_taken && s->ordered_step > 0 && s->ordered_step == s->consistency.applied;
+    for (uint32_t i = 0; s->consistency.applied > 0 && i < SHARD_ORDERS_MAX; i++)
+        if (s->orders[i].step == s->consistency.applied)
+            return !s->orders[i].taken;
+    return false;
+}
+
+void shard_note_image(shard *s)
+{
+    ordered_image *ordered = find_order(s, s->consistency.applied);
+    if (ordered)
+        ordered->taken = true;
+}
+
+void shard_forget_orders(shard *s)
+{
+    memset(s->orders, 0, sizeof s->orders);
 }
 
 /* ---- end ---- */
+
+static bool is_of_chief(const wire_message *message)
+{
+    return message->role == WIRE_WORKER && message->index == 0;
+}
+
+uint64_t shard_end_for(const shard *s, const wire_message *request)
+{
+    const bool chief = is_of_chief(request) && s->workers[0].joined; /* and so has told what it knows */
+    const bool first = chief || request->role == WIRE_ADMINISTRATOR || s->job.mode != CONSISTENCY_SYNC;
+    return s->end_is_known || first ? s->end_step : 0;
+}
 
 static ps_status handle_stop(shard *s, const wire_message *order, const wire_route *from, ps_error *error)
 {
@@ -97,12 +159,14 @@ static ps_status handle_stop(shard *s, const wire_message *order, const wire_rou
     if (s->end_step == 0) {
         if (is_near_the_end(s))
             return ps_fail(error, PS_ESTATE, "the job is at its end already");
-        s->end_step = s->job.mode == CONSISTENCY_SYNC ? s->consistency.applied + 2 : 1;
+        s->end_step = s->job.mode == CONSISTENCY_SYNC ? s->consistency.applied + 3 : 1;
         log_event(LOG_WARNING, "stop_ordered", s->consistency.applied,
                   "an administrator ends the job: %s step %llu", s->end_step > 1 ? "after" : "now, after",
                   (unsigned long long)(s->end_step > 1 ? s->end_step : s->consistency.applied));
         shard_hurry_chief(s);
     }
+    s->stop_from = *from;
+    s->stop_request = order->request;
     shard_send_plain(s, s->end_is_known ? WIRE_ACK : WIRE_PENDING, order, from,
                      s->end_is_known ? NULL : "the chief has not heard of it yet");
     return PS_OK;
@@ -110,12 +174,25 @@ static ps_status handle_stop(shard *s, const wire_message *order, const wire_rou
 
 void shard_hear_of_end(shard *s, const wire_message *message)
 {
-    const bool is_chief = message->role == WIRE_WORKER && message->index == 0;
-    if (!is_chief || message->end_step == 0 || s->config.index != 0)
+    if (!is_of_chief(message) || message->end_step == 0 || s->config.index != 0 || s->end_is_known)
         return;
-    if (s->end_step == 0)
-        s->end_step = message->end_step;
-    s->end_is_known = message->end_step == s->end_step;
+    const uint64_t soonest = s->consistency.applied + 2;
+    const bool is_late =
+        s->job.mode == CONSISTENCY_SYNC && message->end_step == s->end_step && s->end_step < soonest;
+    s->end_step = is_late ? soonest : message->end_step;
+    s->end_is_known = true;
+    if (s->stop_request > 0) { /* the job may be over before it is asked for again */
+        const wire_message stop = {.role = WIRE_ADMINISTRATOR, .request = s->stop_request};
+        shard_send_plain(s, WIRE_ACK, &stop, &s->stop_from, NULL);
+    }
+}
+
+bool shard_awaits_word_of_end(const shard *s, const wire_message *request)
+{
+    const bool waits = s->config.index == 0 && s->job.mode == CONSISTENCY_SYNC && s->job.backup_workers == 0;
+    const bool may_know = !s->workers[0].joined && !s->workers[0].finished && !s->at_the_end;
+    const bool wants_weights = request->type == WIRE_PULL || request->type == WIRE_PUSH_PULL;
+    return waits && may_know && wants_weights && request->role == WIRE_WORKER && s->consistency.applied > 0;
 }
 
 /* ---- either ---- */

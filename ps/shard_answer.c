@@ -33,7 +33,7 @@ void shard_send_answer(shard *s, wire_message *m, const wire_message *request, c
         m->job = s->fingerprint;
         m->members_version = s->consistency.members.version;
         m->job_finished = shard_is_over(s);
-        m->end_step = s->end_step;
+        m->end_step = shard_end_for(s, request);
         if (m->type != WIRE_WELCOME && !m->exact)
             m->step = s->consistency.applied;
     }
@@ -211,7 +211,7 @@ static bool may_answer(const shard *s, const wire_message *request)
 {
     if (s->failure.status != PS_OK)
         return true;
-    if (s->held)
+    if (s->held || shard_awaits_word_of_end(s, request))
         return false;
     if (request->type == WIRE_PUSH && s->job.mode == CONSISTENCY_SYNC)
         return true; /* the gradient is here; that its step applies later is a pull's concern */

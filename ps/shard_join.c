@@ -170,6 +170,8 @@ ps_status shard_handle_hello(shard *s, wire_message *hello, const wire_route *fr
     status = shard_hear_of_members(s, hello, error);
     if (status != PS_OK)
         return status;
+    if (m == &s->workers[0])
+        shard_answer_all(s); /* what has waited for its word of an end */
     if (hello->unfit && m != &s->workers[0])
         shard_alert_chief(s);
 

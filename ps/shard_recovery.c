@@ -297,7 +297,7 @@ void shard_take_image(shard *s)
     if (!archive_of(s) || !due)
         return;
     s->last_image_taken |= last;
-    s->ordered_taken |= step == s->ordered_step;
+    shard_note_image(s);
     take_image(s, last);
 }
 
@@ -409,7 +409,7 @@ ps_status shard_take_restore(shard *s, const wire_message *restore)
     consistency_resume(&s->consistency, restore->step, NULL, 0);
     s->epoch = restore->epoch;
     s->last_image_taken = false;
-    s->ordered_step = 0; /* who asked for it asks again */
+    shard_forget_orders(s);
     image_timer_start(&s->images, restore->step, s->now_ms);
     return PS_OK;
 }

@@ -32,6 +32,14 @@ typedef struct outgoing {
     uint64_t position; /* in the journal, that must be durable before it leaves */
 } outgoing;
 
+/* An image that an administrator has asked for. */
+typedef struct {
+    uint64_t step; /* 0: none */
+    bool taken;
+} ordered_image;
+
+enum { SHARD_ORDERS_MAX = 8 };
+
 struct shard {
     shard_config config;
     pool *own_pool;   /* NULL: config.pool is someone else's */
@@ -62,16 +70,17 @@ struct shard {
     uint64_t epoch;                            /* of the last RESTORE; 0: none */
     bool last_image_taken;                     /* after everyone's last update */
     uint64_t heard_ms;                         /* when a worker's last message came; 0: none yet */
-    bool abandoned;        /* the job is at its end, and no worker has said anything for a while */
-    bool at_the_end;       /* where it began, the job had come to its end, and nothing was pushed since */
-    bool winding_up;       /* told to end before the job does */
-    bool held;             /* ... and so far that nothing is applied or answered any more */
-    uint64_t wind_up_ms;   /* when it was told */
-    image_timer images;    /* when the next one is taken */
-    uint64_t ordered_step; /* of the image that an administrator has asked for last; 0: none */
-    bool ordered_taken;    /* it has been taken */
+    bool abandoned;      /* the job is at its end, and no worker has said anything for a while */
+    bool at_the_end;     /* where it began, the job had come to its end, and nothing was pushed since */
+    bool winding_up;     /* told to end before the job does */
+    bool held;           /* ... and so far that nothing is applied or answered any more */
+    uint64_t wind_up_ms; /* when it was told */
+    image_timer images;  /* when the next one is taken */
+    ordered_image orders[SHARD_ORDERS_MAX];
     uint64_t end_step;     /* of ps 0: an administrator ends the job after this one; 0: none does */
     bool end_is_known;     /* the chief knows of it */
+    wire_route stop_from;  /* who has asked for it last */
+    uint64_t stop_request; /* ... as what; 0: nobody has */
 
     /* With a journal. */
     uint64_t position;      /* of the last record appended */
@@ -320,8 +329,20 @@ ps_status shard_handle_order(shard *s, const wire_message *order, const wire_rou
 /* Is the present step one of which an image is to be taken, and has not been? */
 bool shard_image_is_ordered(const shard *s);
 
+/* It has been now, whether or not it was ordered. */
+void shard_note_image(shard *s);
+
+/* The shard goes to another step: who asked for images asks again. */
+void shard_forget_orders(shard *s);
+
+/* The end that an answer to this request tells of; 0: none. */
+uint64_t shard_end_for(const shard *s, const wire_message *request);
+
 /* The chief tells in whatever it sends that it knows of a STOP, which this ps may have forgotten. */
 void shard_hear_of_end(shard *s, const wire_message *message);
+
+/* Must this request wait until the chief has joined, and told whether it knows of an end? */
+bool shard_awaits_word_of_end(const shard *s, const wire_message *request);
 
 /* ---- shard_guard.c ---- */
 

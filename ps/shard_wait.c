@@ -45,6 +45,8 @@ void shard_describe_wait(const shard *s, const wire_message *request, char *text
     uint64_t step = request->step;
     if (!consistency_may_answer(&s->consistency, step))
         consistency_missing(&s->consistency, step, &missing);
+    else if (shard_awaits_word_of_end(s, request))
+        missing = (worker_set){.count = 1, .workers = {0}};
     describe_workers(s, &missing, names, sizeof names);
     bool push = request->type == WIRE_PUSH_PULL || request->type == WIRE_PUSH;
     bool whole = !push || consistency_settled(&s->consistency, request->index, request->step);

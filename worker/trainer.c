@@ -281,6 +281,7 @@ static ps_status begin_where_joined(trainer *t, ps_error *error)
     for (uint32_t i = 0; i < t->batch_count; i++)
         t->batches[i].step = 0;
     t->step = begin;
+    heed_end(t, begin);
     t->examples_total = t->report_examples = result.examples_total;
     t->report_at = clock_monotonic_seconds();
     board_begin(t->board, t->step);
@@ -303,9 +304,11 @@ static ps_status sit_out(trainer *t, uint64_t *step, ps_error *error)
         return PS_OK;
     ps_result result;
     ps_status status = setup_pull(&t->setup, first - 1, &result, error);
-    if (status == PS_OK)
-        *step = t->step = first - 1;
-    return status;
+    if (status != PS_OK)
+        return status;
+    *step = t->step = first - 1;
+    heed_end(t, *step);
+    return PS_OK;
 }
 
 static void note_performance(trainer *t, uint64_t begun_ns, uint64_t pushed)
@@ -340,6 +343,7 @@ static ps_status train(trainer *t, ps_error *error)
             status = trainer_end_step(t, error);
             performance_add(t->performance, PHASE_WAIT, waiting_ns);
             step = t->step;
+            heed_end(t, step);
         }
         if (status != PS_OK)
             break;

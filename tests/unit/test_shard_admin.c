@@ -7,6 +7,7 @@
 /* An archive that is busy with what it was given until told otherwise. */
 typedef struct {
     archive base;
+    uint64_t old;         /* step of an image of another life; 0: none */
     uint64_t taken, kept; /* the last steps */
     uint32_t images;
     bool busy, fails;
@@ -30,8 +31,18 @@ static bool slow_is_idle(const archive *self)
 static ps_status slow_newest(archive *self, const job_config *job, uint64_t below, uint64_t *step,
                              ps_error *error)
 {
-    (void)self, (void)job, (void)below, (void)error;
-    *step = 0;
+    (void)job, (void)error;
+    const uint64_t old = ((const slow_archive *)self)->old;
+    *step = old < below ? old : 0;
+    return PS_OK;
+}
+
+static ps_status slow_load(archive *self, uint64_t step, const job_config *job, const partition *p,
+                           uint32_t server, store *into, checkpoint_state *state, ps_error *error)
+{
+    (void)self, (void)job, (void)p, (void)server, (void)error;
+    store_initialize(into);
+    *state = (checkpoint_state){.step = step, .updates = step};
     return PS_OK;
 }
 
@@ -41,7 +52,12 @@ static uint64_t slow_newest_kept(const archive *self)
 }
 
 static const archive_ops slow_ops = {
-    .keep = slow_keep, .is_idle = slow_is_idle, .newest = slow_newest, .newest_kept = slow_newest_kept};
+    .keep = slow_keep,
+    .is_idle = slow_is_idle,
+    .newest = slow_newest,
+    .load = slow_load,
+    .newest_kept = slow_newest_kept,
+};
 
 /* ps/`index` of two, of which ps/0 holds the one slice there is, and one worker, which has joined. */
 static void open_joined(shard_bench *b, slow_archive *a, uint32_t index)
@@ -196,7 +212,64 @@ static void without_an_archive_none_is_kept(void **state)
     bench_close(&b);
 }
 
-static void all_answers_name_the_end_once_it_is_ordered(void **state)
+static void steps_that_two_have_asked_for_are_kept_both(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 0);
+    train(&b, 1);
+    for (uint64_t step = 2; step <= 3; step++) {
+        bench_send(&b, order(&b, WIRE_CHECKPOINT, step));
+        expect_pending(&b, 1);
+    }
+    train(&b, 2);
+    train(&b, 3);
+    assert_int_equal(a.images, 2);
+    for (uint64_t step = 2; step <= 3; step++) {
+        bench_send(&b, order(&b, WIRE_CHECKPOINT, step));
+        bench_expect(&b, WIRE_ACK, b.request);
+    }
+    bench_close(&b);
+}
+
+/* More orders than are kept: the one furthest away makes room. */
+static void a_step_that_never_comes_keeps_no_other_from_being_kept(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 0);
+    train(&b, 1);
+    for (uint64_t i = 0; i < 20; i++) {
+        bench_send(&b, order(&b, WIRE_CHECKPOINT, UINT64_MAX - i));
+        expect_pending(&b, 1);
+    }
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 2));
+    expect_pending(&b, 1);
+    train(&b, 2);
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 2));
+    bench_expect(&b, WIRE_ACK, b.request);
+    bench_close(&b);
+}
+
+/* Where steps are kept faster than they are written, one is always under way. */
+static void a_checkpoint_is_told_of_while_a_later_one_is_written(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 0);
+    train(&b, 1);
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 1));
+    bench_expect(&b, WIRE_ACK, b.request);
+    a.busy = true;
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 1));
+    bench_expect(&b, WIRE_ACK, b.request);
+    bench_close(&b);
+}
+
+static void the_chief_hears_in_every_answer_what_end_is_ordered(void **state)
 {
     (void)state;
     shard_bench b;
@@ -205,13 +278,13 @@ static void all_answers_name_the_end_once_it_is_ordered(void **state)
     for (int i = 0; i < 2; i++) { /* the second changes nothing */
         bench_send(&b, order(&b, WIRE_STOP, 0));
         wire_message *m = bench_take(&b, WIRE_PENDING, b.request);
-        assert_int_equal(m->end_step, 3);
+        assert_int_equal(m->end_step, 4);
         wire_destroy(&m);
     }
     bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 0, 2, 1, 1));
     wire_message *m = bench_take(&b, WIRE_WEIGHTS, b.request);
     assert_int_equal(m->step, 2);
-    assert_int_equal(m->end_step, 3);
+    assert_int_equal(m->end_step, 4);
     wire_destroy(&m);
     bench_close(&b);
 }
@@ -226,27 +299,123 @@ static void the_chief_hears_of_the_end_also_while_it_waits(void **state)
     bench_expect_nothing(&b);
     bench_send(&b, order(&b, WIRE_STOP, 0));
     wire_message *m = bench_take(&b, WIRE_PENDING, push);
-    assert_int_equal(m->end_step, 2);
+    assert_int_equal(m->end_step, 3);
     wire_destroy(&m);
     bench_expect(&b, WIRE_PENDING, b.request);
     bench_close(&b);
 }
 
-/* Till then it could be forgotten. */
-static void an_end_is_taken_once_the_chief_knows_of_it(void **state)
+/* The end that ps/0 tells a worker of who pulls the present version. */
+static uint64_t end_told(shard_bench *b, uint32_t worker)
+{
+    bench_send(b, bench_pull(b, WIRE_WORKER, worker, 0));
+    wire_message *m = bench_take(b, WIRE_WEIGHTS, b->request);
+    const uint64_t end = m->end_step;
+    wire_destroy(&m);
+    return end;
+}
+
+static void tell_end(shard_bench *b, uint32_t worker, uint64_t end)
+{
+    wire_message *settle = bench_request(b, WIRE_SETTLE, WIRE_WORKER, worker, 0, 0);
+    settle->end_step = end;
+    bench_send(b, settle);
+}
+
+/* Till then it could be forgotten, and who knew of it would end alone. */
+static void an_end_is_taken_and_told_to_all_once_the_chief_knows_of_it(void **state)
 {
     (void)state;
     shard_bench b;
     bench_open_joined(&b, 2);
     bench_send(&b, order(&b, WIRE_STOP, 0));
-    bench_expect_text(&b, WIRE_PENDING, b.request, PS_OK, "the chief has not heard of it yet");
-    for (uint32_t worker = 2; worker-- > 0;) {
-        wire_message *settle = bench_request(&b, WIRE_SETTLE, WIRE_WORKER, worker, 0, 0);
-        settle->end_step = 2;
-        bench_send(&b, settle);
-        bench_send(&b, order(&b, WIRE_STOP, 0));
-        bench_expect(&b, worker == 0 ? WIRE_ACK : WIRE_PENDING, b.request);
+    const uint64_t stop = b.request;
+    bench_expect_text(&b, WIRE_PENDING, stop, PS_OK, "the chief has not heard of it yet");
+    assert_int_equal(end_told(&b, 0), 3);
+    assert_int_equal(end_told(&b, 1), 0);
+    tell_end(&b, 1, 3); /* who is not believed */
+    bench_expect_nothing(&b);
+    assert_int_equal(end_told(&b, 1), 0);
+    tell_end(&b, 0, 3);
+    bench_expect(&b, WIRE_ACK, stop); /* at once: the job may be over before it is asked for again */
+    assert_int_equal(end_told(&b, 1), 3);
+    bench_send(&b, order(&b, WIRE_STOP, 0));
+    bench_expect(&b, WIRE_ACK, b.request);
+    bench_close(&b);
+}
+
+/* It has told others of that before it restarted, and they may have ended. */
+static void what_the_chief_knows_counts_for_more_than_an_order_given_anew(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 2, 100);
+    bench_join(&b, WIRE_WORKER, 1);
+    bench_send(&b, order(&b, WIRE_STOP, 0));
+    bench_expect(&b, WIRE_PENDING, b.request);
+    wire_message *m = bench_push(&b, WIRE_PUSH_PULL, 0, 1, 1, 1); /* meant for the life before */
+    bench_send(&b, m);
+    m = bench_take(&b, WIRE_ERROR, b.request);
+    assert_int_equal(m->end_step, 0);
+    wire_destroy(&m);
+    m = bench_hello(&b, WIRE_WORKER, 0, 1);
+    m->end_step = 7;
+    bench_send(&b, m);
+    bench_expect(&b, WIRE_ACK, b.request - 1);
+    m = bench_take(&b, WIRE_WELCOME, 0);
+    assert_int_equal(m->end_step, 7);
+    wire_destroy(&m);
+    assert_int_equal(end_told(&b, 1), 7);
+    bench_close(&b);
+}
+
+static void an_end_that_the_chief_hears_of_too_late_is_moved(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 2, 100);
+    b.job.backup_workers = 1;
+    for (uint32_t w = 0; w < 2; w++)
+        bench_join(&b, WIRE_WORKER, w);
+    bench_send(&b, order(&b, WIRE_STOP, 0));
+    const uint64_t stop = b.request;
+    bench_expect(&b, WIRE_PENDING, stop);
+    for (uint64_t step = 1; step <= 5; step++) {
+        bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 1, step, 1, 1));
+        bench_expect(&b, WIRE_WEIGHTS, b.request);
     }
+    tell_end(&b, 0, 3);
+    bench_expect(&b, WIRE_ACK, stop);
+    for (uint32_t w = 0; w < 2; w++)
+        assert_int_equal(end_told(&b, w), 7);
+    bench_close(&b);
+}
+
+/* Without the chief's word of an end it might begin a step beyond that. */
+static void a_ps_that_has_come_back_gives_weights_once_the_chief_has_joined(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a = {.base.ops = &slow_ops, .old = 5};
+    bench_open(&b, 1, 2, 100);
+    b.config.archive = &a.base;
+    bench_reopen(&b);
+    bench_join(&b, WIRE_WORKER, 1);
+    bench_send(&b, bench_pull(&b, WIRE_WORKER, 1, 0));
+    const uint64_t pull = b.request;
+    bench_expect_nothing(&b);
+    wire_message *query = bench_request(&b, WIRE_QUERY, WIRE_WORKER, 1, 0, 0);
+    query->request = pull;
+    bench_send(&b, query);
+    bench_expect_text(&b, WIRE_PENDING, pull, PS_OK, "step 0 waits for worker 0 (not joined)");
+    wire_message *hello = bench_hello(&b, WIRE_WORKER, 0, 1);
+    hello->end_step = 6;
+    bench_send(&b, hello);
+    wire_message *m = bench_take(&b, WIRE_WEIGHTS, pull);
+    assert_int_equal(m->step, 5);
+    assert_int_equal(m->end_step, 6);
+    wire_destroy(&m);
+    bench_expect(&b, WIRE_WELCOME, 0);
     bench_close(&b);
 }
 
@@ -254,15 +423,17 @@ static void without_synchrony_everybody_ends_at_once(void **state)
 {
     (void)state;
     shard_bench b;
-    bench_open(&b, 1, 1, 100);
+    bench_open(&b, 1, 2, 100);
     b.job.mode = CONSISTENCY_ASYNC;
-    bench_join(&b, WIRE_WORKER, 0);
+    for (uint32_t w = 0; w < 2; w++)
+        bench_join(&b, WIRE_WORKER, w);
     for (uint64_t step = 1; step <= 5; step++)
         train(&b, step);
     bench_send(&b, order(&b, WIRE_STOP, 0));
     wire_message *m = bench_take(&b, WIRE_PENDING, b.request);
     assert_int_equal(m->end_step, 1);
     wire_destroy(&m);
+    assert_int_equal(end_told(&b, 1), 1); /* the chief might end, and a worker wait for it before it hears */
     bench_close(&b);
 }
 
@@ -280,6 +451,28 @@ static void a_job_at_its_end_takes_no_orders_about_it(void **state)
     bench_refused(&b, order(&b, WIRE_STOP, 0), PS_ESTATE, "the job is at its end already");
     bench_refused(&b, order(&b, WIRE_CHECKPOINT, 9), PS_ESTATE,
                   "the job is at its end, of which a checkpoint is kept anyway");
+    bench_close(&b);
+}
+
+/* Without synchrony steps are everybody's own, and the others may have many left. */
+static void a_job_of_which_one_has_finished_can_be_ended_where_steps_are_not_common(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a = {.base.ops = &slow_ops};
+    bench_open(&b, 1, 2, 100);
+    b.config.archive = &a.base;
+    bench_reopen(&b);
+    b.job.mode = CONSISTENCY_ASYNC;
+    for (uint32_t w = 0; w < 2; w++)
+        bench_join(&b, WIRE_WORKER, w);
+    train(&b, 1);
+    bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 1, 0, 0));
+    bench_expect_nothing(&b); /* it waits for the other's end */
+    bench_send(&b, order(&b, WIRE_CHECKPOINT, 9));
+    expect_pending(&b, 1);
+    bench_send(&b, order(&b, WIRE_STOP, 0));
+    bench_expect(&b, WIRE_PENDING, b.request);
     bench_close(&b);
 }
 
@@ -327,11 +520,18 @@ int main(void)
         cmocka_unit_test(a_checkpoint_that_could_not_be_kept_is_no_success),
         cmocka_unit_test(a_shard_without_slices_has_nothing_to_keep),
         cmocka_unit_test(without_an_archive_none_is_kept),
-        cmocka_unit_test(all_answers_name_the_end_once_it_is_ordered),
         cmocka_unit_test(the_chief_hears_of_the_end_also_while_it_waits),
-        cmocka_unit_test(an_end_is_taken_once_the_chief_knows_of_it),
+        cmocka_unit_test(steps_that_two_have_asked_for_are_kept_both),
+        cmocka_unit_test(a_step_that_never_comes_keeps_no_other_from_being_kept),
+        cmocka_unit_test(a_checkpoint_is_told_of_while_a_later_one_is_written),
+        cmocka_unit_test(the_chief_hears_in_every_answer_what_end_is_ordered),
+        cmocka_unit_test(an_end_is_taken_and_told_to_all_once_the_chief_knows_of_it),
+        cmocka_unit_test(what_the_chief_knows_counts_for_more_than_an_order_given_anew),
+        cmocka_unit_test(an_end_that_the_chief_hears_of_too_late_is_moved),
+        cmocka_unit_test(a_ps_that_has_come_back_gives_weights_once_the_chief_has_joined),
         cmocka_unit_test(without_synchrony_everybody_ends_at_once),
         cmocka_unit_test(a_job_at_its_end_takes_no_orders_about_it),
+        cmocka_unit_test(a_job_of_which_one_has_finished_can_be_ended_where_steps_are_not_common),
         cmocka_unit_test(only_ps_0_ends_jobs),
         cmocka_unit_test(a_ps_that_has_forgotten_believes_the_chief_alone),
     };
