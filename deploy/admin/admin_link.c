@@ -9,7 +9,13 @@
 #include "common/handshakes.h"
 #include "common/transport.h"
 
-enum { AGAIN_MS = 250, POLL_MS = 50, DRAIN_MS = 0 };
+enum {
+    AGAIN_MS = 250,
+    POLL_MS = 50,
+    DRAIN_MS = 0,
+    STOP_REQUEST = 1,  /* the number of every STOP: a ps that has not carried it out yet answers once more */
+    RECEIVE_MAX = 256, /* messages of one ps between two looks at the time */
+};
 
 typedef struct {
     transport_socket *socket;
@@ -42,6 +48,7 @@ ps_status admin_link_open(const cluster_task *servers, uint32_t count, const cur
     l->count = count;
     l->has_keys = keys->wanted;
     l->incarnation = clock_incarnation();
+    l->requests = STOP_REQUEST;
     ps_status status = transport_create(1, &l->transport, error);
     if (status == PS_OK && l->has_keys)
         status = transport_secure(l->transport, keys, error);
@@ -129,9 +136,11 @@ static void take(admin_peer *p, uint32_t server, const wire_message *m, admin_an
 static void receive(admin_link *l, admin_answer *answers)
 {
     for (uint32_t i = 0; i < l->count; i++) {
-        wire_message *m;
-        ps_error ignored;
-        while (transport_receive(l->peers[i].socket, NULL, &m, &ignored) != TRANSPORT_NOTHING) {
+        for (uint32_t k = 0; k < RECEIVE_MAX; k++) {
+            wire_message *m;
+            ps_error ignored;
+            if (transport_receive(l->peers[i].socket, NULL, &m, &ignored) == TRANSPORT_NOTHING)
+                break;
             if (m)
                 take(&l->peers[i], i, m, &answers[i]);
             wire_destroy(&m);
@@ -171,7 +180,7 @@ ps_status admin_link_ask(admin_link *l, wire_type order, uint64_t step, const bo
     uint32_t waiting;
     ps_status status;
     for (uint32_t i = 0; i < l->count; i++) {
-        l->peers[i].request = wanted[i] ? ++l->requests : 0;
+        l->peers[i].request = !wanted[i] ? 0 : order == WIRE_STOP ? STOP_REQUEST : ++l->requests;
         l->peers[i].again_at_ms = 0;
     }
     for (;;) {
