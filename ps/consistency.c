@@ -197,6 +197,11 @@ bool consistency_may_answer(const consistency *c, uint64_t step)
     return true;
 }
 
+void consistency_conclude(consistency *c, uint32_t worker)
+{
+    c->clocks[worker].behind |= c->mode == CONSISTENCY_SSP;
+}
+
 void consistency_finish(consistency *c, uint32_t worker)
 {
     c->clocks[worker].finished = true;

@@ -40,7 +40,7 @@ typedef struct {
     bool waiting;    /* `pushed` is not applied yet */
     bool finished;   /* pushes no more; nobody waits for it */
     bool absent;     /* ssp, async: lost for so long that nobody waits for it */
-    bool behind;     /* ssp: it was absent, and has not caught up yet */
+    bool behind;     /* ssp: nobody waits for it before it has caught up */
 } consistency_clock;
 
 typedef struct {
@@ -94,6 +94,10 @@ bool consistency_settled(const consistency *c, uint32_t worker, uint64_t step);
 
 /* May a worker have its answer to the push of `step`, or to a pull that wants at least `step`? */
 bool consistency_may_answer(const consistency *c, uint64_t step);
+
+/* `worker` asks for what is left when the others have finished: it is done, perhaps before them. In ssp
+ * nobody waits for its clock, unless it pushes after all, and catches up. */
+void consistency_conclude(consistency *c, uint32_t worker);
 
 /* `worker` will push no more. What it pushed still counts. */
 void consistency_finish(consistency *c, uint32_t worker);

@@ -160,6 +160,18 @@ static ps_status handle_finish(shard *s, member *m, wire_message **message, cons
     return PS_OK;
 }
 
+/* The others may have steps left: where an administrator ends the job (shard_admin.c), each worker ends with
+ * its own. */
+static void handle_pull(shard *s, member *m, wire_message **message, const wire_route *from, uint64_t now_ms)
+{
+    const bool concludes = (*message)->after_finish && (*message)->role == WIRE_WORKER;
+    if (concludes)
+        consistency_conclude(&s->consistency, (*message)->index);
+    shard_answer_or_open(s, m, message, from, now_ms);
+    if (concludes)
+        shard_answer_all(s);
+}
+
 static void handle_query(shard *s, member *m, const wire_message *query, const wire_route *from)
 {
     open_request *r = member_find(m, query->request);
@@ -252,7 +264,7 @@ static ps_status handle_request(shard *s, wire_message **message, const wire_rou
     case WIRE_PUSH:
         return shard_handle_push(s, m, message, from, now_ms, error);
     case WIRE_PULL:
-        shard_answer_or_open(s, m, message, from, now_ms);
+        handle_pull(s, m, message, from, now_ms);
         return PS_OK;
     case WIRE_FINISH:
         return handle_finish(s, m, message, from, now_ms, error);

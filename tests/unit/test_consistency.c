@@ -10,6 +10,7 @@
 /* A script is words, each an event or a claim; w is a worker, t a step:
  *   +w:t  a fresh gradient arrives whole        =w:t  it is a repeat      ~w:t  it is too late
  *   !w:t  it is refused                         f:w   the worker finishes x:w   it starts anew
+ *   c:w  it asks for the end
  *   a:t/w,w  that update is ready, and applies  -     nothing is ready
  *   y:t  may be answered                        n:t   may not             m:t/w,w  t waits for these
  *   e:0, e:1  have all finished? */
@@ -87,6 +88,9 @@ static void play_word(player *p)
         break;
     case 'f':
         consistency_finish(&p->c, a);
+        break;
+    case 'c':
+        consistency_conclude(&p->c, a);
         break;
     case 'x':
         consistency_forget(&p->c, a);
@@ -235,6 +239,14 @@ static void ssp_does_not_wait_for_a_finished_worker(void **state)
         "+0:1 a:1/0 +0:2 a:2/0 +0:3 a:3/0 n:3 f:1 n:3 m:3/2 f:2 y:3 m:3/ +0:4 a:4/0 +0:5 a:5/0 f:0 y:99 e:1");
 }
 
+static void ssp_does_not_wait_for_who_waits_for_the_end(void **state)
+{
+    (void)state;
+    const rules ssp2 = {CONSISTENCY_SSP, 2, 0, 0};
+    play(ssp2, "+0:1 a:1/0 +1:1 a:1/1 +1:2 a:2/1 n:2 c:0 y:2 m:2/ x:0 y:2 e:0 +1:3 a:3/1 y:3");
+    play(ssp2, "+0:1 a:1/0 c:0 +1:1 a:1/1 +1:2 a:2/1 y:2 +0:2 a:2/0 +1:3 a:3/1 n:3 m:3/0"); /* after all */
+}
+
 static void ssp_takes_a_step_once_and_none_early(void **state)
 {
     (void)state;
@@ -297,6 +309,7 @@ int main(void)
         cmocka_unit_test(last_workers_finish_though_fewer_than_the_backups_are_left),
         cmocka_unit_test(ssp_applies_on_arrival_and_holds_back_the_fast),
         cmocka_unit_test(ssp_does_not_wait_for_a_finished_worker),
+        cmocka_unit_test(ssp_does_not_wait_for_who_waits_for_the_end),
         cmocka_unit_test(ssp_takes_a_step_once_and_none_early),
         cmocka_unit_test(async_applies_on_arrival_and_never_waits),
         cmocka_unit_test(refusals_name_worker_and_step),

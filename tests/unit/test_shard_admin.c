@@ -437,6 +437,27 @@ static void without_synchrony_everybody_ends_at_once(void **state)
     bench_close(&b);
 }
 
+/* Each has ended with its own step; the chief says that it has finished when all others have. */
+static void who_has_ended_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open(&b, 1, 2, 100);
+    b.job.mode = CONSISTENCY_SSP;
+    b.job.staleness = 0;
+    for (uint32_t w = 0; w < 2; w++)
+        bench_join(&b, WIRE_WORKER, w);
+    bench_send(&b, bench_push(&b, WIRE_PUSH_PULL, 1, 1, 1, 1));
+    const uint64_t push = b.request;
+    bench_expect_nothing(&b);
+    wire_message *last = bench_pull(&b, WIRE_WORKER, 0, 0);
+    last->after_finish = true;
+    bench_send(&b, last);
+    bench_expect(&b, WIRE_WEIGHTS, push);
+    bench_expect_nothing(&b);
+    bench_close(&b);
+}
+
 static void a_job_at_its_end_takes_no_orders_about_it(void **state)
 {
     (void)state;
@@ -530,6 +551,7 @@ int main(void)
         cmocka_unit_test(an_end_that_the_chief_hears_of_too_late_is_moved),
         cmocka_unit_test(a_ps_that_has_come_back_gives_weights_once_the_chief_has_joined),
         cmocka_unit_test(without_synchrony_everybody_ends_at_once),
+        cmocka_unit_test(who_has_ended_keeps_nobody_waiting),
         cmocka_unit_test(a_job_at_its_end_takes_no_orders_about_it),
         cmocka_unit_test(a_job_of_which_one_has_finished_can_be_ended_where_steps_are_not_common),
         cmocka_unit_test(only_ps_0_ends_jobs),
