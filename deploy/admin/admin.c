@@ -181,7 +181,7 @@ static ps_status stop(const admin_session *s, ps_error *error)
     uint64_t end;
     const ps_status status = admin_stop(s, &end, error);
     if (status == PS_OK && end > 0)
-        printf("the job ends after step %llu\n", (unsigned long long)end);
+        printf("the job ends, at the latest after step %llu\n", (unsigned long long)end);
     else if (status == PS_OK)
         printf("the job ends: each worker with the step that it has under way\n");
     return status;

@@ -126,11 +126,8 @@ static void take(admin_peer *p, uint32_t server, const wire_message *m, admin_an
         return;
     }
     *answer = (admin_answer){.type = m->type, .step = m->step, .end_step = m->end_step};
-    const char *text = m->text ? m->text : "";
-    if (m->type == WIRE_ERROR)
-        ps_fail(&answer->said, m->status < 0 ? m->status : PS_EPROTOCOL, "%s", text);
-    else
-        snprintf(answer->said.text, sizeof answer->said.text, "%s", text);
+    const ps_status said = !refuses ? PS_OK : m->status < 0 ? m->status : PS_EPROTOCOL;
+    ps_fail(&answer->said, said, "%s", m->text ? m->text : ""); /* no control characters of others */
 }
 
 static void receive(admin_link *l, admin_answer *answers)

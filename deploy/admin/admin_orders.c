@@ -116,6 +116,12 @@ ps_status admin_checkpoint(const admin_session *s, uint64_t *step, ps_error *err
         if (status == PS_OK)
             status = await(s, *step, holds, error);
     }
+    if (status == PS_ENOENT) {
+        const ps_error last = *error;
+        return ps_fail(error, PS_ETIMEDOUT,
+                       "a step to come was named %d times, and too late each time: %.400s", TRIES_MAX,
+                       last.text);
+    }
     return status;
 }
 
