@@ -32,7 +32,7 @@ static ps_status check(const shard *s, const wire_message *order, ps_error *erro
         return ps_fail(error, PS_EMISMATCH, "this is ps/%u, not ps/%u: the cluster specs differ",
                        s->config.index, order->receiver);
     if (!s->has_job)
-        return ps_fail(error, PS_ESTATE, "ps/%u has no job yet", s->config.index);
+        return ps_fail(error, PS_EREJOIN, "ps/%u has no job yet", s->config.index);
     if (s->held)
         return ps_fail(error, PS_ESTATE, "ps/%u is ending, after a signal", s->config.index);
     return shard_failure(s, error);

@@ -321,7 +321,8 @@ void shard_go_on_winding_up(shard *s, bool has_applied);
 
 /* ---- shard_admin.c ---- */
 
-/* CHECKPOINT or STOP. PS_EMISMATCH: it is for another ps; PS_ESTATE: there is no job, or it is at its end;
+/* CHECKPOINT or STOP. PS_EMISMATCH: it is for another ps; PS_EREJOIN: there is no job yet, or no more since
+ * this ps has restarted: ask again; PS_ESTATE: the job is at its end, or this ps told to end;
  * PS_ENOENT: the step has been passed; PS_ECONFIG: no checkpoints are kept here; PS_EIO: this one could not
  * be; PS_EPROTOCOL. */
 ps_status shard_handle_order(shard *s, const wire_message *order, const wire_route *from, ps_error *error);

@@ -19,8 +19,10 @@ enum {
 
 typedef struct {
     transport_socket *socket;
-    uint64_t request; /* the one that waits for an answer; 0: none */
+    uint64_t request; /* the last one; 0: none */
+    bool waits;       /* it has not been answered */
     uint64_t again_at_ms;
+    ps_error not_yet; /* what it has said that may pass; status PS_OK: nothing */
 } admin_peer;
 
 struct admin_link {
@@ -101,7 +103,7 @@ static ps_status send_what_is_due(admin_link *l, wire_type order, uint64_t step,
     ps_status status = PS_OK;
     for (uint32_t i = 0; i < l->count && status == PS_OK; i++) {
         admin_peer *p = &l->peers[i];
-        if (p->request == 0 || now < p->again_at_ms)
+        if (!p->waits || now < p->again_at_ms)
             continue;
         p->again_at_ms = now + AGAIN_MS;
         transport_follow_key(p->socket);
@@ -110,6 +112,7 @@ static ps_status send_what_is_due(admin_link *l, wire_type order, uint64_t step,
     return status;
 }
 
+/* The last answer counts: one that says that the order is carried out may come right behind another. */
 static void take(admin_peer *p, uint32_t server, const wire_message *m, admin_answer *answer)
 {
     const bool refuses = m->type == WIRE_ERROR,
@@ -118,7 +121,11 @@ static void take(admin_peer *p, uint32_t server, const wire_message *m, admin_an
     const bool is_meant = m->request == p->request || (refuses && m->request == 0);
     if (p->request == 0 || !answers || m->role != WIRE_PS || !is_meant)
         return;
-    p->request = 0;
+    if (refuses && m->status == PS_EREJOIN) { /* it has restarted, or the job is only to begin */
+        ps_fail(&p->not_yet, PS_EREJOIN, "%s", m->text ? m->text : "");
+        return;
+    }
+    p->waits = false;
     if (m->index != server) {
         *answer = (admin_answer){.type = WIRE_ERROR};
         ps_fail(&answer->said, PS_EMISMATCH, "at the address of ps/%u answers another process: ps/%u", server,
@@ -159,7 +166,7 @@ static ps_status look(const admin_link *l, uint32_t *waiting, ps_error *error)
     *waiting = l->count;
     for (uint32_t i = 0; i < l->count; i++) {
         char why[128];
-        if (l->peers[i].request == 0)
+        if (!l->peers[i].waits)
             continue;
         *waiting = i;
         const transport_handshakes *h = transport_look_at_handshakes(l->peers[i].socket);
@@ -170,6 +177,12 @@ static ps_status look(const admin_link *l, uint32_t *waiting, ps_error *error)
     return PS_OK;
 }
 
+static ps_status say_who_is_late(const admin_link *l, uint32_t server, ps_error *error)
+{
+    const ps_error *said = &l->peers[server].not_yet;
+    return fail(l, server, PS_ETIMEDOUT, said->status == PS_OK ? "it does not answer" : said->text, error);
+}
+
 ps_status admin_link_ask(admin_link *l, wire_type order, uint64_t step, const bool *wanted,
                          uint64_t deadline_ms, const volatile sig_atomic_t *stop, admin_answer *answers,
                          ps_error *error)
@@ -177,8 +190,10 @@ ps_status admin_link_ask(admin_link *l, wire_type order, uint64_t step, const bo
     uint32_t waiting;
     ps_status status;
     for (uint32_t i = 0; i < l->count; i++) {
+        l->peers[i].waits = wanted[i];
         l->peers[i].request = !wanted[i] ? 0 : order == WIRE_STOP ? STOP_REQUEST : ++l->requests;
         l->peers[i].again_at_ms = 0;
+        l->peers[i].not_yet.status = PS_OK;
     }
     for (;;) {
         status = send_what_is_due(l, order, step, error);
@@ -190,7 +205,7 @@ ps_status admin_link_ask(admin_link *l, wire_type order, uint64_t step, const bo
         if (*stop)
             return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");
         if (clock_monotonic_ms() >= deadline_ms)
-            return fail(l, waiting, PS_ETIMEDOUT, "it does not answer", error);
+            return say_who_is_late(l, waiting, error);
         transport_poll(l->sockets, l->count, POLL_MS);
     }
 }

@@ -31,9 +31,9 @@ ps_status admin_link_open(const cluster_task *servers, uint32_t count, const cur
 void admin_link_close(admin_link **l);
 
 /* Gives an order to every ps for which `wanted` (count) says so, and waits until each has said something,
- * which is then in `answers` (count). PS_ETIMEDOUT at `deadline_ms` (common/clock.h), naming one that has
- * not; PS_ECONFIG, PS_EPEER: a ps and this process do not understand each other, for their keys;
- * PS_EINTERRUPTED once `*stop`; PS_ENOMEM. */
+ * which is then in `answers` (count). Who says PS_EREJOIN, having restarted or no job yet, is asked
+ * again. PS_ETIMEDOUT at `deadline_ms` (common/clock.h), naming one that has not; PS_ECONFIG, PS_EPEER: a ps
+ * and this process do not understand each other, for their keys; PS_EINTERRUPTED once `*stop`; PS_ENOMEM. */
 ps_status admin_link_ask(admin_link *l, wire_type order, uint64_t step, const bool *wanted,
                          uint64_t deadline_ms, const volatile sig_atomic_t *stop, admin_answer *answers,
                          ps_error *error);

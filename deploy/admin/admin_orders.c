@@ -14,6 +14,12 @@ enum {
     SAY_MS = 5000,
 };
 
+/* Is there no time left to pause, and to ask once more? */
+static bool is_late(const admin_session *s)
+{
+    return clock_monotonic_ms() + UINT64_C(2) * POLL_MS >= s->deadline_ms;
+}
+
 static void pause_ms(long ms)
 {
     const struct timespec pause = {.tv_nsec = ms * 1000000};
@@ -95,7 +101,7 @@ static ps_status await(const admin_session *s, uint64_t step, bool *wanted, ps_e
             return PS_OK;
         const admin_answer *at = &answers[last];
         const uint64_t now = clock_monotonic_ms();
-        if (now >= s->deadline_ms)
+        if (is_late(s))
             return ps_fail(error, PS_ETIMEDOUT, "ps/%u has not kept step %llu; it is at step %llu: %.400s",
                            last, (unsigned long long)step, (unsigned long long)at->step, at->said.text);
         if (now - said_ms >= SAY_MS) {
@@ -139,7 +145,7 @@ ps_status admin_stop(const admin_session *s, uint64_t *end, ps_error *error)
         *end = answers[0].end_step > 1 ? answers[0].end_step : 0;
         if (answers[0].type == WIRE_ACK)
             return PS_OK;
-        if (clock_monotonic_ms() >= s->deadline_ms)
+        if (is_late(s))
             return ps_fail(error, PS_ETIMEDOUT, "ps/0 has taken the order, but %s", answers[0].said.text);
         pause_ms(POLL_MS);
     }

@@ -100,8 +100,8 @@ static void without_a_job_nothing_is_ordered(void **state)
     (void)state;
     shard_bench b;
     bench_open(&b, 1, 1, 100);
-    bench_refused(&b, order(&b, WIRE_CHECKPOINT, 0), PS_ESTATE, "ps/0 has no job yet");
-    bench_refused(&b, order(&b, WIRE_STOP, 0), PS_ESTATE, "ps/0 has no job yet");
+    bench_refused(&b, order(&b, WIRE_CHECKPOINT, 0), PS_EREJOIN, "ps/0 has no job yet");
+    bench_refused(&b, order(&b, WIRE_STOP, 0), PS_EREJOIN, "ps/0 has no job yet");
     bench_close(&b);
 }
 
