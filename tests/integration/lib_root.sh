@@ -44,3 +44,28 @@ make_root() {
         finish
     }
 }
+
+# install_into FOLDER PACKAGE...   what make_root made without a package; files lie in $scratch/packages.
+install_into() {
+    local into=$1
+    shift
+    cp --dereference /etc/resolv.conf "$into/etc/resolv.conf"
+    # Mounts are gone with the namespace.
+    # shellcheck disable=SC2016 # its own arguments
+    unshare --mount --propagation private bash -euc '
+        into=$1 packages=$2 cache=$3
+        shift 3
+        mount --bind /dev "$into/dev"
+        mount -t proc proc "$into/proc"
+        mount --bind "$packages" "$into/mnt"
+        mount --bind "$cache/packages" "$into/var/cache/apt/archives"
+        set -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
+            sh -c "apt-get --quiet update && cd /mnt && apt-get --quiet --yes --no-install-recommends \
+                -o DPkg::Options::=--force-unsafe-io install \"\$@\"" sh "$@"
+        chroot "$into" "$@"
+    ' install_into "$into" "$scratch/packages" "$cache" "$@" >"$scratch/install.log" 2>&1 || {
+        tail -n 20 "$scratch/install.log"
+        fail "apt-get fails"
+        finish
+    }
+}
