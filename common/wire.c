@@ -120,6 +120,11 @@ void wire_inline_small(wire_message *m)
     m->inlined = bytes > 0 && bytes <= WIRE_INLINED_MAX;
 }
 
+bool wire_is_same_route(const wire_route *a, const wire_route *b)
+{
+    return a->bytes == b->bytes && memcmp(a->id, b->id, a->bytes) == 0;
+}
+
 uint32_t wire_frames(const wire_message *m)
 {
     uint32_t frames = 0;

@@ -67,6 +67,8 @@ typedef struct {
     int fd; /* of the connection, as long as there is one; 0, -1: not known. Not part of its identity */
 } wire_route;
 
+bool wire_is_same_route(const wire_route *a, const wire_route *b);
+
 /* Where a payload lies. */
 typedef struct {
     uint32_t segment; /* 0: in a frame of its own; else 1 + index into the message's segments */

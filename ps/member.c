@@ -132,6 +132,22 @@ static void settle_after(member *m, unsettled_answer *before)
     recycler_give(a);
 }
 
+void member_turn_to(member *m, const wire_route *to)
+{
+    if (wire_is_same_route(&m->answered, to))
+        return;
+    m->answered = *to;
+    unsettled_answer *before = NULL, *a = m->unsettled;
+    while (a) {
+        unsettled_answer *next = a->next;
+        if (a->lent_count == 0)
+            settle_after(m, before);
+        else
+            before = a;
+        a = next;
+    }
+}
+
 void member_settle(member *m, uint64_t settled)
 {
     while (m->unsettled && m->unsettled->number <= settled)

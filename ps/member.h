@@ -56,6 +56,7 @@ typedef struct {
     unsettled_answer *unsettled, *unsettled_last; /* by number */
     uint32_t unsettled_count;
     uint64_t unsettled_bytes;
+    wire_route answered; /* where the last of them went */
 
     /* For those who look. */
     uint64_t restarts; /* processes after the first */
@@ -85,6 +86,11 @@ ps_status member_open(member *m, wire_message **message, const wire_route *from,
 
 /* Notes that weights are sent, or lent, in answer to a request, and numbers the answer. PS_ENOMEM. */
 ps_status member_note_answer(member *m, wire_message *answer);
+
+/* An answer is to go there: if those before it went by another connection, what was sent by that does not
+ * hold up this one. How much may be on its way there, whoever it is, the transport bounds. What was lent
+ * stays. */
+void member_turn_to(member *m, const wire_route *to);
 
 /* The member has taken the answers up to number `settled`, or will not. */
 void member_settle(member *m, uint64_t settled);

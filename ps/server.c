@@ -80,7 +80,7 @@ static void send_answers(server *s)
     while (next) {
         uint32_t count = 0;
         to = next_to;
-        while (next && count < TRANSPORT_TOGETHER_MAX && unsent_is_same_route(&to, &next_to)) {
+        while (next && count < TRANSPORT_TOGETHER_MAX && wire_is_same_route(&to, &next_to)) {
             batch[count++] = next;
             next = shard_next(s->shard, &next_to);
         }

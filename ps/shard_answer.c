@@ -226,10 +226,13 @@ static bool may_answer(const shard *s, const wire_message *request)
 }
 
 /* Is there room on the way to this member? A slow one delays itself alone. */
-static bool has_room(const shard *s, const member *m, const wire_message *request)
+static bool has_room(const shard *s, member *m, const wire_message *request, const wire_route *to)
 {
     bool weights = request->type == WIRE_PUSH_PULL || request->type == WIRE_PULL;
-    if (!weights || m->unsettled_count == 0 || s->failure.status != PS_OK)
+    if (!weights || s->failure.status != PS_OK)
+        return true;
+    member_turn_to(m, to);
+    if (m->unsettled_count == 0)
         return true;
     if (m->unsettled_count >= shard_requests_max(s))
         return false;
@@ -245,7 +248,7 @@ void shard_answer_member(shard *s, member *m)
     open_request **link = &m->requests;
     while (*link) {
         open_request *r = *link;
-        if (!may_answer(s, r->message) || !has_room(s, m, r->message)) {
+        if (!may_answer(s, r->message) || !has_room(s, m, r->message, &r->from)) {
             link = &r->next;
             continue;
         }
@@ -266,7 +269,7 @@ void shard_answer_all(shard *s)
 void shard_answer_or_open(shard *s, member *m, wire_message **message, const wire_route *from,
                           uint64_t now_ms)
 {
-    if (may_answer(s, *message) && has_room(s, m, *message))
+    if (may_answer(s, *message) && has_room(s, m, *message, from))
         shard_answer(s, *message, from);
     else if (member_open(m, message, from, now_ms) != PS_OK)
         shard_fail_out_of_memory(s);

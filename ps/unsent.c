@@ -2,7 +2,6 @@
 #include "ps/unsent.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "ps/shard.h"
 
@@ -11,11 +10,6 @@ struct unsent_message {
     wire_route to;
     wire_message *message;
 };
-
-bool unsent_is_same_route(const wire_route *a, const wire_route *b)
-{
-    return a->bytes == b->bytes && memcmp(a->id, b->id, a->bytes) == 0;
-}
 
 static uint64_t payload_bytes(const wire_message *m)
 {
@@ -31,7 +25,7 @@ void unsent_keep(unsent *u, const wire_route *to, wire_message **message)
     uint64_t bytes = 0;
     unsent_message **tail = &u->first;
     for (; *tail; tail = &(*tail)->next) {
-        if (!unsent_is_same_route(&(*tail)->to, to))
+        if (!wire_is_same_route(&(*tail)->to, to))
             continue;
         of_peer++;
         bytes += payload_bytes((*tail)->message);
@@ -51,7 +45,7 @@ void unsent_keep(unsent *u, const wire_route *to, wire_message **message)
 bool unsent_has(const unsent *u, const wire_route *to)
 {
     const unsent_message *w = u->first;
-    while (w && !unsent_is_same_route(&w->to, to))
+    while (w && !wire_is_same_route(&w->to, to))
         w = w->next;
     return w != NULL;
 }

@@ -35,6 +35,4 @@ void unsent_send(unsent *u, transport_socket *s);
 
 void unsent_drop(unsent *u);
 
-bool unsent_is_same_route(const wire_route *a, const wire_route *b);
-
 #endif

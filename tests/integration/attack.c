@@ -10,6 +10,7 @@
  * only if it could not do its work; whether the ps withstood is the script's to see. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -85,12 +86,14 @@ static int connect_to(uint16_t port)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     const struct timeval patience = {.tv_sec = 1};
+    const int at_once = 1;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0)
         die(strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
     if (connect(fd, (const struct sockaddr *)&to, sizeof to) != 0) {
         close(fd);
         return -1;
@@ -500,6 +503,7 @@ static void tap(const char *path, uint16_t listen_port, bool inject)
         const int fd = count < TAPPED_MAX ? accept(listener, NULL, NULL) : -1;
         if (fd >= 0) {
             char name[512];
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
             all[count] = (tapped){
                 .ends = {{.fd = fd, .events = POLLIN}, {.fd = connect_to(attack.port), .events = POLLIN}}};
             snprintf(name, sizeof name, "%s.%u", path, count);

@@ -232,6 +232,25 @@ static void answers_beyond_the_window_wait_for_room(void **state)
     }
 }
 
+/* Somebody plays what a worker has sent again, and takes the answers, of which the worker never hears. */
+static void answers_to_another_connection_do_not_hold_up_this_one(void **state)
+{
+    (void)state;
+    const wire_route elsewhere = {.bytes = 1, .id = {9}};
+    shard_bench b;
+    open_wide(&b);
+    for (int i = 0; i < 3; i++) {
+        wire_message *m = bench_request(&b, WIRE_PULL, WIRE_WORKER, 0, 0, WINDOW_MIB / 2);
+        const uint64_t request = m->request;
+        shard_receive(b.shard, &m, &elsewhere, b.now_ms);
+        if (i < 2)
+            bench_expect(&b, WIRE_WEIGHTS, request);
+    }
+    bench_expect_nothing(&b);
+    bench_expect(&b, WIRE_WEIGHTS, send_pull(&b, WIRE_WORKER, 0, WINDOW_MIB / 2, false));
+    bench_close(&b);
+}
+
 static void answer_larger_than_the_window_goes_alone(void **state)
 {
     (void)state;
@@ -388,6 +407,7 @@ int main(void)
         cmocka_unit_test(restarted_member_has_nothing_lent),
         cmocka_unit_test(one_member_does_not_settle_for_another),
         cmocka_unit_test(answers_beyond_the_window_wait_for_room),
+        cmocka_unit_test(answers_to_another_connection_do_not_hold_up_this_one),
         cmocka_unit_test(answer_larger_than_the_window_goes_alone),
         cmocka_unit_test(slow_member_holds_up_nobody_else),
         cmocka_unit_test(lost_answer_makes_room_for_the_next),
