@@ -75,6 +75,14 @@ chart_refuses "replicas" --set-string ps.replicas=3
 chart_refuses "replicas" --set worker.replicas=0
 chart_refuses "kind" --set kind=deployment
 chart_refuses "args" --set worker.args[0]=epochs
+chart_refuses "with 3 workers a shard of 1000 MiB does not fit into ps.resources.limits.memory, 2G" \
+    --set ps.memoryLimit=1000,ps.resources.limits.memory=2G
+
+begin "no file says a thing twice"
+printf 'a: 1\nb: 2\na: 3\n' >"$case_dir/twice.yaml"
+expect eval '! node "$here/kubernetes/once.js" "$npm_modules" "$case_dir/twice.yaml" >/dev/null'
+mapfile -t files < <(find "$deploy/kubernetes" "$deploy/helm/penstock/values.yaml" "$rendered" -name '*.yaml')
+expect node "$here/kubernetes/once.js" "$npm_modules" "${files[@]}"
 
 begin "all of these are what Kubernetes, the engines and our programs take; mistakes in them are found"
 expect node "$here/kubernetes/check.js" "$npm_modules" "$build" "$rendered"/*.yaml

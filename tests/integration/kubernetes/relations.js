@@ -15,12 +15,13 @@ function check(documents, programs) {
     const pods = workloadsOf(documents);
     if (!pods.some((p) => p.type === "ps") || !pods.some((p) => p.type === "worker"))
         say("cluster", "there are no ps, or no workers");
+    const workers = pods.filter((p) => p.type === "worker").reduce((sum, p) => sum + p.count, 0);
     for (const d of documents) checkSelectors(d, documents, pods, say);
     for (const pod of pods) {
         const where = `${pod.kind}, ${pod.type}`;
         const all = [...(pod.template.spec.initContainers || []), ...pod.template.spec.containers];
         checkPod(pod, documents, (text) => say(where, text));
-        for (const container of all) checkContainer(container, pod, programs, (text) => say(`${where}, ${container.name}`, text));
+        for (const container of all) checkContainer(container, pod, workers, programs, (text) => say(`${where}, ${container.name}`, text));
         checkTask(pod, pods, programs, (text) => say(where, text));
     }
     return problems;
@@ -76,6 +77,8 @@ function checkPod(pod, documents, say) {
     const context = spec.securityContext || {};
     if (!context.runAsNonRoot || !(context.runAsUser > 0) || (context.seccompProfile || {}).type !== "RuntimeDefault")
         say("it may do more than it must");
+    for (const { labelSelector } of spec.topologySpreadConstraints || [])
+        if (!matches(labelSelector.matchLabels, pod.template.metadata.labels)) say("it is to be apart from others than its like");
     if (spec.automountServiceAccountToken !== false) say("it is given a token that it has no use for");
     for (const volume of spec.volumes) {
         const claim = volume.persistentVolumeClaim;
@@ -99,7 +102,7 @@ const valueOf = (container, option) =>
 const MEBIBYTES = { Mi: 1, Gi: 1024 };
 const mebibytes = (quantity) => parseFloat(quantity) * MEBIBYTES[quantity.slice(-2)];
 
-function checkContainer(container, pod, programs, say) {
+function checkContainer(container, pod, workers, programs, say) {
     const context = container.securityContext || {};
     if (context.allowPrivilegeEscalation !== false || !context.readOnlyRootFilesystem || `${context.capabilities.drop}` !== "ALL")
         say("it may do more than it must");
@@ -117,7 +120,9 @@ function checkContainer(container, pod, programs, say) {
     const stop = valueOf(container, "stop-secs");
     if (stop && pod.template.spec.terminationGracePeriodSeconds < Number(stop) + AFTER_STOP_S) say("it is killed before it is done");
     const shard = valueOf(container, "memory-limit");
-    if (shard && 2 * shard > mebibytes(container.resources.limits.memory)) say("--memory-limit leaves no room beside the weights");
+    // It counts two copies of the weights or more; a third and a gradient of each worker are beside them (deploy/plan/cost_model.h).
+    if (shard && ((3 + workers) / 2) * shard > mebibytes(container.resources.limits.memory))
+        say("--memory-limit leaves no room for gradients");
     if (pod.kind === "StatefulSet" && !container.args.includes("--linger")) say("it would be started again for ever");
 }
 

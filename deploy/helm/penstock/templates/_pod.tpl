@@ -85,6 +85,8 @@ livenessProbe:
   periodSeconds: {{ .livePeriod }}
   timeoutSeconds: 5
   failureThreshold: 3
+  # What stands still hears no SIGTERM either.
+  terminationGracePeriodSeconds: 10
 readinessProbe:
   httpGet: {path: {{ .ready }}, port: http}
   periodSeconds: 5
@@ -131,6 +133,26 @@ readinessProbe:
     sizeLimit: 64Mi
 {{- end }}
 
+{{/* MiB of a quantity. */}}
+{{- define "penstock.mebibytes" -}}
+{{- $text := toString . }}
+{{- $unit := regexFind "[A-Za-z]+$" $text }}
+{{- $bytes := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 }}
+{{- divf (mulf (trimSuffix $unit $text | float64) (get $bytes $unit)) 1048576 }}
+{{- end }}
+
+{{/* MiB for the shard. It is counted as two copies of its weights or more; beside them there are a third, for what others
+still hold, and a gradient of each worker. Of what that leaves a quarter is for the process itself. */}}
+{{- define "penstock.memoryLimit" -}}
+{{- $memory := .Values.ps.resources.limits.memory }}
+{{- $twice := mulf 2 (include "penstock.mebibytes" $memory | float64) }}
+{{- $shares := add 3 .Values.worker.replicas }}
+{{- if gt (float64 .Values.ps.memoryLimit) (divf $twice $shares) }}
+{{- fail (printf "ps.memoryLimit: with %v workers a shard of %v MiB does not fit into ps.resources.limits.memory, %v" .Values.worker.replicas .Values.ps.memoryLimit $memory) }}
+{{- end }}
+{{- .Values.ps.memoryLimit | default (divf (mulf 0.75 $twice) $shares | floor | int64) }}
+{{- end }}
+
 {{- define "penstock.ps" -}}
 {{- $tfjob := include "penstock.tfjob" . | eq "true" -}}
 metadata:
@@ -140,6 +162,14 @@ metadata:
 spec:
   {{- include "penstock.pod" . | nindent 2 }}
   terminationGracePeriodSeconds: {{ mul 2 .Values.ps.stopSeconds }}
+  # Apart, where there is room: each has its host's network, and a host that fails takes one along.
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "penstock.labels" . | nindent 10 | replace "app.kubernetes.io/name: penstock" "app.kubernetes.io/component: ps" }}
   {{- with get (dict "jobset" "Never" "volcano" "OnFailure") .Values.kind }}
   restartPolicy: {{ . }}
   {{- end }}
@@ -159,7 +189,7 @@ spec:
         - --checkpoint-dir=/store/checkpoints
         - --checkpoint-steps={{ .Values.ps.checkpointSteps }}
         - --stop-secs={{ .Values.ps.stopSeconds }}
-        - --memory-limit={{ .Values.ps.memoryLimit }}
+        - --memory-limit={{ include "penstock.memoryLimit" . }}
         {{- include "penstock.commonArguments" . | nindent 8 }}
         {{- if not .Values.keys.enabled }}
         - --insecure
