@@ -311,6 +311,29 @@ static void what_is_no_file_is_refused_at_once(void **state)
     allow_list_fini(&list);
 }
 
+/* One line without an end, and of too many keys: neither is read into memory beyond the bound. */
+static void a_list_that_is_too_long_is_refused(void **state)
+{
+    (void)state;
+    enum { KEYS = 1000000 };
+    allow_list list;
+    ps_error error;
+    folder_put("endless", "worker ", 7);
+    assert_int_equal(truncate("endless", (off_t)1 << 30), 0);
+    const ps_status status = allow_list_read("endless", &list, &error);
+    assert_int_equal(status, PS_ELIMIT);
+    assert_non_null(strstr(error.text, "endless"));
+    assert_null(list.entries);
+
+    FILE *many = fopen("many", "w");
+    assert_non_null(many);
+    for (int i = 0; i < KEYS; i++)
+        fprintf(many, "worker %040d\n", i);
+    assert_int_equal(fclose(many), 0);
+    assert_int_equal(allow_list_read("many", &list, &error), PS_ELIMIT);
+    assert_non_null(strstr(error.text, "many"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +346,7 @@ int main(void)
         cmocka_unit_test(an_administrator_speaks_as_nobody_else),
         cmocka_unit_test(a_wrong_line_is_named_and_nothing_is_taken),
         FOLDER_TEST(a_list_that_anybody_may_write_is_refused),
+        FOLDER_TEST(a_list_that_is_too_long_is_refused),
         FOLDER_TEST(each_task_finds_its_own_key_or_that_of_its_kind),
         FOLDER_TEST(a_ps_needs_its_key_and_the_list),
         FOLDER_TEST(a_folder_that_others_may_write_to_is_refused),
