@@ -10,7 +10,6 @@
  * only if it could not do its work; whether the ps withstood is the script's to see. */
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/bundle.h"
+#include "common/curve_keys.h"
 #include "common/transport.h"
 #include "common/wire.h"
 
@@ -86,14 +86,12 @@ static int connect_to(uint16_t port)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     const struct timeval patience = {.tv_sec = 1};
-    const int at_once = 1;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0)
         die(strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
     if (connect(fd, (const struct sockaddr *)&to, sizeof to) != 0) {
         close(fd);
         return -1;
@@ -415,6 +413,53 @@ static void take_answers(transport_socket *s)
     }
 }
 
+/* As a worker; with the keys of that folder, if any. */
+static transport_socket *join_in(const char *keys_folder)
+{
+    enum { INDEX = 1 };
+    static transport *t;
+    transport_socket *s;
+    curve_keys keys = {.wanted = false};
+    ps_error error = {PS_OK, ""};
+    if (keys_folder)
+        curve_keys_read_client(keys_folder, WIRE_WORKER, INDEX, &keys, &error);
+    if (error.status != PS_OK)
+        die(error.text);
+    if (transport_create(1, &t, NULL) != PS_OK ||
+        (keys_folder && transport_secure(t, &keys, NULL) != PS_OK) ||
+        transport_connect(t, "127.0.0.1", attack.port, &s, NULL) != PS_OK)
+        die("no socket");
+    return s;
+}
+
+/* One message that could be a push, of as many slices as one may have, and of 16 GiB. Whenever the ps cuts
+ * the connection, ZeroMQ makes another, and the next message is begun. */
+static void hoard(void)
+{
+    static transport_socket *s;
+    static buffer *slice;
+    if (!s) {
+        s = join_in(getenv("ATTACK_KEYS"));
+        slice = buffer_alloc(WIRE_GATHERED_MAX);
+        memset(buffer_data(slice), 0, buffer_size(slice));
+    }
+    wire_message *m = wire_create(WIRE_PUSH_PULL, WIRE_SLICES_MAX);
+    m->role = WIRE_WORKER;
+    m->index = 1;
+    m->step = m->examples = 1;
+    m->clip_factor = 1;
+    m->has_payload = true;
+    for (uint32_t i = 0; i < WIRE_SLICES_MAX; i++) {
+        m->slices[i] = i;
+        m->payloads[i] = buffer_ref(slice);
+    }
+    while (transport_send(s, NULL, &m) == PS_ESTATE && !told_to_end) {
+        transport_poll(&s, 1, PAUSE_MS);
+        take_answers(s);
+    }
+    wire_destroy(&m);
+}
+
 /* Every message of the record, with one field changed, in every way. */
 static void forge(void)
 {
@@ -422,12 +467,10 @@ static void forge(void)
         another_index,          an_older_process, an_unknown_process, a_step_far_ahead,
         the_last_step_there_is, another_request,  another_job,        another_role,
     };
-    static transport *t;
     static transport_socket *s;
     static size_t change;
-    if (!t && (transport_create(1, &t, NULL) != PS_OK ||
-               transport_connect(t, "127.0.0.1", attack.port, &s, NULL) != PS_OK))
-        die("no socket");
+    if (!s)
+        s = join_in(NULL);
     size_t at = GREETING_BYTES;
     for (wire_message *m; !told_to_end && (m = next_message(&at));) {
         changes[change++ % (sizeof changes / sizeof *changes)](m);
@@ -503,7 +546,6 @@ static void tap(const char *path, uint16_t listen_port, bool inject)
         const int fd = count < TAPPED_MAX ? accept(listener, NULL, NULL) : -1;
         if (fd >= 0) {
             char name[512];
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
             all[count] = (tapped){
                 .ends = {{.fd = fd, .events = POLLIN}, {.fd = connect_to(attack.port), .events = POLLIN}}};
             snprintf(name, sizeof name, "%s.%u", path, count);
@@ -544,6 +586,7 @@ static const struct {
     {"junk", junk, false},                   /* random bytes, before and after the greeting */
     {"replay", replay, true},                /* what a worker has sent, again */
     {"forge", forge, true},                  /* the same with changes */
+    {"hoard", hoard, false},                 /* messages of 16 GiB, whole frames of which come */
 };
 
 static void allow_files(void)
