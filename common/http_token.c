@@ -70,8 +70,3 @@ bool http_token_is_brought(const http_token *token, const char *authorization)
         difference |= (unsigned char)(given[i] ^ token->text[i < length ? i : 0]);
     return difference == 0;
 }
-
-void http_token_wipe(http_token *token)
-{
-    explicit_bzero(token, sizeof *token);
-}

@@ -36,7 +36,4 @@ ps_status http_token_find(const char *path, const char *option, http_token *toke
  */
 bool http_token_is_brought(const http_token *token, const char *authorization);
 
-/* Overwrites it, also where a compiler sees no reason to. */
-void http_token_wipe(http_token *token);
-
 #endif
