@@ -64,8 +64,8 @@ start_cluster "$(dense 2 2)" 2 2 "${endless[@]}"
 await_log worker-0 "epoch 1: test"
 kill_hard worker-1
 for name in worker-0 ps-0 ps-1; do await_end "$name" 138; done
-expect_log ps-0 "(--deadline): step"
-expect_log ps-0 "waits for worker 1"
+# One of them may have had the last gradient of worker 1, and the other not: then nothing of a later step comes to the first.
+expect grep -q "(--deadline): step [0-9]* waits for worker 1" "$case_dir/ps-0.log" "$case_dir/ps-1.log"
 
 begin "a ps without workers gives up"
 ps_options=(--deadline 1)
