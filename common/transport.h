@@ -34,10 +34,10 @@ enum {
     TRANSPORT_ENDPOINT_MAX = 320,
     TRANSPORT_ADDRESSES_MAX = 8, /* that one name may stand for on this host */
     TRANSPORT_QUEUE_MAX = 256,   /* messages queued per peer and direction; but for who listens, */
-    TRANSPORT_INBOX_MAX = 16,    /* that a peer has sent; what it sends then waits at its end */
+    TRANSPORT_INBOX_MAX = 6,     /* that a peer has sent; what it sends then waits at its end */
     TRANSPORT_TOGETHER_MAX = 32,
     TRANSPORT_HANDSHAKE_MS = 10000, /* for who connects to say who it is */
-    TRANSPORT_LOOK_MS = 20,
+    TRANSPORT_LOOK_MS = 5,
     TRANSPORT_PEERS_FIRST = 8,
     TRANSPORT_OUTBOX_BYTES = 32 << 20, /* on their way to a peer of who listens, and one message more */
 };
