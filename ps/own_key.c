@@ -8,9 +8,8 @@
 
 void own_key_begin(own_key *k, const curve_keys *keys)
 {
+    /* Nothing is seen yet: the file may have been replaced since the key was read from it. */
     *k = (own_key){.path = keys->ps_path, .own = keys->own};
-    if (stat(k->path, &k->seen) != 0)
-        memset(&k->seen, 0, sizeof k->seen); /* it will be looked at when it is back */
 }
 
 /* Where the file is gone, as for a moment it may be, nothing has changed. */

@@ -12,7 +12,7 @@
 
 typedef struct {
     const char *path; /* borrowed */
-    struct stat seen; /* the file that the key was read from */
+    struct stat seen; /* the file as it was when it was looked at last */
     key_pair own;
     bool is_due; /* ZeroMQ has not taken it yet */
 } own_key;

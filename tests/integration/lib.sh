@@ -91,6 +91,7 @@ make_data() {
 start() {
     local name=$1
     shift
+    : >"$case_dir/$name.log" # now: what one of that name has said before is not to be found in it
     "$@" >"$case_dir/$name.log" 2>&1 </dev/null &
     pids[$name]=$!
 }
