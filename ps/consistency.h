@@ -46,7 +46,8 @@ typedef struct {
 typedef struct {
     consistency_mode mode;
     uint32_t workers, staleness, backup_workers;
-    bool resumed;              /* ssp: clocks may be further apart than workers have been allowed elsewhere */
+    bool resumed; /* it has gone on from elsewhere; ssp: clocks may be further apart than workers have been
+                     allowed elsewhere */
     uint64_t applied;          /* sync: last step applied; else number of updates applied */
     members_list members;      /* sync: who takes part in which step */
     consistency_clock *clocks; /* (workers) */

@@ -10,14 +10,14 @@
  * End. No ps but 0 need know of it: it names the last step, all workers end there, and to everybody else that
  * is how jobs end. The chief says in whatever it sends to ps 0 that it knows; then, and not before, the order
  * counts as taken: a ps 0 that restarts has forgotten it, and is told by the chief, whose word counts for
- * more than an order given anew. If both are lost at once, it may be lost.
+ * more than an order given anew. Until it has heard the chief it gives nobody weights: who does not know of
+ * the end, or has restarted since, might begin a step beyond it. If both are lost at once, it may be lost.
  *
  * In synchronous mode others are told once the chief is known to know: who knew of an end that is forgotten
  * would end alone, and the others go on without it. The last step is, at step t, step t + 3. The answers to
  * step t + 1 tell the chief, its gradient of step t + 2 tells ps 0, whose answers to that step tell all; and
- * without those nobody begins a step after t + 3. A ps 0 that has restarted gives nobody weights before it
- * has heard the chief, or somebody might begin one all the same. With backup workers steps do not wait for
- * the chief: if it comes late, the last step is moved.
+ * without those nobody begins a step after t + 3. With backup workers steps do not wait for the chief: if it
+ * comes late, the last step is moved.
  *
  * In the other modes everybody is told at once, and ends with the step that he has under way then. The order
  * is given again until the chief knows, and a second one is no other end than the first. */
@@ -189,10 +189,10 @@ void shard_hear_of_end(shard *s, const wire_message *message)
 
 bool shard_awaits_word_of_end(const shard *s, const wire_message *request)
 {
-    const bool waits = s->config.index == 0 && s->job.mode == CONSISTENCY_SYNC && s->job.backup_workers == 0;
+    const bool has_forgotten = s->config.index == 0 && s->consistency.resumed;
     const bool may_know = !s->workers[0].joined && !s->workers[0].finished && !s->at_the_end;
     const bool wants_weights = request->type == WIRE_PULL || request->type == WIRE_PUSH_PULL;
-    return waits && may_know && wants_weights && request->role == WIRE_WORKER && s->consistency.applied > 0;
+    return has_forgotten && may_know && wants_weights && request->role == WIRE_WORKER;
 }
 
 /* ---- either ---- */
