@@ -26,6 +26,8 @@
 #include "common/log.h"
 #include "ps/shard_state.h"
 
+enum { END_REMIND_MS = 500 }; /* between two words to a chief that does not say that it knows of the end */
+
 static ps_status check(const shard *s, const wire_message *order, ps_error *error)
 {
     if (order->receiver != s->config.index)
@@ -152,6 +154,15 @@ uint64_t shard_end_for(const shard *s, const wire_message *request)
     return s->end_is_known || first ? s->end_step : 0;
 }
 
+/* It may have nothing to ask of this ps, as where another one waits for a lost worker: it looks then. */
+static void remind_chief(shard *s)
+{
+    if (s->end_is_known || s->now_ms - s->end_told_ms < END_REMIND_MS)
+        return;
+    s->end_told_ms = s->now_ms;
+    shard_alert_chief(s);
+}
+
 static ps_status handle_stop(shard *s, const wire_message *order, const wire_route *from, ps_error *error)
 {
     if (s->config.index != 0)
@@ -159,12 +170,14 @@ static ps_status handle_stop(shard *s, const wire_message *order, const wire_rou
     if (s->end_step == 0) {
         if (is_near_the_end(s))
             return ps_fail(error, PS_ESTATE, "the job is at its end already");
+        s->end_told_ms = s->now_ms;
         s->end_step = s->job.mode == CONSISTENCY_SYNC ? s->consistency.applied + 3 : 1;
         log_event(LOG_WARNING, "stop_ordered", s->consistency.applied,
                   "an administrator ends the job: %s step %llu", s->end_step > 1 ? "after" : "now, after",
                   (unsigned long long)(s->end_step > 1 ? s->end_step : s->consistency.applied));
         shard_hurry_chief(s);
     }
+    remind_chief(s);
     s->stop_from = *from;
     s->stop_request = order->request;
     shard_send_plain(s, s->end_is_known ? WIRE_ACK : WIRE_PENDING, order, from,

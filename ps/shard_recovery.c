@@ -350,7 +350,9 @@ static void announce(shard *s, const member *m)
     welcome->step = s->consistency.applied;
     welcome->reads_memory = m->readable;
     shard_describe_place(s, welcome);
-    shard_send_answer(s, welcome, &(wire_message){.request = 0}, &m->route);
+    const wire_message unasked = {.role =
+                                      m == &s->workers[0] ? WIRE_WORKER : WIRE_PS}; /* the chief, or any */
+    shard_send_answer(s, welcome, &unasked, &m->route);
 }
 
 void shard_alert_chief(shard *s)

@@ -79,6 +79,7 @@ struct shard {
     ordered_image orders[SHARD_ORDERS_MAX];
     uint64_t end_step;     /* of ps 0: an administrator ends the job after this one; 0: none does */
     bool end_is_known;     /* the chief knows of it */
+    uint64_t end_told_ms;  /* when it was told unasked, or the end was ordered */
     wire_route stop_from;  /* who has asked for it last */
     uint64_t stop_request; /* ... as what; 0: nobody has */
 

@@ -344,6 +344,33 @@ static void an_end_is_taken_and_told_to_all_once_the_chief_knows_of_it(void **st
     bench_close(&b);
 }
 
+/* It may wait for another ps alone, and ask this one nothing. */
+static void a_chief_that_does_not_say_that_it_knows_is_told_unasked(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open_joined(&b, 2);
+    for (int i = 0; i < 2; i++) {
+        bench_send(&b, order(&b, WIRE_STOP, 0));
+        bench_expect(&b, WIRE_PENDING, b.request);
+        bench_expect_nothing(&b);
+    }
+    b.now_ms += 500;
+    bench_send(&b, order(&b, WIRE_STOP, 0));
+    wire_message *m = bench_take(&b, WIRE_WELCOME, 0);
+    const wire_route chief = bench_route(WIRE_WORKER, 0);
+    assert_memory_equal(b.to.id, chief.id, chief.bytes);
+    assert_int_equal(m->end_step, 3);
+    wire_destroy(&m);
+    bench_expect(&b, WIRE_PENDING, b.request);
+    tell_end(&b, 0, 3);
+    bench_expect(&b, WIRE_ACK, b.request - 1);
+    b.now_ms += 500;
+    bench_send(&b, order(&b, WIRE_STOP, 0));
+    bench_expect(&b, WIRE_ACK, b.request);
+    bench_close(&b);
+}
+
 /* It has told others of that before it restarted, and they may have ended. */
 static void what_the_chief_knows_counts_for_more_than_an_order_given_anew(void **state)
 {
@@ -554,6 +581,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_is_told_of_while_a_later_one_is_written),
         cmocka_unit_test(the_chief_hears_in_every_answer_what_end_is_ordered),
         cmocka_unit_test(an_end_is_taken_and_told_to_all_once_the_chief_knows_of_it),
+        cmocka_unit_test(a_chief_that_does_not_say_that_it_knows_is_told_unasked),
         cmocka_unit_test(what_the_chief_knows_counts_for_more_than_an_order_given_anew),
         cmocka_unit_test(an_end_that_the_chief_hears_of_too_late_is_moved),
         cmocka_unit_test(a_ps_that_has_come_back_gives_weights_once_the_chief_has_joined),
