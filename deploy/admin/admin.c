@@ -73,14 +73,11 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         o->cluster.cluster = argument;
         return 0;
     case KEY_RUN_DIR:
-        if (argument[0] == '\0')
-            argp_error(state, "--run-dir has an empty name");
-        o->run_dir = argument;
-        return 0;
+        option_name("run-dir", argument, &o->run_dir, &error);
+        break;
     case KEY_TIMEOUT:
-        if (option_unsigned("timeout", argument, 1, TIMEOUT_MAX_S, &o->timeout_s, &error) != PS_OK)
-            argp_error(state, "%s", error.text);
-        return 0;
+        option_unsigned("timeout", argument, 1, TIMEOUT_MAX_S, &o->timeout_s, &error);
+        break;
     case ARGP_KEY_ARG:
         take_argument(argument, o, state);
         return 0;
@@ -93,6 +90,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
+    if (error.status != PS_OK)
+        argp_error(state, "%s", error.text);
+    return 0;
 }
 
 static const struct argp_child children[] = {{&curve_options_argp, 0, "Security", 1}, {0}};

@@ -120,9 +120,7 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         o->print = parse_print(state, argument);
         return 0;
     case KEY_CHDIR:
-        if (argument[0] == '\0')
-            argp_error(state, "--chdir has an empty name");
-        o->folder = argument;
+        run_options_name(state, "chdir", argument, &o->folder);
         return 0;
     case KEY_GRACE:
         o->run.grace_s = number(state, "grace", argument, 0, RUN_GRACE_MAX_S);

@@ -112,7 +112,7 @@ static unsigned parse_count(struct argp_state *state, const char *option, const 
     return (unsigned)run_options_number(state, option, text, 0, most);
 }
 
-static void parse_name(struct argp_state *state, const char *option, const char *text, const char **value)
+void run_options_name(struct argp_state *state, const char *option, const char *text, const char **value)
 {
     ps_error error;
     if (option_name(option, text, value, &error) != PS_OK)
@@ -209,10 +209,10 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         options->keeps_checkpoints = true;
         return 0;
     case KEY_LOGDIR:
-        parse_name(state, "logdir", argument, &options->logdir);
+        run_options_name(state, "logdir", argument, &options->logdir);
         return 0;
     case KEY_TRACE:
-        parse_name(state, "trace", argument, &options->trace);
+        run_options_name(state, "trace", argument, &options->trace);
         return 0;
     case KEY_PROGRESS_FILE:
         options->progress_file = argument;
@@ -227,7 +227,7 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         options->experiment = argument;
         return 0;
     case KEY_REGISTRY:
-        parse_name(state, "registry", argument, &options->registry);
+        run_options_name(state, "registry", argument, &options->registry);
         return 0;
     case KEY_ID:
         if (strlen(argument) >= RUN_OPTIONS_ID_MAX)

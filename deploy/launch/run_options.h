@@ -78,6 +78,9 @@ error_t run_options_take(int key, char *argument, struct argp_state *state, cons
 /* For a command that waits for its ps to end: ends the program if one of their options lets them stay. */
 void run_options_refuse_linger(struct argp_state *state, const run_options *options);
 
+/* The value of an option that names a file or folder, borrowed; ends the program where it is empty. */
+void run_options_name(struct argp_state *state, const char *option, const char *text, const char **value);
+
 /* The value of an option that is a whole number; ends the program on a mistake. */
 uint64_t run_options_number(struct argp_state *state, const char *option, const char *text, uint64_t least,
                             uint64_t most);

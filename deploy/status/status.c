@@ -13,6 +13,7 @@
 #include "common/file.h"
 #include "common/http_token.h"
 #include "common/json_write.h"
+#include "common/options.h"
 #include "deploy/command_end.h"
 #include "deploy/commands.h"
 #include "deploy/growing.h"
@@ -67,6 +68,7 @@ static bool add_address(status_options *o, const char *address)
 static error_t parse_one(int key, char *argument, struct argp_state *state)
 {
     status_options *o = state->input;
+    ps_error error;
     switch (key) {
     case KEY_WATCH:
         o->watch = true;
@@ -75,9 +77,8 @@ static error_t parse_one(int key, char *argument, struct argp_state *state)
         o->json = true;
         return 0;
     case KEY_RUN_DIR:
-        if (argument[0] == '\0')
-            argp_error(state, "--run-dir has an empty name");
-        o->run_dir = argument;
+        if (option_name("run-dir", argument, &o->run_dir, &error) != PS_OK)
+            argp_error(state, "%s", error.text);
         return 0;
     case KEY_TOKEN_FILE:
         o->token_file = argument;

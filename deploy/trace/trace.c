@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/options.h"
 #include "deploy/command_end.h"
 #include "deploy/commands.h"
 #include "deploy/trace/trace_merge.h"
@@ -23,9 +24,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     ps_error error;
     switch (key) {
     case 'o':
-        if (argument[0] == '\0')
-            argp_error(state, "--output has an empty name");
-        o->output = argument;
+        if (option_name("output", argument, &o->output, &error) != PS_OK)
+            argp_error(state, "%s", error.text);
         return 0;
     case ARGP_KEY_ARG:
         if (!o->merges && strcmp(argument, "merge") != 0)
