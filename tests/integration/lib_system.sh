@@ -78,7 +78,7 @@ start_system() {
 # From here on its root is no more the host's.
 system_is_there() {
     system_pid=$(tr -d ' ' <"/proc/$system/task/$system/children")
-    [ -n "$system_pid" ] && [ "/proc/$system_pid/root/etc" -ef "$1/etc" ]
+    [ -n "$system_pid" ] && [ "/proc/$system_pid/root" -ef "$1" ]
 }
 
 end_system() {

@@ -146,7 +146,7 @@ process_of() {
 }
 
 model_is_by_hand() {
-    cmp "$root/root/by-hand/outputs/model/model.safetensors" "$home/$1/model/model.safetensors" || fail "the models differ"
+    cmp "$root/srv/by-hand/outputs/model/model.safetensors" "$home/$1/model/model.safetensors" || fail "the models differ"
 }
 
 # ---- cases ------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ await all_are_idle || {
 }
 
 begin "a job trains to the bits of a run by hand, and two on the same nodes do not meet"
-run_program by-hand 0 enter penstock run --ps 2 --workers 4 --run-dir /root/by-hand --quiet -- "${training[@]}"
+run_program by-hand 0 enter penstock run --ps 2 --workers 4 --run-dir /srv/by-hand --quiet -- "${training[@]}"
 submit first -- "${training[@]}"
 first=$job
 # By keys, and with no other variable of who submits it.

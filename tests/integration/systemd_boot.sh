@@ -69,7 +69,7 @@ begin_case() {
 }
 
 model_is_by_hand() {
-    cmp "$root/root/by-hand/outputs/model/model.safetensors" "$state/outputs/model/model.safetensors"
+    cmp "$root/srv/by-hand/outputs/model/model.safetensors" "$state/outputs/model/model.safetensors"
 }
 
 # ---- cases ------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ enter journalctl --no-pager --output cat --priority warning _PID=1 >"$case_dir/w
 
 begin "what they leave is what a run by hand does"
 # shellcheck disable=SC2086 # several words
-run_program by-hand 0 enter penstock run --ps 2 --workers 2 --run-dir /root/by-hand --quiet -- $training
+run_program by-hand 0 enter penstock run --ps 2 --workers 2 --run-dir /srv/by-hand --quiet -- $training
 expect model_is_by_hand
 
 begin_case "a ps and a worker that are killed are started again, and the bits are the same"
