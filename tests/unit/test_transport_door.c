@@ -30,17 +30,6 @@ static void wait_until_all_are_gone(bench *b, uint64_t turned_away)
     }
 }
 
-static void talk(bench *b, uint64_t request)
-{
-    wire_message *m = wire_create(WIRE_PULL, 0);
-    m->role = WIRE_WORKER;
-    m->request = request;
-    send_when_possible(b->client, NULL, m);
-    m = await_message(b->server, &(wire_route){0});
-    assert_int_equal(m->request, request);
-    wire_destroy(&m);
-}
-
 /* Both ends of them are this process's. */
 static void allow_files(rlim_t count)
 {

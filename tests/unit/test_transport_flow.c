@@ -62,17 +62,6 @@ static wire_message *make_push(uint32_t slices, buffer *of)
     return m;
 }
 
-static void talk(bench *b, uint64_t request)
-{
-    wire_message *m = wire_create(WIRE_PULL, 0);
-    m->role = WIRE_WORKER;
-    m->request = request;
-    send_when_possible(b->client, NULL, m);
-    m = await_message(b->server, &(wire_route){0});
-    assert_int_equal(m->request, request);
-    wire_destroy(&m);
-}
-
 /* ---- a peer by hand ---- */
 
 static int connect_by_hand(uint16_t port)

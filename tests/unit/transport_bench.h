@@ -65,4 +65,16 @@ static inline wire_message *await_message(transport_socket *s, wire_route *from)
     return m;
 }
 
+/* The client asks, and the server hears it. */
+static inline void talk(bench *b, uint64_t request)
+{
+    wire_message *m = wire_create(WIRE_PULL, 0);
+    m->role = WIRE_WORKER;
+    m->request = request;
+    send_when_possible(b->client, NULL, m);
+    m = await_message(b->server, &(wire_route){0});
+    assert_int_equal(m->request, request);
+    wire_destroy(&m);
+}
+
 #endif
