@@ -1,4 +1,5 @@
-/* An administrator's orders to a shard, and checkpoints of a step to come. Of the end of jobs: test_shard_stop. */
+/* An administrator's orders to a shard, and checkpoints of a step to come. Of the end of jobs:
+ * test_shard_stop. */
 #include "tests/unit/shard_orders.h"
 
 static void without_a_job_nothing_is_ordered(void **state)
