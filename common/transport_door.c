@@ -27,6 +27,9 @@ enum {
     HANDSHAKE_ANSWER_BYTES = 250,
 };
 
+/* KNOWN may be noted before the thread has heard of the connection: a first message can be quicker. */
+typedef enum { NOBODYS, A_STRANGERS, KNOWN } acquaintance;
+
 struct door {
     void *monitor; /* the thread's */
     flow *flows;
@@ -36,7 +39,7 @@ struct door {
     atomic_bool closing;
     atomic_uint_least64_t each_bytes, all_bytes; /* that may be on their way */
     atomic_uint empties;                         /* how often it was seen that no message waits */
-    atomic_bool is_stranger[FILES_MAX];          /* whose connection has that descriptor */
+    _Atomic(acquaintance) whose[FILES_MAX];      /* by descriptor: the connection is */
     struct { /* the thread's: bytes of those who left, since the last change of `empties` and before it */
         uint64_t now, before, since_ms;
         unsigned empties;
@@ -59,18 +62,21 @@ static visitor *find(door *d, int fd)
     return NULL;
 }
 
-static void note_stranger(door *d, int fd, bool is_stranger)
+/* Says whose it was before. */
+static acquaintance note_whose(door *d, int fd, acquaintance whose)
 {
-    if (fd >= 0 && fd < FILES_MAX)
-        atomic_store_explicit(&d->is_stranger[fd], is_stranger, memory_order_relaxed);
+    if (fd < 0 || fd >= FILES_MAX)
+        return NOBODYS;
+    return atomic_exchange_explicit(&d->whose[fd], whose, memory_order_relaxed);
 }
 
-static void forget(door *d, int fd)
+/* Likewise, and who had that descriptor is here no more. */
+static acquaintance forget(door *d, int fd, acquaintance whose)
 {
     visitor *who = find(d, fd);
     if (who)
         visitors_exit(&d->strangers, who);
-    note_stranger(d, fd, false);
+    return note_whose(d, fd, whose);
 }
 
 static bool find_peer(int fd, struct sockaddr_storage *from)
@@ -92,10 +98,10 @@ static bool hang_up(int fd)
     return true;
 }
 
-/* Who was told to leave need not become known any more. */
+/* Who was told to leave need not become known any more: it counts as if it were. */
 static void turn_away(door *d, int fd)
 {
-    note_stranger(d, fd, false);
+    note_whose(d, fd, KNOWN);
     d->handshakes.failed[HANDSHAKE_TURNED_AWAY] += hang_up(fd);
 }
 
@@ -112,27 +118,34 @@ static void note_open(door *d, int fd, bool is_open)
         d->open_end = fd + 1;
 }
 
+static void admit_stranger(door *d, int fd, const struct sockaddr_storage *from)
+{
+    visitor *other = visitors_make_room(&d->strangers);
+    if (other)
+        turn_away(d, other->fd);
+    if (!visitors_enter(&d->strangers, (const struct sockaddr *)from, fd, clock_monotonic_ms()))
+        turn_away(d, fd);
+}
+
 static void admit(door *d, int fd)
 {
     struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
     note_open(d, fd, true);
-    forget(d, fd);
+    const bool has_spoken = forget(d, fd, A_STRANGERS) == KNOWN;
     if (!find_peer(fd, &from))
         return; /* gone already */
-    visitor *other = visitors_make_room(&d->strangers);
-    if (other)
-        turn_away(d, other->fd);
-    if (d->open > d->open_max || d->left.now + d->left.before > atomic_load(&d->all_bytes) / 2 ||
-        !visitors_enter(&d->strangers, (const struct sockaddr *)&from, fd, clock_monotonic_ms()))
+    if (d->open > d->open_max || d->left.now + d->left.before > atomic_load(&d->all_bytes) / 2)
         turn_away(d, fd);
+    else if (has_spoken)
+        note_whose(d, fd, KNOWN);
     else
-        note_stranger(d, fd, true);
+        admit_stranger(d, fd, &from);
 }
 
 static void note_left(door *d, int fd)
 {
     note_open(d, fd, false);
-    forget(d, fd);
+    forget(d, fd, NOBODYS);
     d->left.now += flow_left(d->flows, fd);
 }
 
@@ -140,14 +153,16 @@ static void note_left(door *d, int fd)
  * tell. */
 static void begin_anew(door *d)
 {
-    for (int fd = 0; fd < d->open_end; fd++)
+    for (int fd = 0; fd < d->open_end; fd++) {
         d->left.now += flow_left(d->flows, fd);
+        note_whose(d, fd, NOBODYS);
+    }
     d->open = 0;
     d->open_end = 0;
     memset(d->open_files, 0, sizeof d->open_files);
     for (uint32_t i = 0; i < VISITORS_MAX; i++)
         if (d->strangers.places[i].here)
-            forget(d, d->strangers.places[i].fd);
+            visitors_exit(&d->strangers, &d->strangers.places[i]);
 }
 
 static void note(door *d, const transport_news *news)
@@ -282,13 +297,18 @@ static void *keep(void *context)
 
 void door_know(door *d, int fd)
 {
-    if (fd < 0 || fd >= FILES_MAX || !atomic_load_explicit(&d->is_stranger[fd], memory_order_relaxed))
+    if (fd < 0 || fd >= FILES_MAX)
+        return;
+    acquaintance whose = atomic_load_explicit(&d->whose[fd], memory_order_relaxed);
+    if (whose == KNOWN ||
+        (whose == NOBODYS && atomic_compare_exchange_strong_explicit(
+                                 &d->whose[fd], &whose, KNOWN, memory_order_relaxed, memory_order_relaxed)))
         return;
     pthread_mutex_lock(&d->lock);
     visitor *who = find(d, fd);
     if (who && !who->leaving)
         visitors_exit(&d->strangers, who);
-    note_stranger(d, fd, false);
+    note_whose(d, fd, KNOWN);
     pthread_mutex_unlock(&d->lock);
 }
 
