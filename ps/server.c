@@ -311,6 +311,9 @@ static ps_status serve(server *s, const volatile sig_atomic_t *stop, ps_error *e
 {
     ps_status status = PS_OK;
     s->heard_ms = clock_monotonic_ms();
+    if (s->after_the_end && !s->lingers)
+        log_info("the last checkpoint is the end of a job: ending, too, if no worker comes for %d s",
+                 ENDED_MS / 1000);
     for (int signals = *stop; status == PS_OK && !is_done(s, signals); signals = *stop) {
         if (signals > 0 && has_wound_up(s, signals))
             return ps_fail(error, PS_EINTERRUPTED, "interrupted by a signal");

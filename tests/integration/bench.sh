@@ -2,6 +2,7 @@
 # `penstock bench` measures every case once, shortly, and reports them all. What comes out is not looked at.
 #
 # Usage: bench.sh BUILD_FOLDER
+PATIENCE_S=${PATIENCE_S:-540} # for more than a hundred measurements, one after the other
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
 

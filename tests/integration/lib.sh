@@ -29,6 +29,8 @@ failures=0
 case_dir=$scratch
 declare -A pids=()
 unset TF_CONFIG PENSTOCK_FROM_ORDINAL JOB_COMPLETION_INDEX POD_NAME
+# Other kernels make other bits, and what starts with an environment of its own knows nothing of this choice.
+unset OPENBLAS_CORETYPE
 # What runs leave in a registry is not left in that of whoever tests.
 export PENSTOCK_HOME=$scratch/registry
 

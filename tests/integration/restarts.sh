@@ -7,7 +7,7 @@ PATIENCE_S=${PATIENCE_S:-300} # for whole trainings under sanitizers
 source "$(dirname "$0")/lib.sh" "$@"
 
 make_data "$scratch/data" 1130
-steps=$(scaled 1500)
+steps=$(scaled 6000)
 options=(--data-folder "$scratch/data" --optimizer adam --learning-rate 0.001 --steps "$steps" --batch-size 20)
 
 # run_in_background OPTION...   a run in $case_dir/run.

@@ -12,25 +12,32 @@
 /* Long enough for a busy machine; only a test that fails anyway waits for so long. */
 enum { LOOPBACK_PATIENCE_MS = 60000 };
 
-/* A listening socket on 127.0.0.1, its port in `port`. */
-static inline int loopback_listen(uint16_t *port)
+/* Bound to a free port of 127.0.0.1, which goes to `port`. */
+static inline int loopback_bind(uint16_t *port)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof at;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(fd >= 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(fd, 16), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &bytes), 0);
     *port = ntohs(at.sin_port);
     return fd;
 }
 
-/* A port at which nobody listens just now. */
-static inline uint16_t loopback_unused_port(void)
+/* A listening socket on 127.0.0.1, its port in `port`. */
+static inline int loopback_listen(uint16_t *port)
+{
+    int fd = loopback_bind(port);
+    assert_int_equal(listen(fd, 16), 0);
+    return fd;
+}
+
+/* A port at which nobody listens, nor will as long as this process lasts: its socket stays open for that. */
+static inline uint16_t loopback_silent_port(void)
 {
     uint16_t port;
-    close(loopback_listen(&port));
+    loopback_bind(&port);
     return port;
 }
 

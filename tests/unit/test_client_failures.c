@@ -65,7 +65,7 @@ static void job_without_tensors_is_not_joined(void **state)
 static void numbers_that_nobody_knows_are_asked_for(void **state)
 {
     (void)state;
-    cluster_task task = {.host = "127.0.0.1", .port = loopback_unused_port()};
+    cluster_task task = {.host = "127.0.0.1", .port = loopback_silent_port()};
     cluster_spec cluster = client_scene_cluster(&task, 1, 0, 3);
     cluster.sparse = true;
     ps_client_options options;
@@ -128,7 +128,7 @@ static void joining_where_nobody_listens_times_out_and_names_the_ps(void **state
     test_server server;
     cluster_task tasks[2];
     client_scene_start(&server, 0, &tasks[0]);
-    tasks[1] = (cluster_task){.index = 1, .host = "127.0.0.1", .port = loopback_unused_port()};
+    tasks[1] = (cluster_task){.index = 1, .host = "127.0.0.1", .port = loopback_silent_port()};
     const cluster_spec cluster = client_scene_cluster(tasks, 2, 1, 0);
     ps_client *client = client_scene_connect(&cluster, 1, NULL);
     char expected[128];
@@ -160,7 +160,7 @@ static void stop_flag_interrupts_waiting(void **state)
 {
     (void)state;
     static volatile sig_atomic_t stop;
-    cluster_task task = {.host = "127.0.0.1", .port = loopback_unused_port()};
+    cluster_task task = {.host = "127.0.0.1", .port = loopback_silent_port()};
     const cluster_spec cluster = client_scene_cluster(&task, 1, 1, 0);
     ps_client *client = client_scene_connect(&cluster, 1, &stop);
     ps_error error;

@@ -97,7 +97,7 @@ static void where_nobody_is_is_named(void **state)
     char address[32], *body;
     size_t bytes;
     ps_error error;
-    snprintf(address, sizeof address, "127.0.0.1:%u", loopback_unused_port());
+    snprintf(address, sizeof address, "127.0.0.1:%u", loopback_silent_port());
     assert_int_equal(http_fetch(address, "/", NULL, LOOPBACK_PATIENCE_MS, &body, &bytes, &error), PS_EIO);
     assert_non_null(strstr(error.text, "refused"));
     assert_int_equal(http_fetch("nowhere", "/", NULL, LOOPBACK_PATIENCE_MS, &body, &bytes, &error),
