@@ -41,7 +41,6 @@ int run_main(int argc, char **argv)
         return ps_status_exit_code(error.status);
     }
     cluster_run_to_end(argv[0], &options, NULL, run_keeper_observer(keeper), &outcome);
-    run_keeper_end(&keeper, &outcome);
     int code = outcome.exit_code;
     if (options.trace && outcome.folder.path[0])
         code = finish_trace(argv[0], &options, &outcome, trace);
@@ -52,5 +51,8 @@ int run_main(int argc, char **argv)
     }
     if (trace[0])
         printf("trace          %s (%s)\n", options.trace, trace);
+    /* Who follows the run's logs reads no further once it is over. */
+    fflush(stdout);
+    run_keeper_end(&keeper, &outcome);
     return code;
 }
