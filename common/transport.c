@@ -119,7 +119,7 @@ static transport_socket *open_socket(transport *t, int type, ps_error *error)
         set_int(s->socket, ZMQ_RECONNECT_IVL, RECONNECT_FIRST_MS);
         set_int(s->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
     }
-    if (transport_curve_apply(s, error) != PS_OK)
+    if (transport_curve_apply(s, error) != PS_OK || transport_monitor(s, error) != PS_OK)
         transport_close(&s, 0);
     return s;
 }
@@ -248,8 +248,8 @@ void transport_close(transport_socket **s, int drain_ms)
     if ((*s)->received.open)
         zmq_msg_close(&(*s)->received.frame);
     set_int((*s)->socket, ZMQ_LINGER, drain_ms);
-    if ((*s)->door)
-        zmq_socket_monitor((*s)->socket, NULL, 0); /* no more */
+    /* No more news: with nobody left to hear them ZeroMQ's I/O thread would wait for ever. */
+    zmq_socket_monitor((*s)->socket, NULL, 0);
     door_close(&(*s)->door);
     flow_destroy(&(*s)->flow);
     zmq_close((*s)->socket);

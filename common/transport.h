@@ -92,18 +92,15 @@ typedef struct {
         beyond_inbox; /* connections that were cut because more was on its way than transport_bound lets */
 } transport_handshakes;
 
-/* From now on handshakes of this socket's connections are counted; and one that listens keeps no more than so
- * many strangers (common/transport_door.h). PS_EIO, PS_ENOMEM. */
-ps_status transport_monitor(transport_socket *s, ps_error *error);
-
-/* Borrowed; as of now. What has come since the last call waits in memory: do so now and then. */
+/* Borrowed; as of now. What has come since the last call waits in memory, unless the socket listens: do so
+ * now and then. */
 const transport_handshakes *transport_look_at_handshakes(transport_socket *s);
 
 /* Bytes that who keeps to `message_bytes` a message has on its way to a socket that listens, at most: as many
  * messages as wait there, and what comes before their place is found free. */
 uint64_t transport_inbox_bytes(uint64_t message_bytes);
 
-/* Of a socket that listens and is monitored: a connection that has more than `each_bytes` on its way, come
+/* Of a socket that listens: a connection that has more than `each_bytes` on its way, come
  * but not taken yet, is cut; where all together have more than `all_bytes`, the one with the most. What has
  * come is looked at every TRANSPORT_LOOK_MS. Before the first call: as
  * transport_inbox_bytes(WIRE_GATHERED_MAX), and TRANSPORT_PEERS_FIRST times that. */
@@ -119,7 +116,8 @@ void transport_destroy(transport **t);
 /* Listens on `host`:`port`; host NULL: all interfaces, IPv6 and IPv4. Of a name, every address that is this
  * host's is listened on. With `listen_fd` >= 0 uses that bound and listening socket instead and takes it
  * over; `host` then says nothing. May block for as long as the system's resolver does. PS_ENOENT if the name
- * does not resolve (yet); PS_EIO names address and cause. */
+ * does not resolve (yet); PS_EIO names address and cause; PS_ENOMEM. No more than so many strangers stay
+ * connected (common/transport_door.h). */
 ps_status transport_listen(transport *t, const char *host, uint16_t port, int listen_fd,
                            transport_socket **out, ps_error *error);
 

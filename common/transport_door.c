@@ -174,7 +174,7 @@ static void note(door *d, const transport_news *news)
         note_left(d, (int)news->value);
     } else if (news->event == ZMQ_EVENT_CLOSED) {
         begin_anew(d);
-    } else if (news->event != ZMQ_EVENT_MONITOR_STOPPED) {
+    } else {
         transport_news_count(news, &d->handshakes);
     }
     pthread_mutex_unlock(&d->lock);
@@ -279,10 +279,11 @@ static void *keep(void *context)
             zmq_setsockopt(d->monitor, ZMQ_RCVTIMEO, &wanted_ms, sizeof wanted_ms);
             patience_ms = wanted_ms;
         }
-        if (transport_news_next(d->monitor, 0, &news))
-            note(d, &news);
-        else if (errno == ETERM)
+        const bool any = transport_news_next(d->monitor, 0, &news);
+        if (any ? news.event == ZMQ_EVENT_MONITOR_STOPPED : errno == ETERM)
             break;
+        if (any)
+            note(d, &news);
         const uint64_t now_ms = clock_monotonic_ms();
         if (now_ms - looked_ms >= (uint64_t)wanted_ms) {
             look(d, now_ms);

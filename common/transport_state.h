@@ -61,6 +61,10 @@ struct transport_socket {
 /* To be called for each socket before it binds or connects. PS_EIO. */
 ps_status transport_curve_apply(transport_socket *s, ps_error *error);
 
+/* Likewise, so that no connection is missed: from now on handshakes are counted, and who connects to one that
+ * listens is watched (common/transport_door.h). PS_EIO, PS_ENOMEM. */
+ps_status transport_monitor(transport_socket *s, ps_error *error);
+
 /* What ZeroMQ tells of a socket's connections. */
 typedef struct {
     uint16_t event; /* ZMQ_EVENT_... */

@@ -341,8 +341,6 @@ static ps_status listen_on(server *s, const server_config *config, ps_error *err
     for (;;) {
         ps_status status =
             transport_listen(s->transport, config->host, config->port, config->listen_fd, &s->socket, error);
-        if (status == PS_OK)
-            return transport_monitor(s->socket, error);
         if (status != PS_ENOENT)
             return status;
         if (*config->stop)

@@ -86,8 +86,6 @@ static ps_status connect_to_all(pulse *p, const cluster_spec *cluster, const cur
         const cluster_task *task = cluster_find(cluster, ROLE_PS, i);
         status = task ? transport_connect(p->transport, task->host, task->port, &p->sockets[i], error)
                       : ps_fail(error, PS_ECONFIG, "the cluster has no address for ps/%u", i);
-        if (status == PS_OK)
-            status = transport_monitor(p->sockets[i], error);
     }
     return status;
 }

@@ -148,8 +148,6 @@ ps_status uplink_zmq_create(const cluster_spec *cluster, uint32_t servers, const
         }
         l->tasks[i] = *task;
         status = transport_connect(l->transport, task->host, task->port, &l->sockets[i], error);
-        if (status == PS_OK)
-            status = transport_monitor(l->sockets[i], error);
     }
     if (status != PS_OK) {
         zmq_destroy(&l->base, 0);

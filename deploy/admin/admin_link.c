@@ -58,8 +58,6 @@ ps_status admin_link_open(const cluster_task *servers, uint32_t count, const cur
         status =
             transport_connect(l->transport, servers[i].host, servers[i].port, &l->peers[i].socket, error);
         l->sockets[i] = l->peers[i].socket;
-        if (status == PS_OK)
-            status = transport_monitor(l->peers[i].socket, error);
     }
     if (status != PS_OK)
         admin_link_close(out);

@@ -52,7 +52,6 @@ static void who_says_nothing_makes_room_for_the_next_and_who_has_spoken_stays(vo
     assert_int_equal(listen(fd, COME), 0); /* a longer queue */
     assert_int_equal(transport_create(1, &b.transport, NULL), PS_OK);
     assert_int_equal(transport_listen(b.transport, NULL, b.port, fd, &b.server, NULL), PS_OK);
-    assert_int_equal(transport_monitor(b.server, NULL), PS_OK);
     assert_int_equal(transport_connect(b.transport, "127.0.0.1", b.port, &b.client, NULL), PS_OK);
     talk(&b, 1);
     for (int i = 0; i < COME; i++)
@@ -82,7 +81,6 @@ static void listen_with_keys(bench *b)
     assert_int_equal(transport_create(1, &b->transport, NULL), PS_OK);
     assert_int_equal(transport_secure(b->transport, &keys, NULL), PS_OK);
     assert_int_equal(transport_listen(b->transport, NULL, b->port, fd, &b->server, NULL), PS_OK);
-    assert_int_equal(transport_monitor(b->server, NULL), PS_OK);
     b->client = NULL;
 }
 

@@ -29,7 +29,6 @@ static void open_watched(bench *b, bool has_keys)
         assert_int_equal(transport_secure(b->transport, &keys, NULL), PS_OK);
     }
     assert_int_equal(transport_listen(b->transport, NULL, b->port, fd, &b->server, NULL), PS_OK);
-    assert_int_equal(transport_monitor(b->server, NULL), PS_OK);
     assert_int_equal(transport_connect(b->transport, "127.0.0.1", b->port, &b->client, NULL), PS_OK);
 }
 
