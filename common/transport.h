@@ -92,7 +92,7 @@ typedef struct {
         beyond_inbox; /* connections that were cut because more was on its way than transport_bound lets */
 } transport_handshakes;
 
-/* Borrowed; as of now. What has come since the last call waits in memory, unless the socket listens: do so
+/* Borrowed; as of now. Of a socket that connects, what has come since the last call waits in memory: do so
  * now and then. */
 const transport_handshakes *transport_look_at_handshakes(transport_socket *s);
 
@@ -100,10 +100,10 @@ const transport_handshakes *transport_look_at_handshakes(transport_socket *s);
  * messages as wait there, and what comes before their place is found free. */
 uint64_t transport_inbox_bytes(uint64_t message_bytes);
 
-/* Of a socket that listens: a connection that has more than `each_bytes` on its way, come
- * but not taken yet, is cut; where all together have more than `all_bytes`, the one with the most. What has
- * come is looked at every TRANSPORT_LOOK_MS. Before the first call: as
- * transport_inbox_bytes(WIRE_GATHERED_MAX), and TRANSPORT_PEERS_FIRST times that. */
+/* Of a socket that listens: a connection that has more than `each_bytes` on its way, come but not taken yet,
+ * is cut; where all together have more than `all_bytes`, the one with the most. What has come is looked at
+ * every TRANSPORT_LOOK_MS. Before the first call: as transport_inbox_bytes(WIRE_GATHERED_MAX), and
+ * TRANSPORT_PEERS_FIRST times that. */
 void transport_bound(transport_socket *s, uint64_t each_bytes, uint64_t all_bytes);
 
 /* Lets go of the memory of processes that have ended. To be called now and then, by the thread that receives.

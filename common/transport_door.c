@@ -36,7 +36,6 @@ struct door {
     bool has_keys;
     uint32_t open_max; /* connections */
     pthread_t thread;
-    atomic_bool closing;
     atomic_uint_least64_t each_bytes, all_bytes; /* that may be on their way */
     atomic_uint empties;                         /* how often it was seen that no message waits */
     _Atomic(acquaintance) whose[FILES_MAX];      /* by descriptor: the connection is */
@@ -272,18 +271,20 @@ static void *keep(void *context)
     door *d = context;
     uint64_t looked_ms = 0;
     int patience_ms = 0;
-    while (!atomic_load(&d->closing)) {
+    for (;;) {
         const int wanted_ms = pause_of(d);
         transport_news news;
         if (wanted_ms != patience_ms) {
             zmq_setsockopt(d->monitor, ZMQ_RCVTIMEO, &wanted_ms, sizeof wanted_ms);
             patience_ms = wanted_ms;
         }
-        const bool any = transport_news_next(d->monitor, 0, &news);
-        if (any ? news.event == ZMQ_EVENT_MONITOR_STOPPED : errno == ETERM)
-            break;
-        if (any)
+        if (transport_news_next(d->monitor, 0, &news)) {
+            if (news.event == ZMQ_EVENT_MONITOR_STOPPED)
+                break;
             note(d, &news);
+        } else if (errno == ETERM) {
+            break;
+        }
         const uint64_t now_ms = clock_monotonic_ms();
         if (now_ms - looked_ms >= (uint64_t)wanted_ms) {
             look(d, now_ms);
@@ -379,7 +380,6 @@ void door_close(door **door_of)
     *door_of = NULL;
     if (!d)
         return;
-    atomic_store(&d->closing, true);
     pthread_join(d->thread, NULL);
     pthread_mutex_destroy(&d->lock);
     free(d);

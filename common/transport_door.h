@@ -4,9 +4,9 @@
  * then spins on those that wait while neither workers nor HTTP nor checkpoints get one. So connections are
  * watched. A *stranger* is who has not sent a message of ours yet that its key allows. At most
  * VISITORS_MOST of them stay: who comes beyond takes the place of the oldest from the address that holds
- * most places. Who has sent one keeps its connection, also when the message was received before
- * its coming was heard of. And where keys are asked for, who sends more than a handshake takes before it is
- * let in is hung up on: ZeroMQ would hold a whole frame for it.
+ * most places. Who has sent one keeps its connection, also when the message was received before its coming
+ * was heard of. And where keys are asked for, who sends more than a handshake takes before it is let in is
+ * hung up on: ZeroMQ would hold a whole frame for it.
  *
  * Of any connection, a stranger's or not, only so many bytes may be on their way (common/transport_flow.h),
  * and so many of all together; what those who have left had on their way counts until it has surely been
@@ -43,7 +43,8 @@ void door_bound(door *d, uint64_t each_bytes, uint64_t all_bytes);
 /* How handshakes went so far. */
 transport_handshakes door_count(door *d);
 
-/* The socket must be monitored no more, of which its monitor tells. Nulls the pointer; NULL: nothing. */
+/* The socket must be monitored no more: that its monitor tells of it ends the thread. Nulls the pointer;
+ * NULL: nothing. */
 void door_close(door **d);
 
 #endif

@@ -55,8 +55,7 @@ const isComplaint = (complaint) => !/Failed to load resource: net::ERR_(CONNECTI
 const commands = {
   waits: (page) => page.until(`document.querySelector("#state")?.dataset.state === "waiting" && document.querySelector("#pulse").dataset.state === "live"`),
   trains: (page, step) => page.until(`Number(${text("step")}.replace(/,/g, "")) >= ${step} && document.querySelector("#pulse").dataset.state === "live" && document.querySelectorAll(".heat .cell").length > 0 && ${points} > 8`),
-  // One that stopped between two ps is lost, and it may be the other ps alone that waits for it.
-  straggler: (page, index) => page.until(`[...document.querySelectorAll("#workers tr.straggler, #workers tr.bad")].some((tr) => tr.dataset.key === "worker ${index}" && (tr.className === "bad" || tr.querySelector(".badge").textContent !== ""))`),
+  straggler: (page, index) => page.until(`[...document.querySelectorAll("#workers tr.straggler, #workers tr.bad")].some((tr) => tr.dataset.key === "worker ${index}" && tr.querySelector(".badge").textContent !== "")`),
   async silent(page) {
     page.before = await page.value(points);
     await page.until(`!document.getElementById("banner").hidden && /does not answer, since \\d+ s/.test(${text("banner")})`);

@@ -46,6 +46,19 @@ start_worker() {
         --schedule cosine --decay-steps 12000 --epochs 60
 }
 
+# stands_still   worker 2 does, and ps 0 waits for it: if it stops amid a push, that may be the other ps alone.
+stands_still() {
+    local before
+    before=$(grep -c "waits for worker 2" "$case_dir/ps-0.log")
+    kill -STOP "${pids[worker-2]}"
+    for _ in {1..150}; do
+        (($(grep -c "waits for worker 2" "$case_dir/ps-0.log") > before)) && return
+        sleep 0.1
+    done
+    kill -CONT "${pids[worker-2]}"
+    return 1
+}
+
 begin "figures, marks and the curve, through a killed ps and a worker that stands still"
 cluster=$(dense 2 3)
 port=$("$tools/free_ports" 1)
@@ -59,7 +72,7 @@ await [ -s "$case_dir/http-1" ]
 for i in 0 1 2; do start_worker "$i"; done
 page trains 120
 
-kill -STOP "${pids[worker-2]}"
+await stands_still
 page straggler 2
 page picture straggler 1366 900 light
 page mark fault

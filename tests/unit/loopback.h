@@ -29,7 +29,7 @@ static inline int loopback_bind(uint16_t *port)
 static inline int loopback_listen(uint16_t *port)
 {
     int fd = loopback_bind(port);
-    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(listen(fd, SOMAXCONN), 0);
     return fd;
 }
 

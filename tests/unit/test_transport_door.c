@@ -48,11 +48,7 @@ static void who_says_nothing_makes_room_for_the_next_and_who_has_spoken_stays(vo
     static int strangers[COME];
     bench b;
     allow_files(2 * COME + 200);
-    int fd = loopback_listen(&b.port);
-    assert_int_equal(listen(fd, COME), 0); /* a longer queue */
-    assert_int_equal(transport_create(1, &b.transport, NULL), PS_OK);
-    assert_int_equal(transport_listen(b.transport, NULL, b.port, fd, &b.server, NULL), PS_OK);
-    assert_int_equal(transport_connect(b.transport, "127.0.0.1", b.port, &b.client, NULL), PS_OK);
+    open_bench(&b);
     talk(&b, 1);
     for (int i = 0; i < COME; i++)
         strangers[i] = loopback_connect(b.port);
@@ -75,13 +71,8 @@ static void listen_with_keys(bench *b)
 {
     curve_keys keys = {.wanted = true, .allow_path = "allow"};
     folder_put("allow", "", 0);
-    int fd = loopback_listen(&b->port);
-    assert_int_equal(listen(fd, 2 * VISITORS_MOST), 0);
     assert_int_equal(transport_make_keys(&keys.own, NULL), PS_OK);
-    assert_int_equal(transport_create(1, &b->transport, NULL), PS_OK);
-    assert_int_equal(transport_secure(b->transport, &keys, NULL), PS_OK);
-    assert_int_equal(transport_listen(b->transport, NULL, b->port, fd, &b->server, NULL), PS_OK);
-    b->client = NULL;
+    listen_bench(b, &keys);
 }
 
 /* It claims the largest frame there may be, and sends a part of it. */

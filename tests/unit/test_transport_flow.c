@@ -18,17 +18,14 @@ enum {
 static void open_watched(bench *b, bool has_keys)
 {
     curve_keys keys = {.wanted = true, .allow_path = "allow"};
-    int fd = loopback_listen(&b->port);
-    assert_int_equal(transport_create(1, &b->transport, NULL), PS_OK);
     if (has_keys) { /* one pair for both ends */
         char line[2 * KEY_TEXT];
         assert_int_equal(transport_make_keys(&keys.own, NULL), PS_OK);
         memcpy(keys.server_key, keys.own.public_key, sizeof keys.server_key);
         const int bytes = snprintf(line, sizeof line, "worker %s\n", keys.own.public_key);
         folder_put("allow", line, (size_t)bytes);
-        assert_int_equal(transport_secure(b->transport, &keys, NULL), PS_OK);
     }
-    assert_int_equal(transport_listen(b->transport, NULL, b->port, fd, &b->server, NULL), PS_OK);
+    listen_bench(b, has_keys ? &keys : NULL);
     assert_int_equal(transport_connect(b->transport, "127.0.0.1", b->port, &b->client, NULL), PS_OK);
 }
 

@@ -12,11 +12,20 @@ typedef struct {
     uint16_t port;
 } bench;
 
-static inline void open_bench(bench *b)
+/* Only the server, with those keys; NULL: none. */
+static inline void listen_bench(bench *b, const curve_keys *keys)
 {
     int fd = loopback_listen(&b->port);
     assert_int_equal(transport_create(1, &b->transport, NULL), PS_OK);
+    if (keys)
+        assert_int_equal(transport_secure(b->transport, keys, NULL), PS_OK);
     assert_int_equal(transport_listen(b->transport, NULL, b->port, fd, &b->server, NULL), PS_OK);
+    b->client = NULL;
+}
+
+static inline void open_bench(bench *b)
+{
+    listen_bench(b, NULL);
     assert_int_equal(transport_connect(b->transport, "127.0.0.1", b->port, &b->client, NULL), PS_OK);
 }
 
