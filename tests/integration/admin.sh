@@ -144,7 +144,8 @@ run_program nobody 138 "$launcher" admin stop "127.0.0.1:$("$tools/free_ports" 1
 expect_log nobody "it does not answer"
 cluster=$(dense 2 1)
 for i in 0 1; do start_task "ps-$i" "$(task "$cluster" ps "$i")" "$ps"; done
-admin early 138 checkpoint --timeout 1
+for i in 0 1; do await_log "ps-$i" "listening on"; done
+admin early 138 checkpoint --timeout 5
 expect_log early "has no job yet"
 mapfile -t swapped < <(grep -o '127\.0\.0\.1:[0-9]*' <<<"$cluster" | tac)
 run_program swapped 2 "$launcher" admin stop "${swapped[@]}"

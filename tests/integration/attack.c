@@ -53,8 +53,9 @@ static _Noreturn void die(const char *what)
 
 static struct {
     uint16_t port;
-    bool curve;     /* the mechanism to greet with */
-    unsigned crowd; /* CROWD, or as many as this process may open */
+    bool curve;      /* the mechanism to greet with */
+    unsigned crowd;  /* CROWD, or as many as this process may open */
+    unsigned claims; /* of frames that never come */
     struct pollfd held[CROWD];
     unsigned count;
     uint64_t connections, hung_up, refused, answered, bytes_back;
@@ -234,7 +235,7 @@ static void claim_the_most(int fd)
 
 static void claims_within(void)
 {
-    keep_up(10 * FEW, claim_the_most);
+    keep_up(attack.claims, claim_the_most);
 }
 
 /* Not only claimed: as much as it takes. Without keys whoever comes is let in, and this is no attack. */
@@ -601,6 +602,15 @@ static void allow_files(void)
         limit.rlim_cur < CROWD + FILES_ELSEWHERE ? (unsigned)limit.rlim_cur - FILES_ELSEWHERE : CROWD;
 }
 
+static unsigned number_of_claims(void)
+{
+    const char *wanted = getenv("ATTACK_CLAIMS");
+    const unsigned count = wanted ? (unsigned)atoi(wanted) : 10 * FEW;
+    if (count == 0 || count > CROWD)
+        die("ATTACK_CLAIMS is not a number of connections");
+    return count;
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGTERM, note_end);
@@ -610,6 +620,7 @@ int main(int argc, char **argv)
     allow_files();
     attack.port = (uint16_t)atoi(argv[2]);
     attack.curve = getenv("ATTACK_CURVE") != NULL;
+    attack.claims = number_of_claims();
     const bool inject = strcmp(argv[1], "inject") == 0;
     if (argc == 5 && (inject || strcmp(argv[1], "record") == 0)) {
         tap(argv[3], (uint16_t)atoi(argv[4]), inject);
