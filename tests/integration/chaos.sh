@@ -2,7 +2,6 @@
 # `penstock chaos` with real daemons on small data: a plan of every kind of fault, what it reports, and what it refuses.
 #
 # Usage: chaos.sh BUILD_FOLDER
-PATIENCE_S=${PATIENCE_S:-300} # for whole trainings, with faults and sanitizers
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
 

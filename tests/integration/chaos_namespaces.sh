@@ -3,7 +3,6 @@
 # the same model; and what is left of it when it is killed. Skipped, with the reason, where it has not the right.
 #
 # Usage: chaos_namespaces.sh BUILD_FOLDER
-PATIENCE_S=${PATIENCE_S:-300} # for whole trainings, with faults and sanitizers
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
 

@@ -2,7 +2,6 @@
 # Real daemons that compute with --device cuda, on the stand-in for CUDA: bits, precisions, and what goes wrong.
 #
 # Usage: cuda.sh BUILD_FOLDER
-PATIENCE_S=${PATIENCE_S:-300} # the stand-in is slow
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
 worker=$build/tests/gpu/penstock-worker-cuda

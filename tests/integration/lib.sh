@@ -22,7 +22,7 @@ worker=$build/worker/penstock-worker
 launcher=$build/deploy/penstock
 tools=$build/tests
 scale=${PENSTOCK_TEST_SCALE:-100}
-PATIENCE_S=${PATIENCE_S:-120}
+PATIENCE_S=${PATIENCE_S:-300} # for what must happen, such as the end of a whole training under sanitizers on a busy machine
 
 scratch=$(mktemp -d)
 failures=0

@@ -4,7 +4,6 @@
 #
 # Usage: multi_host.sh BUILD_FOLDER
 # shellcheck disable=SC2317 # conditions are called by await
-PATIENCE_S=${PATIENCE_S:-300} # for whole trainings, with sanitizers
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
 

@@ -2,7 +2,6 @@
 # `penstock run --restarts`: real processes are killed, started again by the launcher, and end with the same bits.
 #
 # Usage: restarts.sh BUILD_FOLDER
-PATIENCE_S=${PATIENCE_S:-300} # for whole trainings under sanitizers
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
 

@@ -34,7 +34,7 @@ has_changes() {
 begin "the others go on without a worker that is killed, to the end of the job"
 ps_options=(--lease-secs 1)
 cluster=$(dense 2 3)
-start_cluster "$cluster" 2 3 "${shrinking[@]}" --epochs "$(scaled 400)"
+start_cluster "$cluster" 2 3 "${shrinking[@]}" --epochs "$(scaled 100)"
 await_log worker-0 "epoch 1: test"
 kill_hard worker-2
 await_log ps-0 "worker 2 is given up"
@@ -48,7 +48,7 @@ expect_log worker-0 "finished"
 begin "the others go on without two workers that are killed at once"
 ps_options=(--lease-secs 1)
 cluster=$(dense 2 4)
-start_cluster "$cluster" 2 4 "${shrinking[@]}" --epochs "$(scaled 400)"
+start_cluster "$cluster" 2 4 "${shrinking[@]}" --epochs "$(scaled 100)"
 await_log worker-0 "epoch 1: test"
 kill_hard worker-2
 kill_hard worker-3
@@ -115,7 +115,7 @@ worker_process() {
 
 begin "a launcher goes on without the workers that may be spared"
 start run "$launcher" run -q --ps 2 --workers 3 --spare-workers 1 --run-dir "$case_dir/run" \
-    --ps-option --lease-secs --ps-option 1 -- "${shrinking[@]}" --epochs "$(scaled 300)"
+    --ps-option --lease-secs --ps-option 1 -- "${shrinking[@]}" --epochs "$(scaled 100)"
 reports() {
     grep -qs "test accuracy" "$case_dir/run/logs/worker-0.log"
 }
