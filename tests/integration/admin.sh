@@ -46,7 +46,7 @@ has_trained() {
 # stands_still_between_steps   worker 1 does; amid a push it would leave the ps a step apart.
 stands_still_between_steps() {
     kill -STOP "${pids[worker-1]}"
-    "$launcher" admin checkpoint --timeout 2 $(grep -o '127\.0\.0\.1:[0-9]*' <<<"$cluster") \
+    "$launcher" admin checkpoint --timeout 5 $(grep -o '127\.0\.0\.1:[0-9]*' <<<"$cluster") \
         >"$case_dir/checkpoint.log" 2>&1 && return
     kill -CONT "${pids[worker-1]}"
     return 1

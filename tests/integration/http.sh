@@ -48,13 +48,8 @@ await has_more_than 0 'penstock_ps_checkpoints_total{result="kept"}' 0
 expect has_status 0 /readyz 200
 expect "$(dirname "$0")/check-metrics" "http://$(cat "$case_dir/http-0")/metrics"
 kill -STOP "${pids[worker-0]}"
-before=-1
+await_standstill value 0 penstock_ps_updates_total
 updates=$(value 0 penstock_ps_updates_total)
-while [ "$before" != "$updates" ]; do # until what was under way is done, and shown
-    sleep 1
-    before=$updates
-    updates=$(value 0 penstock_ps_updates_total)
-done
 expect [ "$(value 0 penstock_ps_weights_version)" = "$updates" ]
 expect [ "$(value 0 penstock_ps_examples)" = $((20 * updates)) ]
 kill -TERM "${pids[ps-0]}"

@@ -128,6 +128,22 @@ await() {
     done
 }
 
+# await_standstill COMMAND...   until what it prints has been the same for some seconds: what was under way when
+# processes were stopped is done, and shown.
+await_standstill() {
+    local before="" now same=0 deadline=$((SECONDS + PATIENCE_S))
+    while ((same < 3)); do
+        if ((SECONDS > deadline)); then
+            fail "waited $PATIENCE_S s for a standstill of: $*"
+            return 1
+        fi
+        sleep 1
+        now=$("$@")
+        [ "$now" = "$before" ] && same=$((same + 1)) || same=0
+        before=$now
+    done
+}
+
 # Until the log of a running process holds a text.
 await_log() {
     local deadline=$((SECONDS + PATIENCE_S))

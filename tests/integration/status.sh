@@ -60,20 +60,14 @@ await has_field ps-0 "[s['http'] for s in d['servers']]" \
     "['$(cat "$case_dir/http-ps-0")', '$(cat "$case_dir/http-ps-1")']"
 kill -STOP "${pids[worker-1]}"
 
-# Until what was under way is done, and shown and told.
+# What changes while anybody works, as it is shown and as it is told.
 state() {
     value ps-0 penstock_ps_updates_total
     value ps-1 penstock_ps_updates_total
     value worker-0 penstock_worker_steps_total
     field ps-0 "d['shard']['updates'], d['workers'][0]['bytes_pulled']"
 }
-before=
-now=$(state)
-while [ "$before" != "$now" ]; do
-    sleep 1.2
-    before=$now
-    now=$(state)
-done
+await_standstill state
 
 # Worker 1 may have been stopped with its gradient on one ps only.
 u0=$(value ps-0 penstock_ps_updates_total)
