@@ -79,6 +79,27 @@ for level in checkpoint log; do
     await_end ps-0 0
 done
 
+begin "without --linger such a one lets a worker that is late end, and ends by itself where none comes"
+cluster=$(dense 1 1)
+start_plain_ps() {
+    start_task ps-0 "$(task "$cluster" ps 0)" "$ps" --checkpoint-dir "$case_dir/cuts"
+}
+start_plain_ps
+train_once
+keep_model first
+await_end ps-0 0
+start_plain_ps
+await_log ps-0 "the last checkpoint is the end of a job: ending, too, if no worker comes for 60 s"
+train_once
+keep_model again
+same_model first again
+await_end ps-0 0
+if [ "$scale" = 100 ]; then # sanitizers need not wait
+    start_plain_ps
+    await_end ps-0 0
+    expect_log ps-0 "no worker has come for 60 s, and the last checkpoint is the end of its job"
+fi
+
 begin "told to end before the job has finished, it ends as others do"
 cluster=$(dense 1 1)
 start_ps 0
