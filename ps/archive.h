@@ -31,6 +31,12 @@ void image_destroy(image **i);
 
 typedef struct archive archive;
 
+typedef enum {
+    IMAGE_UNKNOWN, /* it was never given, is still to be written, or is long past */
+    IMAGE_KEPT,
+    IMAGE_LOST, /* it could not be kept */
+} image_fate;
+
 /* All are called by the shard's thread. */
 typedef struct {
     /* Takes the image, to be kept where it outlives this process. Returns before it is. An archive that
@@ -76,6 +82,9 @@ typedef struct {
 
     /* The step of the newest image that has been kept since the archive was made; 0: none. */
     uint64_t (*newest_kept)(const archive *self);
+
+    /* What has become of the newest image of `step`? Final once the archive is idle. */
+    image_fate (*fate)(const archive *self, uint64_t step);
 
     void (*destroy)(archive *self);
 } archive_ops;

@@ -23,6 +23,7 @@
 enum {
     WRITER_NICE = 10, /* gives way to the arithmetic, but is not starved by it */
     CAUSES_MAX = 4,   /* of failures, that are remembered */
+    PAST_MAX = 64,    /* images of which it is known what came of them */
     PAGE_BYTES = 4096,
 };
 
@@ -52,6 +53,11 @@ typedef struct {
     bool writing, ending;
     archive_counters counters;
     uint64_t newest_kept; /* step */
+    struct {
+        uint64_t step;
+        image_fate fate;
+    } past[PAST_MAX]; /* of the last images, one for a step; the oldest makes room */
+    unsigned next_past;
 } archive_folder;
 
 /* ---- the writer ---- */
@@ -166,6 +172,23 @@ static void drop_cold(archive_folder *a)
     a->cold = NULL;
 }
 
+/* With the lock. */
+static void forget_fate(archive_folder *a, uint64_t step)
+{
+    for (unsigned i = 0; i < PAST_MAX; i++)
+        if (a->past[i].step == step)
+            a->past[i].fate = IMAGE_UNKNOWN;
+}
+
+/* Likewise. */
+static void note_fate(archive_folder *a, uint64_t step, image_fate fate)
+{
+    forget_fate(a, step);
+    a->past[a->next_past].step = step;
+    a->past[a->next_past].fate = fate;
+    a->next_past = (a->next_past + 1) % PAST_MAX;
+}
+
 static void *write_images(void *context)
 {
     archive_folder *a = context;
@@ -198,6 +221,7 @@ static void *write_images(void *context)
             a->counters.took_ms = a->counters.kept_ms - begun_ms;
         }
         *(kept ? &a->counters.kept : &a->counters.failed) += 1;
+        note_fate(a, step, kept ? IMAGE_KEPT : IMAGE_LOST);
         a->writing = false;
         pthread_cond_signal(&a->changed);
     }
@@ -215,6 +239,7 @@ static void folder_keep(archive *self, image **taken)
     if ((*taken)->state.step >= a->damaged_low)
         a->damaged_low = a->damaged_high = 0; /* it is written anew */
     pthread_mutex_lock(&a->lock);
+    forget_fate(a, (*taken)->state.step); /* of one before training went back */
     while (a->waiting && pthread_cond_timedwait(&a->changed, &a->lock, &end) != ETIMEDOUT)
         ;
     if (!a->waiting) {
@@ -223,6 +248,7 @@ static void folder_keep(archive *self, image **taken)
         pthread_cond_signal(&a->changed);
     } else {
         a->counters.dropped++;
+        note_fate(a, (*taken)->state.step, IMAGE_LOST);
     }
     pthread_mutex_unlock(&a->lock);
     if (*taken)
@@ -342,6 +368,18 @@ static uint64_t folder_newest_kept(const archive *self)
     return step;
 }
 
+static image_fate folder_fate(const archive *self, uint64_t step)
+{
+    archive_folder *a = (archive_folder *)(uintptr_t)self;
+    image_fate fate = IMAGE_UNKNOWN;
+    pthread_mutex_lock(&a->lock);
+    for (unsigned i = 0; i < PAST_MAX && fate == IMAGE_UNKNOWN; i++)
+        if (a->past[i].step == step)
+            fate = a->past[i].fate;
+    pthread_mutex_unlock(&a->lock);
+    return fate;
+}
+
 static void folder_destroy(archive *self)
 {
     archive_folder *a = (archive_folder *)self;
@@ -370,6 +408,7 @@ static const archive_ops folder_ops = {
     .forget_beyond = folder_forget_beyond,
     .forget_own = folder_forget_own,
     .newest_kept = folder_newest_kept,
+    .fate = folder_fate,
     .destroy = folder_destroy,
 };
 

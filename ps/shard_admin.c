@@ -106,18 +106,19 @@ static ps_status handle_checkpoint(shard *s, const wire_message *order, const wi
     if (status != PS_OK)
         return status;
     const archive *a = s->config.archive;
-    const bool kept = !has_part || (ordered && ordered->taken && a->ops->newest_kept(a) >= order->step);
-    if (!kept && (looks || !ordered->taken || !shard_has_kept_images(s))) {
+    const bool is_settled = shard_has_kept_images(s); /* looked at before the fate, which then is final */
+    const image_fate fate = ordered && ordered->taken ? a->ops->fate(a, order->step) : IMAGE_UNKNOWN;
+    if (!has_part || fate == IMAGE_KEPT) {
+        shard_send_plain(s, WIRE_ACK, order, from, NULL);
+        return PS_OK;
+    }
+    if (looks || !ordered->taken || (fate == IMAGE_UNKNOWN && !is_settled)) {
         send_pending(s, order, from);
         return PS_OK;
     }
-    if (!kept) {
-        ordered->step = 0; /* who asks again has it tried again */
-        return ps_fail(error, PS_EIO, "ps/%u could not keep the checkpoint of step %llu: its log says why",
-                       s->config.index, (unsigned long long)order->step);
-    }
-    shard_send_plain(s, WIRE_ACK, order, from, NULL);
-    return PS_OK;
+    ordered->step = 0; /* who asks again has it tried again */
+    return ps_fail(error, PS_EIO, "ps/%u could not keep the checkpoint of step %llu: its log says why",
+                   s->config.index, (unsigned long long)order->step);
 }
 
 bool shard_image_is_ordered(const shard *s)

@@ -291,6 +291,11 @@ static uint64_t sim_newest_kept(const archive *self)
     return newest ? newest->step : a->forgot > a->born ? a->newest_then : 0;
 }
 
+static image_fate sim_fate(const archive *self, uint64_t step)
+{
+    return find((const sim_archive *)self, step) ? IMAGE_KEPT : IMAGE_UNKNOWN;
+}
+
 /* As with files, what has been kept is known to have been also when it is gone. */
 static void forget_images(sim_archive *a, uint64_t first, uint64_t last)
 {
@@ -327,6 +332,7 @@ static const archive_ops shrinking_ops = {
     .load_own = sim_load_own,
     .forget_own = sim_forget_own,
     .newest_kept = sim_newest_kept,
+    .fate = sim_fate,
 };
 
 static const archive_ops sim_ops = {
@@ -336,6 +342,7 @@ static const archive_ops sim_ops = {
     .load = sim_load,
     .load_own = sim_load_own,
     .newest_kept = sim_newest_kept,
+    .fate = sim_fate,
 };
 
 /* ---- life ---- */

@@ -12,6 +12,7 @@ typedef struct {
     uint64_t taken, kept; /* the last steps */
     uint32_t images;
     bool busy, fails;
+    image_fate fates[64]; /* by step */
 } slow_archive;
 
 static inline void slow_keep(archive *self, image **taken)
@@ -21,6 +22,7 @@ static inline void slow_keep(archive *self, image **taken)
     a->images++;
     if (!a->busy && !a->fails)
         a->kept = a->taken;
+    a->fates[a->taken] = a->busy ? IMAGE_UNKNOWN : a->fails ? IMAGE_LOST : IMAGE_KEPT;
     image_destroy(taken);
 }
 
@@ -52,12 +54,18 @@ static inline uint64_t slow_newest_kept(const archive *self)
     return ((const slow_archive *)self)->kept;
 }
 
+static inline image_fate slow_fate(const archive *self, uint64_t step)
+{
+    return ((const slow_archive *)self)->fates[step];
+}
+
 static const archive_ops slow_ops = {
     .keep = slow_keep,
     .is_idle = slow_is_idle,
     .newest = slow_newest,
     .load = slow_load,
     .newest_kept = slow_newest_kept,
+    .fate = slow_fate,
 };
 
 /* ps/`index` of two, of which ps/0 holds the one slice there is, and one worker, which has joined. */

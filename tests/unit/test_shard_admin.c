@@ -40,7 +40,7 @@ static void a_checkpoint_is_kept_of_the_step_named_and_told_when_it_is(void **st
     expect_pending(&b, 3, 3);
     train(&b, 4); /* goes on meanwhile */
     a.busy = false;
-    a.kept = 3;
+    a.fates[3] = IMAGE_KEPT;
     expect_answer(&b, WIRE_CHECKPOINT, 3, WIRE_ACK);
     bench_send(&b, order(&b, WIRE_CHECKPOINT, 3)); /* the answer was lost */
     bench_expect(&b, WIRE_ACK, b.request);
@@ -85,6 +85,25 @@ static void a_checkpoint_that_could_not_be_kept_is_no_success(void **state)
                   "ps/0 could not keep the checkpoint of step 1: its log says why");
     a.fails = false;
     expect_answer(&b, WIRE_CHECKPOINT, 1, WIRE_ACK);
+    bench_close(&b);
+}
+
+static void one_that_could_not_be_kept_is_no_success_because_a_later_one_was_kept(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 0);
+    train(&b, 1);
+    expect_pending(&b, 2, 1);
+    a.fails = true;
+    train(&b, 2);
+    expect_pending(&b, 3, 2);
+    a.fails = false;
+    train(&b, 3);
+    bench_refused(&b, order(&b, WIRE_CHECKPOINT, 2), PS_EIO,
+                  "ps/0 could not keep the checkpoint of step 2: its log says why");
+    expect_answer(&b, WIRE_CHECKPOINT, 3, WIRE_ACK);
     bench_close(&b);
 }
 
@@ -171,6 +190,7 @@ int main(void)
         cmocka_unit_test(where_training_stands_still_the_present_step_is_kept_at_once),
         cmocka_unit_test(a_step_that_is_past_is_refused),
         cmocka_unit_test(a_checkpoint_that_could_not_be_kept_is_no_success),
+        cmocka_unit_test(one_that_could_not_be_kept_is_no_success_because_a_later_one_was_kept),
         cmocka_unit_test(a_shard_without_slices_has_nothing_to_keep),
         cmocka_unit_test(without_an_archive_none_is_kept),
         cmocka_unit_test(steps_that_two_have_asked_for_are_kept_both),
