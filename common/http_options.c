@@ -80,3 +80,15 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 }
 
 const struct argp http_options_argp = {.options = option_table, .parser = parse_option};
+
+http_config http_options_config(const http_options *options)
+{
+    return (http_config){
+        .address = options->address,
+        .port = options->port,
+        .port_file = options->port_file,
+        .hosts = &options->hosts,
+        .token = &options->token,
+        .is_open = options->is_open,
+    };
+}

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/http.h"
 #include "common/http_host.h"
 #include "common/http_token.h"
 
@@ -23,5 +24,8 @@ typedef struct {
 
 /* For a parent's children; its input is an http_options *. */
 extern const struct argp http_options_argp;
+
+/* What they say of a server, which borrows from them; all else is left to be filled in. */
+http_config http_options_config(const http_options *options);
 
 #endif

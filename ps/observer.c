@@ -165,20 +165,13 @@ metrics *observer_metrics(observer *o)
 
 ps_status observer_serve(observer *o, const http_options *options, const char *status_folder, ps_error *error)
 {
-    const http_config config = {
-        .address = options->address,
-        .port = options->port,
-        .port_file = options->port_file,
-        .hosts = &options->hosts,
-        .token = &options->token,
-        .is_open = options->is_open,
-        .pages = pages,
-        .page_count = sizeof pages / sizeof pages[0],
-        .policy = DASHBOARD_POLICY,
-        .is_shared = true,
-        .refused = &o->refused,
-        .context = o,
-    };
+    http_config config = http_options_config(options);
+    config.pages = pages;
+    config.page_count = sizeof pages / sizeof pages[0];
+    config.policy = DASHBOARD_POLICY;
+    config.is_shared = true;
+    config.refused = &o->refused;
+    config.context = o;
     metrics_set(o->counted, PS_METRIC_TICK, 0, clock_monotonic_ms());
     o->headway = headway_count();
     ps_status status = http_start(&config, &o->server, error);

@@ -43,19 +43,12 @@ ps_status worker_observer_start(const http_options *options, performance *shown,
     *out = NULL;
     if (!options->wanted)
         return PS_OK;
-    const http_config config = {
-        .address = options->address,
-        .port = options->port,
-        .port_file = options->port_file,
-        .hosts = &options->hosts,
-        .token = &options->token,
-        .is_open = options->is_open,
-        .is_shared = true,
-        .pages = pages,
-        .page_count = sizeof pages / sizeof pages[0],
-        .refused = performance_refusals(shown),
-        .context = shown,
-    };
+    http_config config = http_options_config(options);
+    config.pages = pages;
+    config.page_count = sizeof pages / sizeof pages[0];
+    config.is_shared = true;
+    config.refused = performance_refusals(shown);
+    config.context = shown;
     events_keep();
     ps_status status = http_start(&config, out, error);
     if (status != PS_OK)

@@ -115,19 +115,12 @@ int ui_main(int argc, char **argv)
     const volatile sig_atomic_t *stop = stop_on_signals();
     ps_status status = ui_runs_open(&runs, o.folder ? o.folder : "runs", &error);
     if (status == PS_OK) {
-        const http_config config = {
-            .address = o.http.address,
-            .port = o.http.port,
-            .port_file = o.http.port_file,
-            .hosts = &o.http.hosts,
-            .token = &o.http.token,
-            .is_open = o.http.is_open,
-            .pages = pages,
-            .page_count = sizeof pages / sizeof pages[0],
-            .service = &service,
-            .policy = DASHBOARD_POLICY,
-            .context = &runs,
-        };
+        http_config config = http_options_config(&o.http);
+        config.pages = pages;
+        config.page_count = sizeof pages / sizeof pages[0];
+        config.service = &service;
+        config.policy = DASHBOARD_POLICY;
+        config.context = &runs;
         status = http_start(&config, &server, &error);
     }
     if (status != PS_OK) {
