@@ -13,6 +13,9 @@
 /* So many images in a row may fail; of further ones fewer and fewer are tried. */
 enum { IN_VAIN_MAX = 8 };
 
+/* No image may be the last segment's: what that should have carried over may be missing. */
+#define NO_BASE UINT64_MAX
+
 /* A shard without slices has nothing to lose. */
 static journal *journal_of(const shard *s)
 {
@@ -394,7 +397,7 @@ static ps_status come_back_by_any(shard *s, const journal_base *bases, uint32_t 
         return ps_fail(error, why.status, "it needs a checkpoint that cannot be used: %.300s", why.text);
     if (lacks_previous(s) || status != PS_OK)
         status = come_back(s, bases, found, &unusable, error);
-    s->base_step = bases[0].step;
+    s->base_step = found == 0 ? bases[0].step : NO_BASE;
     s->kept_step = bases[found].step;
     s->in_vain = 0;
     if (status != PS_OK)

@@ -311,6 +311,53 @@ static void a_waiting_gradient_is_carried_over_in_as_many_records_as_it_needs(vo
     close_logging(&l);
 }
 
+static void order_checkpoint(logging *l, uint64_t step)
+{
+    wire_message *order = bench_request(&l->bench, WIRE_CHECKPOINT, WIRE_ADMINISTRATOR, 0, 0, 0);
+    order->job = 0;
+    order->receiver = 0;
+    order->step = step;
+    bench_expect(&l->bench, WIRE_PENDING, ask(&l->bench, order));
+    shard_tick(l->bench.shard, l->bench.now_ms);
+    while (!l->archive->ops->is_idle(l->archive))
+        ;
+}
+
+static void push_step(logging *l, uint32_t worker, uint64_t step)
+{
+    ask(&l->bench, bench_push(&l->bench, WIRE_PUSH, worker, step, 1, 1));
+    bench_drop_answers(&l->bench);
+}
+
+static void restart_with_both(logging *l)
+{
+    restart(l);
+    for (uint32_t w = 0; w < 2; w++)
+        bench_join(&l->bench, WIRE_WORKER, w);
+}
+
+/* The gradient that waits is in the log before that segment, but an image of its step would begin with it. */
+static void an_image_does_not_take_a_segment_that_a_crash_has_cut_short(void **state)
+{
+    (void)state;
+    logging l;
+    open_logging(&l, 2, CONSISTENCY_SYNC);
+    push_step(&l, 0, 1);
+    push_step(&l, 1, 1);
+    push_step(&l, 0, 2);
+    order_checkpoint(&l, 1);
+    l.journal->holds = true;
+    l.journal->durable = l.journal->count - 1; /* but for that gradient */
+    restart_with_both(&l);
+    order_checkpoint(&l, 1);
+    push_step(&l, 0, 2);
+    push_step(&l, 1, 2);
+    push_step(&l, 0, 3);
+    restart_with_both(&l);
+    assert_int_equal(shard_version(l.bench.shard), 2);
+    close_logging(&l);
+}
+
 static void a_record_that_does_not_fit_the_shard_is_refused_as_damage(void **state)
 {
     (void)state;
@@ -341,6 +388,7 @@ int main(void)
         FOLDER_TEST(no_image_of_another_training_stands_for_one_that_was_not_kept),
         FOLDER_TEST(where_such_an_image_cannot_be_removed_none_is_kept_of_its_step),
         FOLDER_TEST(a_waiting_gradient_is_carried_over_in_as_many_records_as_it_needs),
+        FOLDER_TEST(an_image_does_not_take_a_segment_that_a_crash_has_cut_short),
         FOLDER_TEST(a_record_that_does_not_fit_the_shard_is_refused_as_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
