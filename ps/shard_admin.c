@@ -42,11 +42,18 @@ static ps_status check(const shard *s, const wire_message *order, ps_error *erro
 
 /* ---- checkpoint ---- */
 
+/* Another one would take its place, and not be known for the last: who comes back to it would wait for
+ * workers that have gone. */
+static bool has_last_image(const shard *s)
+{
+    return s->last_image_taken || s->at_the_end;
+}
+
 /* Will there be no step after the present one? */
 static bool is_near_the_end(const shard *s)
 {
     const bool any = s->job.mode == CONSISTENCY_SYNC && shard_is_near_the_end(s); /* a step is everybody's */
-    return any || shard_is_over(s) || s->at_the_end || s->last_image_taken;
+    return any || shard_is_over(s) || has_last_image(s);
 }
 
 static ordered_image *find_order(shard *s, uint64_t step)
@@ -84,9 +91,19 @@ static ps_status order_image(shard *s, uint64_t step, ordered_image **ordered, p
     if (*ordered)
         return PS_OK;
     *ordered = add_order(s, step);
-    if (step == applied)
+    if (step == applied && has_last_image(s))
+        (*ordered)->taken = true;
+    else if (step == applied)
         shard_take_image(s);
     return PS_OK;
+}
+
+/* A shard may have come back by the last image: then the archive knows nothing of it. */
+static image_fate fate_of(const shard *s, uint64_t step, bool is_settled)
+{
+    const archive *a = s->config.archive;
+    const image_fate fate = a->ops->fate(a, step);
+    return fate == IMAGE_UNKNOWN && is_settled && s->at_the_end ? IMAGE_KEPT : fate;
 }
 
 /* PENDING: the image is still to be taken, or to be written. */
@@ -105,14 +122,14 @@ static ps_status handle_checkpoint(shard *s, const wire_message *order, const wi
     const ps_status status = has_part && !looks ? order_image(s, order->step, &ordered, error) : PS_OK;
     if (status != PS_OK)
         return status;
-    const archive *a = s->config.archive;
+    const bool is_taken = ordered && ordered->taken;
     const bool is_settled = shard_has_kept_images(s); /* looked at before the fate, which then is final */
-    const image_fate fate = ordered && ordered->taken ? a->ops->fate(a, order->step) : IMAGE_UNKNOWN;
+    const image_fate fate = is_taken ? fate_of(s, order->step, is_settled) : IMAGE_UNKNOWN;
     if (!has_part || fate == IMAGE_KEPT) {
         shard_send_plain(s, WIRE_ACK, order, from, NULL);
         return PS_OK;
     }
-    if (looks || !ordered->taken || (fate == IMAGE_UNKNOWN && !is_settled)) {
+    if (looks || !is_taken || (fate == IMAGE_UNKNOWN && !is_settled)) {
         send_pending(s, order, from);
         return PS_OK;
     }
@@ -148,11 +165,24 @@ static bool is_of_chief(const wire_message *message)
     return message->role == WIRE_WORKER && message->index == 0;
 }
 
+/* It may be another process that asks, which is to do no more than the one before it; and all who knew of an
+ * end may be gone. Where gradients may be left out, or workers come and go, its last step is not known for
+ * sure.
+ */
+static uint64_t end_of_finished(const shard *s, const wire_message *request)
+{
+    const bool is_sure = s->job.backup_workers == 0 && s->job.on_worker_loss != LOSS_SHRINK;
+    const bool works = request->role == WIRE_WORKER && request->index < s->job.workers;
+    const consistency_clock *clock = works && is_sure ? &s->consistency.clocks[request->index] : NULL;
+    return clock && clock->finished ? clock->pushed : 0;
+}
+
 uint64_t shard_end_for(const shard *s, const wire_message *request)
 {
     const bool chief = is_of_chief(request) && s->workers[0].joined; /* and so has told what it knows */
     const bool first = chief || request->role == WIRE_ADMINISTRATOR || s->job.mode != CONSISTENCY_SYNC;
-    return s->end_is_known || first ? s->end_step : 0;
+    const uint64_t end = s->end_is_known || first ? s->end_step : 0;
+    return end > 0 ? end : end_of_finished(s, request);
 }
 
 /* It may have nothing to ask of this ps, as where another one waits for a lost worker: it looks then. */
@@ -188,7 +218,8 @@ static ps_status handle_stop(shard *s, const wire_message *order, const wire_rou
 
 void shard_hear_of_end(shard *s, const wire_message *message)
 {
-    if (!is_of_chief(message) || message->end_step == 0 || s->config.index != 0 || s->end_is_known)
+    const bool is_word = is_of_chief(message) && message->end_step > 0 && s->config.index == 0;
+    if (!is_word || s->end_is_known || s->consistency.clocks[0].finished)
         return;
     const uint64_t soonest = s->consistency.applied + 2;
     const bool is_late =

@@ -154,10 +154,11 @@ static void take_answer(session *s, uint32_t server, part *p, const wire_message
         session_rejoin(s);
 }
 
-/* Of the same job: another one's end means nothing to this. */
+/* Of the same job: another one's end means nothing to this. It is ps 0 that decides; the others know only
+ * where a worker ended that has finished. */
 static void take_end(session *s, uint32_t server, const wire_message *m)
 {
-    if (server != 0 || m->end_step == 0 || m->job != s->fingerprint)
+    if (m->end_step == 0 || m->job != s->fingerprint || (server != 0 && s->end_step != 0))
         return;
     s->peers[0].to_be_reminded |=
         session_is_chief(s) && s->end_step != m->end_step; /* ps 0 waits for its echo */

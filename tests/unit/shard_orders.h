@@ -11,7 +11,7 @@ typedef struct {
     uint64_t old;         /* step of an image of another life; 0: none */
     uint64_t taken, kept; /* the last steps */
     uint32_t images;
-    bool busy, fails;
+    bool busy, fails, is_final;
     image_fate fates[64]; /* by step */
 } slow_archive;
 
@@ -20,6 +20,7 @@ static inline void slow_keep(archive *self, image **taken)
     slow_archive *a = (slow_archive *)self;
     a->taken = (*taken)->state.step;
     a->images++;
+    a->is_final = (*taken)->state.final;
     if (!a->busy && !a->fails)
         a->kept = a->taken;
     a->fates[a->taken] = a->busy ? IMAGE_UNKNOWN : a->fails ? IMAGE_LOST : IMAGE_KEPT;

@@ -120,6 +120,24 @@ static void a_shard_without_slices_has_nothing_to_keep(void **state)
     bench_close(&b);
 }
 
+/* It would not be the last any more, and who comes back to it would wait for workers for ever. */
+static void at_the_end_the_last_checkpoint_is_not_replaced(void **state)
+{
+    (void)state;
+    shard_bench b;
+    slow_archive a;
+    open_joined(&b, &a, 0);
+    train(&b, 1);
+    a.busy = true;
+    bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 0, 0, 0));
+    assert_true(a.images == 1 && a.is_final);
+    expect_pending(&b, 1, 1);
+    a.fates[1] = IMAGE_KEPT;
+    expect_answer(&b, WIRE_CHECKPOINT, 1, WIRE_ACK);
+    assert_true(a.images == 1 && a.is_final);
+    bench_close(&b);
+}
+
 static void without_an_archive_none_is_kept(void **state)
 {
     (void)state;
@@ -192,6 +210,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_that_could_not_be_kept_is_no_success),
         cmocka_unit_test(one_that_could_not_be_kept_is_no_success_because_a_later_one_was_kept),
         cmocka_unit_test(a_shard_without_slices_has_nothing_to_keep),
+        cmocka_unit_test(at_the_end_the_last_checkpoint_is_not_replaced),
         cmocka_unit_test(without_an_archive_none_is_kept),
         cmocka_unit_test(steps_that_two_have_asked_for_are_kept_both),
         cmocka_unit_test(a_step_that_never_comes_keeps_no_other_from_being_kept),

@@ -213,6 +213,36 @@ static void who_has_ended_keeps_nobody_waiting(void **state)
     bench_close(&b);
 }
 
+/* All who knew that the job was to end there may be gone, and a new process would train on. */
+static void who_comes_back_having_finished_is_told_where_that_was(void **state)
+{
+    (void)state;
+    static const struct {
+        loss_policy policy;
+        uint32_t backups;
+        uint64_t end;
+    } cases[] = {{LOSS_WAIT, 0, 1}, {LOSS_SHRINK, 0, 0}, {LOSS_WAIT, 1, 0}}; /* only if it is sure */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        shard_bench b;
+        bench_open(&b, 1, 2, 100);
+        b.job.on_worker_loss = cases[i].policy;
+        b.job.backup_workers = cases[i].backups;
+        for (uint32_t w = 0; w < 2; w++)
+            bench_join(&b, WIRE_WORKER, w);
+        for (uint32_t w = 0; w < 2; w++)
+            bench_send(&b, bench_push(&b, WIRE_PUSH, w, 1, 1, 1));
+        bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 1, 0, 0));
+        bench_drop_answers(&b);
+        for (uint32_t w = 0; w < 2; w++) {
+            bench_send(&b, bench_hello(&b, WIRE_WORKER, w, 2));
+            wire_message *welcome = bench_take(&b, WIRE_WELCOME, 0);
+            assert_int_equal(welcome->end_step, w == 1 ? cases[i].end : 0);
+            wire_destroy(&welcome);
+        }
+        bench_close(&b);
+    }
+}
+
 static void a_job_at_its_end_takes_no_orders_about_it(void **state)
 {
     (void)state;
@@ -294,6 +324,7 @@ int main(void)
         cmocka_unit_test(a_ps_that_has_come_back_gives_weights_once_the_chief_has_joined),
         cmocka_unit_test(without_synchrony_everybody_ends_at_once),
         cmocka_unit_test(who_has_ended_keeps_nobody_waiting),
+        cmocka_unit_test(who_comes_back_having_finished_is_told_where_that_was),
         cmocka_unit_test(a_job_at_its_end_takes_no_orders_about_it),
         cmocka_unit_test(a_job_of_which_one_has_finished_can_be_ended_where_steps_are_not_common),
         cmocka_unit_test(only_ps_0_ends_jobs),
