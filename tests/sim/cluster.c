@@ -1,5 +1,7 @@
 /* cluster.c - see cluster.h and cluster_state.h. Addresses: the ps have those from 0 on; then come those at
- * which faults wake, and then those of workers and evaluators, a new one for each process. */
+ * which faults wake, the administrator's, and then those of workers and evaluators, a new one for each
+ * process.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,7 @@ static ps_status add_members(cluster *c)
     const job_config *job = &c->scenario.job;
     const uint32_t count = job->servers + job->workers + job->evaluators;
     ps_status status = PS_OK;
-    c->addresses = job->servers + FAULTS_MAX;
+    c->addresses = cluster_admin_address(c) + 1;
     for (uint32_t i = 0; i < count && status == PS_OK; i++) {
         node *n = &c->nodes[c->node_count++];
         bool server = i < job->servers, worker = !server && i < job->servers + job->workers;
@@ -70,6 +72,8 @@ static ps_status build(cluster *c, uint64_t seed, scenario_mode mode, plant_kind
         status = add_members(c);
     if (status == PS_OK)
         status = cluster_plan_faults(c);
+    if (status == PS_OK)
+        status = cluster_plan_orders(c);
     return status == PS_OK ? PS_OK : ps_fail(c->error, status, "the cluster: %s", ps_status_text(status));
 }
 
@@ -93,10 +97,20 @@ static void tear_down(cluster *c)
 
 /* ---- running ---- */
 
+static ps_status hand_to_admin(cluster *c, network_event *event)
+{
+    const ps_status status =
+        event->kind == NETWORK_WAKE ? cluster_admin_wakes(c) : cluster_admin_hears(c, event);
+    wire_destroy(&event->message);
+    return status;
+}
+
 static ps_status handle(cluster *c, network_event *event)
 {
     if (c->disk)
         disk_set_time(c->disk, network_now(c->network));
+    if (event->to == cluster_admin_address(c))
+        return hand_to_admin(c, event);
     node *n = cluster_node_at(c, event->to);
     if (!n)
         return cluster_fault_wakes(c, event->to - c->scenario.job.servers);
@@ -107,7 +121,7 @@ static ps_status handle(cluster *c, network_event *event)
     wire_destroy(&event->message);
     if (status == PS_OK && c->disk)
         status = disk_failure(c->disk, c->error);
-    return status;
+    return status == PS_OK ? cluster_follow_end(c) : status;
 }
 
 static bool a_ps_has_ended(const cluster *c)
@@ -164,7 +178,8 @@ static ps_status check_patience(const cluster *c)
 
 static bool is_watched_enough(const cluster *c)
 {
-    return c->scenario.mode == MODE_SAFETY && network_now(c->network) >= CLUSTER_SAFETY_MS;
+    return c->admin.end_is_lost ||
+           (c->scenario.mode == MODE_SAFETY && network_now(c->network) >= CLUSTER_SAFETY_MS);
 }
 
 /* Until everybody is done and nothing is on its way any more: stale messages come in last. */
@@ -190,6 +205,7 @@ static void sum_up(const cluster *c)
     cluster_summary *sum = c->summary;
     sum->network = *network_count(c->network);
     sum->shrinking = c->scenario.shrinks;
+    sum->stops_lost = c->admin.end_is_lost;
     sum->virtual_ms = network_now(c->network);
     if (!c->disk)
         return;

@@ -18,10 +18,12 @@
  *   members        where workers may be lost for good: of what two ps have applied they say that the same
  *                  have taken part, lists of one version are the same, the weights are those that follow
  *                  from who took part, and in each epoch every row is used once                 (ledger.h)
- *   the last word  no worker is told that its end is known before the last image is safe
- *   bounds         messages and bytes under way, and messages that one event gives rise to, are limited
- *   memory         nothing is written to while a message lends it (network.h); all that a session lent is
- *                  given back, else it never finishes a push; leaks are for AddressSanitizer to see
+ *   orders         a checkpoint of which an administrator hears that it is kept, is; a job that it ends has
+ * one last step, which nobody passes, and all ps and workers end with it    (cluster_orders.c) the last word
+ * no worker is told that its end is known before the last image is safe bounds         messages and bytes
+ * under way, and messages that one event gives rise to, are limited memory         nothing is written to
+ * while a message lends it (network.h); all that a session lent is given back, else it never finishes a push;
+ * leaks are for AddressSanitizer to see
  *
  * and, once everybody has finished:
  *
@@ -48,6 +50,7 @@
  *   - With backup workers it may order one though no ps has forgotten anything: who joins goes on from where
  *     the furthest ps is, and one that is too far behind would wait for gradients of its next step that
  *     nobody pushes any more.
+ *   - An order to end the job is forgotten if ps 0 and the chief are lost at once: such a run ends there.
  *   - A member that is done does not come back. One that dies amid its last word may find that the ps that it
  *     has told are gone, and no other can tell it more; so may one that dies before it, if the ps have come
  *     back after the end of the job and it takes longer than they wait for it (SHARD_ABANDONED_MS).
@@ -78,7 +81,8 @@ typedef struct {
     uint64_t left, entered;       /* LEAVEs and ENTERs of which ps 0 made a list */
     uint64_t restores;            /* taken by a ps, where workers may come and go */
     uint64_t images_kept, images_failed, images_lost;
-    uint64_t ended; /* 1: everybody was done */
+    uint64_t stops, checkpoints_ordered, stops_lost; /* of administrators */
+    uint64_t ended;                                  /* 1: everybody was done */
 } cluster_summary;
 
 /* PS_OK if the scenario of `seed` passed; else which invariant broke, and how, in `error`. `summary` is set

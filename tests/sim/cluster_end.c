@@ -22,7 +22,7 @@ static ps_status check_saw_the_end(const cluster *c, const node *n)
         return ps_fail(c->error, PS_EINTERNAL, "ps/%u does not know that the job has ended", n->index);
     if (!n->shard)
         return PS_OK;
-    uint64_t updates = c->scenario.steps;
+    uint64_t updates = ledger_last_step(c->ledger, NULL);
     for (uint32_t w = 1; w < job->workers && job->mode != CONSISTENCY_SYNC; w++)
         updates += c->scenario.workers[w].steps;
     uint64_t applied = shard_count(n->shard)->steps_applied;
@@ -44,7 +44,8 @@ ps_status cluster_check_end(const cluster *c)
             status = ledger_check_end(c->ledger, i, n->shard, c->error);
     }
     if (status == PS_OK && c->oracle && scenario_is_exact(&c->scenario) &&
-        memcmp(oracle_weights(c->oracle), trajectory_version(&c->trajectory, NULL, c->scenario.steps),
+        memcmp(oracle_weights(c->oracle),
+               trajectory_version(&c->trajectory, NULL, ledger_last_step(c->ledger, NULL)),
                c->trajectory.elements * sizeof(float)) != 0)
         return ps_fail(c->error, PS_EINTERNAL,
                        "sync: the final weights are not those of a run without faults");

@@ -3,6 +3,7 @@
  *   cluster.c         builds it, runs it to the end, and takes it down
  *   cluster_nodes.c   the processes: carries messages and time to them, and checks what they make of it
  *   cluster_faults.c  kills, stops and misleads them
+ *   cluster_orders.c  an administrator, and what it is told
  *   cluster_end.c     what must hold in the end
  */
 #ifndef PENSTOCK_TESTS_SIM_CLUSTER_STATE_H
@@ -53,6 +54,18 @@ typedef struct {
     uint64_t crash_at_ms; /* the next of them; 0: none */
 } node;
 
+/* An administrator. Like deploy/admin it gives an order until it is carried out, or cannot be. */
+typedef struct {
+    uint64_t request, requests; /* the number of what it has asked last; and of checkpoints, so far */
+    wire_type order;            /* what that was */
+    uint64_t step;              /* of which a checkpoint is to be kept; 0: it only looks where the ps are */
+    uint64_t furthest;          /* of the ps that have said so */
+    uint32_t waits;             /* the set of ps that have not answered */
+    bool stopped, kept;         /* it has had its will, or never will */
+    uint64_t end;               /* what it was told of it; 0: nothing yet */
+    bool end_is_lost;           /* ps 0 and the chief were, at once, and knew of it */
+} administrator;
+
 /* What is left of a fault of the plan. */
 typedef struct {
     bool due, over;
@@ -74,6 +87,7 @@ typedef struct {
     node nodes[PLACES_MAX]; /* ps, workers, evaluators; where workers may be lost, who stands in for each */
     fault_state faults[FAULTS_MAX];
     uint32_t addresses; /* given out so far */
+    administrator admin;
     cluster_summary *summary;
     ps_error *error;
 } cluster;
@@ -121,6 +135,22 @@ ps_status cluster_crash_again(cluster *c, node *n, bool *crashed);
 /* A worker that was away for so long that another process has taken its place: it ends, and is started again
  * later, or never. */
 ps_status cluster_end_replaced(cluster *c, node *n);
+
+/* ---- cluster_orders.c ---- */
+
+/* Where the administrator has its answers, and is woken. */
+uint32_t cluster_admin_address(const cluster *c);
+
+/* Gives the orders of the scenario in their time. */
+ps_status cluster_plan_orders(cluster *c);
+ps_status cluster_admin_wakes(cluster *c);
+ps_status cluster_admin_hears(cluster *c, const network_event *event);
+
+/* What a ps tells the administrator is true. */
+ps_status cluster_check_told(const cluster *c, const node *n, const wire_message *answer);
+
+/* After each event: which step is the last, and does anybody know it still who has to? */
+ps_status cluster_follow_end(cluster *c);
 
 /* ---- cluster_end.c ---- */
 

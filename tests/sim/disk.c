@@ -127,15 +127,15 @@ static void copy_values(const sim_archive *a, const image *from, kept_image *to)
         memcpy(to->values, find(a, before)->values, to->elements / 2 * sizeof *to->values);
 }
 
-/* Is the newest image that is durable not damaged, nor any of those that are not durable yet? */
-static bool all_is_sound(const sim_archive *a)
+/* Of all images but that one: is the newest that is durable not damaged, nor any that are not durable yet? */
+static bool others_are_sound(const sim_archive *a, const kept_image *judged)
 {
     const kept_image *newest = NULL;
     bool sound = true;
     for (int i = 0; i < IMAGES_MAX; i++) {
         const kept_image *there = &a->images[i];
-        if (there->step == 0 || there->order == a->disk->written)
-            continue; /* it is the one that is being judged */
+        if (there->step == 0 || there == judged)
+            continue;
         if (!is_durable(a->disk, there))
             sound &= !there->damaged;
         else if (!newest || there->order > newest->order)
@@ -156,7 +156,7 @@ static void write_image(sim_archive *a, image *i, kept_image *kept)
     kept->durable_ms = d->now_ms + takes_ms;
     kept->renaming_ms = kept->durable_ms - takes_ms / 3;
     kept->damaged = dice_chance(&a->dice, w->damage_per_mille) && !kept->state.final;
-    kept->damaged &= !a->log || all_is_sound(a);
+    kept->damaged &= !a->log || others_are_sound(a, kept);
     if (a->damaged_below >= kept->step)
         a->damaged_below = 0;
     copy_values(a, i, kept);
@@ -293,7 +293,9 @@ static uint64_t sim_newest_kept(const archive *self)
 
 static image_fate sim_fate(const archive *self, uint64_t step)
 {
-    return find((const sim_archive *)self, step) ? IMAGE_KEPT : IMAGE_UNKNOWN;
+    const sim_archive *a = (const sim_archive *)self;
+    const bool kept = find(a, step) || plant_is(a->disk->config.plant, PLANT_HASTY_ORDER);
+    return kept ? IMAGE_KEPT : IMAGE_UNKNOWN;
 }
 
 /* As with files, what has been kept is known to have been also when it is gone. */
@@ -428,6 +430,7 @@ void disk_crash(disk *d, uint32_t server, uint64_t most)
         if (there->step == 0 || is_durable(d, there))
             continue;
         bool torn = d->config.scenario->disk.damage_per_mille > 0 && dice_chance(&a->dice, 500);
+        torn &= !a->log || others_are_sound(a, there);
         trace_line(d->config.trace, d->now_ms, "ps %u has not finished its image of step %llu, which is %s",
                    server, (unsigned long long)there->step, torn ? "torn" : "lost");
         d->counters.lost++;
@@ -467,6 +470,11 @@ const checkpoint_state *disk_expected(disk *d, uint32_t server)
             return &there->state;
     }
     return NULL;
+}
+
+bool disk_has_kept(const disk *d, uint32_t server, uint64_t step)
+{
+    return find(&d->archives[server], step) || newest_of(&d->archives[server], UINT64_MAX, true) > step;
 }
 
 bool disk_has_final(const disk *d, uint32_t server, uint64_t step)

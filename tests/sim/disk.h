@@ -49,6 +49,9 @@ bool disk_is_renaming(const disk *d, uint32_t server);
  * sound. NULL: at the start. */
 const checkpoint_state *disk_expected(disk *d, uint32_t server);
 
+/* Has the image of that ps of `step` been kept? One that has made room for newer cuts counts. */
+bool disk_has_kept(const disk *d, uint32_t server, uint64_t step);
+
 /* Is the last image of that ps, after `step`, durable? */
 bool disk_has_final(const disk *d, uint32_t server, uint64_t step);
 

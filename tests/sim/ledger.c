@@ -14,6 +14,7 @@ struct ledger {
     const scenario *scenario;
     const partition *partition;
     const trajectory *trajectory;
+    uint64_t end; /* the step after which an administrator has it end; 0: none has */
     uint64_t computed[SCENARIO_WORKERS_MAX];
     uint64_t examples[SCENARIO_WORKERS_MAX][SCENARIO_STEPS_MAX + 1]; /* of the steps up to this */
     double *sums; /* (workers, steps + 1, elements) of the gradients up to a step; NULL: they do not add up */
@@ -78,6 +79,17 @@ void ledger_destroy(ledger **handle)
     free(l);
 }
 
+void ledger_end(ledger *l, uint64_t step)
+{
+    l->end = step;
+}
+
+uint64_t ledger_last_step(const ledger *l, const members_list *list)
+{
+    const uint64_t last = scenario_last_step(l->scenario, list);
+    return l->end > 0 && l->end < last ? l->end : last;
+}
+
 void ledger_computed(ledger *l, uint32_t worker, uint64_t step)
 {
     if (l->computed[worker] < step)
@@ -133,7 +145,7 @@ static ps_status check_step(const ledger *l, const account *a, ps_error *error)
         missing += a->applied > l->computed[w] && l->computed[w] < l->scenario->workers[w].steps &&
                    members_include(a->members, w, a->applied);
     const uint32_t most = job->backup_workers > 0 ? job->workers - 1 : 0;
-    if (a->applied <= scenario_last_step(l->scenario, a->members) && (missing <= most || a->applied == 0))
+    if (a->applied <= ledger_last_step(l, a->members) && (missing <= most || a->applied == 0))
         return PS_OK;
     return ps_fail(error, PS_EINTERNAL,
                    "ledger: %s of ps/%u is at step %llu, which %u workers have not reached", a->what,
@@ -378,7 +390,7 @@ ps_status ledger_check_end(const ledger *l, uint32_t server, const shard *s, ps_
             return ps_fail(error, PS_EINTERNAL,
                            "end: ps/%u has applied %llu steps of worker %u, which has done %u", server,
                            (unsigned long long)a.pushed[w], w, l->scenario->workers[w].steps);
-    const uint64_t last = scenario_last_step(l->scenario, a.members);
+    const uint64_t last = ledger_last_step(l, a.members);
     if (is_sync(l) && a.applied != last)
         return ps_fail(error, PS_EINTERNAL, "end: ps/%u has applied %llu steps of %llu", server,
                        (unsigned long long)a.applied, (unsigned long long)last);

@@ -19,6 +19,12 @@ typedef struct ledger ledger;
 ps_status ledger_create(const scenario *s, const partition *p, const trajectory *t, ledger **out);
 void ledger_destroy(ledger **l);
 
+/* An administrator has ended the job: after this step, if it has so many. */
+void ledger_end(ledger *l, uint64_t step);
+
+/* The last step of the job, with those members. */
+uint64_t ledger_last_step(const ledger *l, const members_list *list);
+
 /* `worker` has computed its gradient of `step`. */
 void ledger_computed(ledger *l, uint32_t worker, uint64_t step);
 

@@ -117,7 +117,8 @@ static const struct argp argp = {
     .doc =
         "Train toy models on simulated clusters whose network delays, repeats, reorders, loses and cuts off "
         "messages, whose processes die, stop and have odd clocks, and whose disks are slow, full and "
-        "damaged, with and without logs of updates, and check after every event that nothing is applied "
+        "damaged, with and without logs of updates, whose administrator has checkpoints kept and ends jobs, "
+        "and check after every event that nothing is applied "
         "twice, early or differently, and that everybody "
         "finishes.\vA schedule is a pure function of its seed and mode. Exit code 1 if one breaks an "
         "invariant; the command that replays it is printed.",
@@ -137,6 +138,9 @@ static void add_summary(cluster_summary *sum, const cluster_summary *one)
     sum->images_failed += one->images_failed;
     sum->images_lost += one->images_lost;
     sum->ended += one->ended;
+    sum->stops += one->stops;
+    sum->checkpoints_ordered += one->checkpoints_ordered;
+    sum->stops_lost += one->stops_lost;
     sum->logs += one->logs;
     sum->recoveries += one->recoveries;
     sum->torn += one->torn;
@@ -178,6 +182,13 @@ static void print_members(const cluster_summary *sum)
            " processes stood in for them, %" PRIu64 " came back and found their place taken; %" PRIu64
            " restores\n",
            sum->shrinking, sum->left, sum->entered, sum->stand_ins, sum->replaced, sum->restores);
+}
+
+static void print_orders(const cluster_summary *sum)
+{
+    printf("%" PRIu64 " jobs ended and %" PRIu64 " checkpoints kept by order of an administrator, %" PRIu64
+           " orders lost with ps 0 and the chief\n",
+           sum->stops, sum->checkpoints_ordered, sum->stops_lost);
 }
 
 /* A moment at which nothing ever crashes is not tried, whatever fault.h says. Few schedules may miss some. */
@@ -236,5 +247,6 @@ int main(int argc, char **argv)
     print_summary(&o, &sum, clock_monotonic_seconds() - started);
     print_logs(&sum);
     print_members(&sum);
+    print_orders(&sum);
     return has_crashed_at_every_moment(&o, &sum) ? PS_EXIT_DONE : PS_EXIT_FAILURE;
 }

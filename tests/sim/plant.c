@@ -35,7 +35,7 @@ struct plant {
     buffer *answered[SLICES_MAX]; /* weights that were sent last */
     buffer *lent;                 /* by the last answer of all */
     waiting_push waiting[SCENARIO_WORKERS_MAX];
-    uint64_t members_version; /* of the shard before a message */
+    uint64_t members_version, end_step; /* of the shard before a message */
 };
 
 const char *plant_kind_name(plant_kind kind)
@@ -263,12 +263,15 @@ static void hasten(members_list *list, uint64_t applied)
 void plant_look(plant *p, const shard *s)
 {
     p->members_version = s->consistency.members.version;
+    p->end_step = s->end_step;
     for (uint32_t w = 0; p->kind == PLANT_KEPT_PUSHES && s->has_job && w < s->job.workers; w++)
         keep_push(s, w, &p->waiting[w]);
 }
 
 void plant_meddle(plant *p, shard *s)
 {
+    if (p->kind == PLANT_EARLY_END && p->end_step == 0 && s->end_step > 0)
+        s->end_step = s->consistency.applied + 1;
     if (s->consistency.members.version == p->members_version)
         return;
     for (uint32_t w = 0; p->kind == PLANT_KEPT_PUSHES && w < s->job.workers; w++)

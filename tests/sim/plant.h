@@ -27,6 +27,8 @@
     X(PLANT_MIXED_IMAGE, "mixed-image", "half of the weights of an image are of the image before")        \
     X(PLANT_PARTIAL_CUT, "partial-cut", "a ps comes back at an image that not all have")                  \
     X(PLANT_HASTY_END, "hasty-end", "a finish is acknowledged before the last image is durable")          \
+    X(PLANT_HASTY_ORDER, "hasty-order", "a checkpoint is said to be kept that is not")                    \
+    X(PLANT_EARLY_END, "early-end", "an order to end the job does not leave time for all to hear of it")  \
     X(PLANT_HASTY_ANSWER, "hasty-answer", "answers leave before the log is durable")                      \
     X(PLANT_UNLOGGED_HELLO, "unlogged-hello", "the log leaves out who has joined anew")                   \
     X(PLANT_UNLOGGED_PART, "unlogged-part", "the log leaves out one part of a gradient in ten")           \

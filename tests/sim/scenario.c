@@ -253,6 +253,18 @@ static void choose_faults(scenario *s)
     }
 }
 
+/* Where it is known what the weights of a step are, and which step is the last. */
+static void choose_orders(scenario *s)
+{
+    dice d = dice_for(s->seed, "orders", 0);
+    if (!scenario_is_exact(s) || s->shrinks)
+        return;
+    if (dice_chance(&d, 300))
+        s->stop_at_ms = dice_between(&d, 1, dice_chance(&d, 700) ? 500 : 5000);
+    if (s->keeps_images && dice_chance(&d, 300))
+        s->keep_at_ms = dice_between(&d, 1, 1000);
+}
+
 ps_status scenario_init(scenario *s, uint64_t seed, scenario_mode mode, ps_error *error)
 {
     memset(s, 0, sizeof *s);
@@ -270,6 +282,7 @@ ps_status scenario_init(scenario *s, uint64_t seed, scenario_mode mode, ps_error
     choose_weather(s, &d);
     choose_shrinking(s);
     choose_faults(s);
+    choose_orders(s);
     if (status == PS_OK)
         status = job_check(&s->job, error);
     if (status != PS_OK)
@@ -315,6 +328,12 @@ void scenario_describe(const scenario *s, char *text, size_t bytes)
                          ", workers come and go after %u + %u ms, %llu rows by %u for %u epochs", s->lease_ms,
                          job->grace_ms, (unsigned long long)s->rows, s->batch, s->epochs);
     if (s->keeps_images)
-        snprintf(text + used, bytes - (size_t)used, ", images every %u steps, logs of ps 0x%x",
-                 s->image_steps, s->logs);
+        used += snprintf(text + used, bytes - (size_t)used, ", images every %u steps, logs of ps 0x%x",
+                         s->image_steps, s->logs);
+    if (s->keep_at_ms > 0)
+        used += snprintf(text + used, bytes - (size_t)used, ", a checkpoint is ordered at %llu ms",
+                         (unsigned long long)s->keep_at_ms);
+    if (s->stop_at_ms > 0)
+        snprintf(text + used, bytes - (size_t)used, ", the job is ended at %llu ms",
+                 (unsigned long long)s->stop_at_ms);
 }

@@ -73,6 +73,8 @@ typedef struct {
     uint32_t logs; /* the set of ps that keep a log */
     disk_weather disk;
     network_weather weather;
+    uint64_t stop_at_ms; /* an administrator ends the job from then on; 0: never */
+    uint64_t keep_at_ms; /* ... has a checkpoint kept; 0: never */
 
     /* Where workers may leave the job and enter it again (on_worker_loss shrink, synchronous mode). */
     bool shrinks;

@@ -194,6 +194,20 @@ static ps_status submit_finish(trainee *t, ps_error *error)
     return submit(t, &finish, &t->pull, error);
 }
 
+/* As worker/trainer.c. In synchronous training nobody has begun a step beyond the end. */
+static ps_status heed_end(trainee *t, uint64_t step, ps_error *error)
+{
+    const uint64_t end = session_end_step(t->session);
+    if (end == 0 || end >= t->steps)
+        return PS_OK;
+    t->steps = end > step ? end : step;
+    if (end >= step || !scenario_is_exact(t->config.scenario))
+        return PS_OK;
+    return ps_fail(error, PS_EINTERNAL,
+                   "end: worker %u is at step %llu, and hears that step %llu is the last", t->config.index,
+                   (unsigned long long)step, (unsigned long long)end);
+}
+
 /* Computes the next step's gradient and pushes it. */
 static ps_status submit_push(trainee *t, ps_error *error)
 {
@@ -222,6 +236,8 @@ static ps_status submit_push(trainee *t, ps_error *error)
     t->phase = by_tensor ? PHASE_BACKWARD : PHASE_PUSHING;
     ps_status status = submit(t, &push, &t->push, error);
     t->pushing = status == PS_OK;
+    if (status == PS_OK)
+        status = heed_end(t, step, error);
     if (status == PS_OK && style == STYLE_PUSH_AND_PULL)
         status = submit_pull(t, step, false, error);
     return status;
@@ -293,6 +309,8 @@ static ps_status end_step(trainee *t, uint64_t version, uint64_t now_ms, ps_erro
     t->step++;
     ps_status status =
         t->config.oracle ? oracle_check_step(t->config.oracle, t->config.index, t->step, error) : PS_OK;
+    if (status == PS_OK)
+        status = heed_end(t, t->step, error);
     if (status == PS_OK)
         status = check_version(t, version, error);
     if (status != PS_OK)
@@ -401,6 +419,9 @@ static ps_status after_join(trainee *t, ps_error *error)
     t->too_late = false;
     t->steps =
         t->config.scenario->shrinks ? scenario_last_step(t->config.scenario, list) : of_worker(t)->steps;
+    const ps_status heeded = heed_end(t, t->step, error);
+    if (heeded != PS_OK)
+        return heeded;
     if (!has_step(t, t->step + 1) && has_later_step(t))
         return await_next_step(t, error);
     if (!has_step(t, t->step + 1) && t->step < t->steps)
@@ -523,6 +544,11 @@ bool trainee_lost_worker(trainee *t, uint32_t *worker)
 const members_list *trainee_members(const trainee *t)
 {
     return session_members(t->session);
+}
+
+uint64_t trainee_end_step(const trainee *t)
+{
+    return session_end_step(t->session);
 }
 
 uint64_t trainee_computed(const trainee *t)

@@ -40,6 +40,9 @@ void trainee_dismiss_oracle(trainee *t);
 void trainee_receive(trainee *t, uint32_t server, wire_message **message);
 wire_message *trainee_next(trainee *t, uint32_t server, uint64_t now_ms);
 
+/* As session_end_step. */
+uint64_t trainee_end_step(const trainee *t);
+
 /* The last step whose gradient it has computed. */
 uint64_t trainee_computed(const trainee *t);
 
