@@ -1,7 +1,6 @@
 /* cluster.c - see cluster.h and cluster_state.h. Addresses: the ps have those from 0 on; then come those at
  * which faults wake, the administrator's, and then those of workers and evaluators, a new one for each
- * process.
- */
+ * process. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -18,12 +18,12 @@
  *   members        where workers may be lost for good: of what two ps have applied they say that the same
  *                  have taken part, lists of one version are the same, the weights are those that follow
  *                  from who took part, and in each epoch every row is used once                 (ledger.h)
- *   orders         a checkpoint of which an administrator hears that it is kept, is; a job that it ends has
- * one last step, which nobody passes, and all ps and workers end with it    (cluster_orders.c) the last word
- * no worker is told that its end is known before the last image is safe bounds         messages and bytes
- * under way, and messages that one event gives rise to, are limited memory         nothing is written to
- * while a message lends it (network.h); all that a session lent is given back, else it never finishes a push;
- * leaks are for AddressSanitizer to see
+ *   orders         a checkpoint of which an administrator hears that it is kept, is; a job that it ends
+ *                  has one last step, which nobody passes, and with which all end      (cluster_orders.c)
+ *   the last word  no worker is told that its end is known before the last image is safe
+ *   bounds         messages and bytes under way, and messages that one event gives rise to, are limited
+ *   memory         nothing is written to while a message lends it (network.h); all that a session lent is
+ *                  given back, else it never finishes a push; leaks are for AddressSanitizer to see
  *
  * and, once everybody has finished:
  *
