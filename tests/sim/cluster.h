@@ -51,6 +51,8 @@
  *     the furthest ps is, and one that is too far behind would wait for gradients of its next step that
  *     nobody pushes any more.
  *   - An order to end the job is forgotten if ps 0 and the chief are lost at once: such a run ends there.
+ *     Where workers may be lost, one that comes back after such an end may hear of it from nobody, and train
+ *     on: such jobs nobody ends here. Of those with backup workers there are no orders at all.
  *   - A member that is done does not come back. One that dies amid its last word may find that the ps that it
  *     has told are gone, and no other can tell it more; so may one that dies before it, if the ps have come
  *     back after the end of the job and it takes longer than they wait for it (SHARD_ABANDONED_MS).

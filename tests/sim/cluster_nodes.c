@@ -361,11 +361,11 @@ static ps_status deliver_to_server(cluster *c, node *n, network_event *event)
     return status == PS_OK ? watch_log(c, n) : status;
 }
 
-/* Its job is over: it still answers for a moment, and ends. */
+/* Its job is over: it still answers for a moment, and ends, whoever comes meanwhile. */
 static ps_status end_server(cluster *c, node *n)
 {
     const uint64_t now_ms = network_now(c->network);
-    if (!shard_finished(n->shard))
+    if (n->end_at_ms == 0 && !shard_finished(n->shard))
         return PS_OK;
     if (n->end_at_ms == 0)
         n->end_at_ms = now_ms + SERVER_FAREWELL_MS;

@@ -19,6 +19,7 @@ uint32_t cluster_admin_address(const cluster *c)
 ps_status cluster_plan_orders(cluster *c)
 {
     const uint64_t stop_at_ms = c->scenario.stop_at_ms, keep_at_ms = c->scenario.keep_at_ms;
+    c->admin.dice = dice_for(c->scenario.seed, "administrator", 0);
     c->admin.stopped = stop_at_ms == 0;
     c->admin.kept = keep_at_ms == 0;
     if (c->admin.stopped && c->admin.kept)
@@ -117,7 +118,7 @@ static void conclude(cluster *c)
         a->kept = true;
         c->summary->checkpoints_ordered++;
     } else if (a->furthest > 0) {
-        begin_order(c, WIRE_CHECKPOINT, a->furthest + dice_between(&c->dice, 0, AHEAD_MAX));
+        begin_order(c, WIRE_CHECKPOINT, a->furthest + dice_between(&a->dice, 0, AHEAD_MAX));
     }
 }
 

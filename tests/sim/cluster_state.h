@@ -56,6 +56,7 @@ typedef struct {
 
 /* An administrator. Like deploy/admin it gives an order until it is carried out, or cannot be. */
 typedef struct {
+    dice dice;
     uint64_t request, requests; /* the number of what it has asked last; and of checkpoints, so far */
     wire_type order;            /* what that was */
     uint64_t step;              /* of which a checkpoint is to be kept; 0: it only looks where the ps are */

@@ -90,6 +90,11 @@ uint64_t ledger_last_step(const ledger *l, const members_list *list)
     return l->end > 0 && l->end < last ? l->end : last;
 }
 
+uint64_t ledger_steps_of(const ledger *l, uint32_t worker)
+{
+    return l->end > 0 ? l->computed[worker] : l->scenario->workers[worker].steps;
+}
+
 void ledger_computed(ledger *l, uint32_t worker, uint64_t step)
 {
     if (l->computed[worker] < step)
@@ -145,7 +150,8 @@ static ps_status check_step(const ledger *l, const account *a, ps_error *error)
         missing += a->applied > l->computed[w] && l->computed[w] < l->scenario->workers[w].steps &&
                    members_include(a->members, w, a->applied);
     const uint32_t most = job->backup_workers > 0 ? job->workers - 1 : 0;
-    if (a->applied <= ledger_last_step(l, a->members) && (missing <= most || a->applied == 0))
+    /* The end that is ordered may come before where this shard is, if that is still to go back. */
+    if (a->applied <= scenario_last_step(l->scenario, a->members) && (missing <= most || a->applied == 0))
         return PS_OK;
     return ps_fail(error, PS_EINTERNAL,
                    "ledger: %s of ps/%u is at step %llu, which %u workers have not reached", a->what,
@@ -380,16 +386,24 @@ ps_status ledger_check_image(const ledger *l, uint32_t server, const checkpoint_
 
 /* ---- the end ---- */
 
+/* Of a job that was ended a ps may lack steps that it has lost, or whose worker died amid them: nobody does
+ * them again. */
+static bool has_all_steps(const ledger *l, const account *a, uint32_t worker)
+{
+    const uint64_t steps = ledger_steps_of(l, worker);
+    return l->end > 0 ? a->pushed[worker] <= steps : a->pushed[worker] == steps;
+}
+
 ps_status ledger_check_end(const ledger *l, uint32_t server, const shard *s, ps_error *error)
 {
     if (!s->has_job || s->slice_count == 0)
         return PS_OK;
     const account a = account_of(l, server, s);
     for (uint32_t w = 0; w < s->job.workers && !is_sync(l); w++)
-        if (a.pushed[w] != l->scenario->workers[w].steps)
+        if (!has_all_steps(l, &a, w))
             return ps_fail(error, PS_EINTERNAL,
-                           "end: ps/%u has applied %llu steps of worker %u, which has done %u", server,
-                           (unsigned long long)a.pushed[w], w, l->scenario->workers[w].steps);
+                           "end: ps/%u has applied %llu steps of worker %u, which has done %llu", server,
+                           (unsigned long long)a.pushed[w], w, (unsigned long long)ledger_steps_of(l, w));
     const uint64_t last = ledger_last_step(l, a.members);
     if (is_sync(l) && a.applied != last)
         return ps_fail(error, PS_EINTERNAL, "end: ps/%u has applied %llu steps of %llu", server,

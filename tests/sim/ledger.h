@@ -22,7 +22,10 @@ void ledger_destroy(ledger **l);
 /* An administrator has ended the job: after this step, if it has so many. */
 void ledger_end(ledger *l, uint64_t step);
 
-/* The last step of the job, with those members. */
+/* How many steps that worker does of a job that is not synchronous: as many as it has begun by its end. */
+uint64_t ledger_steps_of(const ledger *l, uint32_t worker);
+
+/* The last step of a synchronous job, with those members. */
 uint64_t ledger_last_step(const ledger *l, const members_list *list);
 
 /* `worker` has computed its gradient of `step`. */

@@ -21,11 +21,12 @@ typedef struct {
     uint64_t pushed;      /* last step that arrived whole, */
     uint64_t before;      /* and the one before it */
     bool waiting;         /* it is not applied yet */
-    bool finished;
-    uint64_t partial;  /* step of which some slices have arrived; 0: none */
-    uint64_t received; /* set of ordinals, of that step */
-    bool flagged;      /* one of those parts says that the gradient holds NaN or Inf */
-    uint64_t late;     /* last step that came after it had been applied without this worker */
+    bool concludes;       /* it waits for the end of the others, having pushed all; */
+    bool finished;        /* and then says so */
+    uint64_t partial;     /* step of which some slices have arrived; 0: none */
+    uint64_t received;    /* set of ordinals, of that step */
+    bool flagged;         /* one of those parts says that the gradient holds NaN or Inf */
+    uint64_t late;        /* last step that came after it had been applied without this worker */
 } clock_model;
 
 typedef struct {
@@ -203,6 +204,7 @@ static void take_push(oracle *o, uint32_t server, const wire_message *push)
         worker->flagged = false;
     }
     worker->partial = push->step;
+    worker->concludes = false;
     worker->flagged |= push->nonfinite;
     for (uint32_t i = 0; i < push->slice_count; i++)
         worker->received |= UINT64_C(1) << o->partition->slices[push->slices[i]].ordinal;
@@ -268,6 +270,8 @@ void oracle_delivered(oracle *o, uint32_t server, uint32_t address, const wire_m
         return; /* of a process that has been replaced */
     } else if (m->type == WIRE_PUSH_PULL || m->type == WIRE_PUSH) {
         take_push(o, server, m);
+    } else if (m->type == WIRE_PULL) {
+        worker->concludes |= m->after_finish;
     } else if (m->type == WIRE_FINISH && !worker->finished) {
         worker->finished = true;
         apply_what_can_be(o, server);
@@ -289,7 +293,7 @@ static uint64_t slowest(const oracle *o, uint32_t server)
     uint64_t least = UINT64_MAX;
     for (uint32_t w = 0; w < o->scenario->job.workers; w++) {
         const clock_model *worker = &o->shards[server].workers[w];
-        if (!worker->finished && worker->pushed < least)
+        if (!worker->finished && !worker->concludes && worker->pushed < least)
             least = worker->pushed;
     }
     return least;

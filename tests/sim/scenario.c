@@ -253,13 +253,13 @@ static void choose_faults(scenario *s)
     }
 }
 
-/* Where it is known what the weights of a step are, and which step is the last. */
+/* See cluster.h for the jobs that nobody ends. */
 static void choose_orders(scenario *s)
 {
     dice d = dice_for(s->seed, "orders", 0);
-    if (!scenario_is_exact(s) || s->shrinks)
+    if (s->job.backup_workers > 0)
         return;
-    if (dice_chance(&d, 300))
+    if (!s->shrinks && dice_chance(&d, 300))
         s->stop_at_ms = dice_between(&d, 1, dice_chance(&d, 700) ? 500 : 5000);
     if (s->keeps_images && dice_chance(&d, 300))
         s->keep_at_ms = dice_between(&d, 1, 1000);

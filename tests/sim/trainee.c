@@ -194,14 +194,15 @@ static ps_status submit_finish(trainee *t, ps_error *error)
     return submit(t, &finish, &t->pull, error);
 }
 
-/* As worker/trainer.c. In synchronous training nobody has begun a step beyond the end. */
+/* As worker/trainer.c. In synchronous training nobody has begun a step beyond the end, unless all have to go
+ * back. */
 static ps_status heed_end(trainee *t, uint64_t step, ps_error *error)
 {
     const uint64_t end = session_end_step(t->session);
     if (end == 0 || end >= t->steps)
         return PS_OK;
     t->steps = end > step ? end : step;
-    if (end >= step || !scenario_is_exact(t->config.scenario))
+    if (end >= step || !scenario_is_exact(t->config.scenario) || !t->config.oracle)
         return PS_OK;
     return ps_fail(error, PS_EINTERNAL,
                    "end: worker %u is at step %llu, and hears that step %llu is the last", t->config.index,
