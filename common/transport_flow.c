@@ -136,16 +136,28 @@ void flow_hand(flow *f, const wire_route *to, uint64_t bytes)
     c->handed += bytes;
 }
 
+/* Others receive meanwhile, and this thread may be held up between any two lines: so of what had `come` when
+ * the system was asked, `before` had been taken just before, and `after` has just after. */
+static uint64_t not_taken(uint64_t come, uint64_t before, uint64_t after)
+{
+    if (before > come) /* by another connection, that had the descriptor before it */
+        return come;
+    if (after < before) /* the descriptor has become another's meanwhile: the next look will tell */
+        return 0;
+    return come - (after < come ? after : come);
+}
+
 uint64_t flow_waiting(flow *f, int fd)
 {
     struct tcp_info now;
     int unread = 0;
-    if (!is_known(fd) || !look(fd, &now))
+    if (!is_known(fd))
         return 0;
     connection *c = &f->connections[fd];
-    const uint64_t taken = atomic_load_explicit(&c->taken, memory_order_relaxed);
-    /* More than have come: another's, that had the descriptor before it. */
-    uint64_t waiting = now.tcpi_bytes_received - (taken <= now.tcpi_bytes_received ? taken : 0);
+    const uint64_t before = atomic_load(&c->taken);
+    if (!look(fd, &now))
+        return 0;
+    uint64_t waiting = not_taken(now.tcpi_bytes_received, before, atomic_load(&c->taken));
     if (waiting > FEW_BYTES && ioctl(fd, FIONREAD, &unread) == 0 && unread > 0)
         waiting -= waiting < (uint64_t)unread ? waiting : (uint64_t)unread;
     return c->waiting = waiting;

@@ -1,8 +1,10 @@
 /* What may be on its way from and to the peers of a socket that listens: common/transport_flow, and the
  * bounds that common/transport_door keeps. */
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 
+#include "common/transport_flow.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/transport_bench.h"
 
@@ -128,6 +130,64 @@ static void what_is_taken_no_longer_counts_whatever_its_frames(void **state)
         close_bench(&b);
     }
 }
+
+/* ---- what is counted ---- */
+
+/* Of the connection whose bytes the test counts by hand. */
+static struct {
+    flow *flows;
+    wire_route from;
+    uint64_t while_asked; /* bytes to be taken just after the system was asked what has come */
+} by_hand;
+
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *bytes);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *bytes);
+
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *bytes)
+{
+    const int result = __real_getsockopt(fd, level, name, value, bytes);
+    if (level == IPPROTO_TCP && by_hand.while_asked > 0)
+        flow_take(by_hand.flows, &by_hand.from, by_hand.while_asked);
+    return result;
+}
+
+/* The peer sends so much, and the system hands it out. */
+static void pass(int to, int from, size_t bytes)
+{
+    static uint8_t piece[PIECE];
+    assert_true(bytes <= sizeof piece);
+    assert_true(say(to, piece, bytes));
+    assert_int_equal(recv(from, piece, bytes, MSG_WAITALL), bytes);
+}
+
+/* It had been taken for another connection's bytes, and who sent fast was cut. */
+static void what_comes_and_is_taken_while_the_system_is_asked_does_not_wait(void **state)
+{
+    (void)state;
+    uint16_t port;
+    const int listener = loopback_listen(&port), peer = loopback_connect(port),
+              fd = accept(listener, NULL, NULL);
+    by_hand.flows = flow_create(false);
+    by_hand.from = (wire_route){.bytes = 5, .id = {0, 1, 2, 3, 4}, .fd = fd};
+    pass(peer, fd, 1000);
+    assert_int_equal(flow_waiting(by_hand.flows, fd), 1000);
+    flow_take(by_hand.flows, &by_hand.from, 400);
+    assert_int_equal(flow_waiting(by_hand.flows, fd), 600);
+    by_hand.while_asked = 200;
+    assert_int_equal(flow_waiting(by_hand.flows, fd), 400);
+    by_hand.while_asked = 5000;
+    assert_int_equal(flow_waiting(by_hand.flows, fd), 0);
+    by_hand.while_asked = 0;
+    assert_int_equal(flow_waiting(by_hand.flows, fd), 1000); /* these 5,600 were another's */
+    assert_int_equal(flow_left(by_hand.flows, fd), 1000);
+    assert_int_equal(flow_left(by_hand.flows, fd), 0);
+    flow_destroy(&by_hand.flows);
+    close(peer);
+    close(fd);
+    close(listener);
+}
+
+/* ---- who is cut ---- */
 
 static void who_never_ends_a_message_is_cut_and_others_go_on(void **state)
 {
@@ -257,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FOLDER_TEST(what_is_taken_no_longer_counts_whatever_its_frames),
+        cmocka_unit_test(what_comes_and_is_taken_while_the_system_is_asked_does_not_wait),
         cmocka_unit_test(who_never_ends_a_message_is_cut_and_others_go_on),
         cmocka_unit_test(who_fills_its_places_with_more_than_may_come_is_cut_and_what_was_whole_is_refused),
         cmocka_unit_test(where_all_together_have_too_much_the_one_with_the_most_is_cut),
