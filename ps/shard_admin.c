@@ -166,9 +166,7 @@ static bool is_of_chief(const wire_message *message)
 }
 
 /* It may be another process that asks, which is to do no more than the one before it; and all who knew of an
- * end may be gone. Where gradients may be left out, or workers come and go, its last step is not known for
- * sure.
- */
+ * end may be gone. Where gradients may be left out, or workers come and go, its last step is not sure. */
 static uint64_t end_of_finished(const shard *s, const wire_message *request)
 {
     const bool is_sure = s->job.backup_workers == 0 && s->job.on_worker_loss != LOSS_SHRINK;

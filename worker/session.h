@@ -161,8 +161,9 @@ const members_list *session_members(const session *s);
 bool session_lost_worker(session *s, uint32_t *worker);
 
 /* Has an administrator ended the job? Then the step after which nobody is to push any more, as ps 0 says in
- * its answers; in ssp and async it may be one that is over. 0: no. Known in time: of a synchronous step,
- * once the answers to the one before it are here. */
+ * its answers, or the one with which this worker finished in an earlier life, as any ps may; in ssp and async
+ * it may be one that is over. 0: no. Known in time: of a synchronous step, once the answers to the one before
+ * it are here. */
 uint64_t session_end_step(const session *s);
 
 /* How often the ps want to hear that this process lives, and as which incarnation they know it; 0 ms: never.

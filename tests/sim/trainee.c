@@ -194,8 +194,7 @@ static ps_status submit_finish(trainee *t, ps_error *error)
     return submit(t, &finish, &t->pull, error);
 }
 
-/* As worker/trainer.c. In synchronous training nobody has begun a step beyond the end, unless all have to go
- * back. */
+/* As worker/trainer.c. In synchronous training nobody has begun a step beyond the end, unless ps go back. */
 static ps_status heed_end(trainee *t, uint64_t step, ps_error *error)
 {
     const uint64_t end = session_end_step(t->session);
