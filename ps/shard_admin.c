@@ -42,18 +42,11 @@ static ps_status check(const shard *s, const wire_message *order, ps_error *erro
 
 /* ---- checkpoint ---- */
 
-/* Another one would take its place, and not be known for the last: who comes back to it would wait for
- * workers that have gone. */
-static bool has_last_image(const shard *s)
-{
-    return s->last_image_taken || s->at_the_end;
-}
-
 /* Will there be no step after the present one? */
 static bool is_near_the_end(const shard *s)
 {
     const bool any = s->job.mode == CONSISTENCY_SYNC && shard_is_near_the_end(s); /* a step is everybody's */
-    return any || shard_is_over(s) || has_last_image(s);
+    return any || shard_is_over(s) || shard_has_last_image(s);
 }
 
 static ordered_image *find_order(shard *s, uint64_t step)
@@ -91,17 +84,18 @@ static ps_status order_image(shard *s, uint64_t step, ordered_image **ordered, p
     if (*ordered)
         return PS_OK;
     *ordered = add_order(s, step);
-    if (step == applied && has_last_image(s))
-        (*ordered)->taken = true;
-    else if (step == applied)
+    if (step == applied)
         shard_take_image(s);
     return PS_OK;
 }
 
-/* A shard may have come back by the last image: then the archive knows nothing of it. */
+/* The archive may know what became of an image before this one, which it has not been given yet; or nothing,
+ * where the shard has come back by the last one. */
 static image_fate fate_of(const shard *s, uint64_t step, bool is_settled)
 {
     const archive *a = s->config.archive;
+    if (s->held_image && s->held_image->state.step == step)
+        return IMAGE_UNKNOWN;
     const image_fate fate = a->ops->fate(a, step);
     return fate == IMAGE_UNKNOWN && is_settled && s->at_the_end ? IMAGE_KEPT : fate;
 }

@@ -262,7 +262,7 @@ void shard_journal_look(shard *s, uint64_t now_ms)
 bool shard_needs_no_journal(const shard *s)
 {
     const archive *a = s->config.archive;
-    return s->has_job && a && !s->held_image && (s->at_the_end || s->last_image_taken) &&
+    return s->has_job && a && !s->held_image && shard_has_last_image(s) &&
            (s->at_the_end || a->ops->newest_kept(a) == s->images.last_step);
 }
 

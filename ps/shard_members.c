@@ -142,7 +142,7 @@ ps_status shard_hear_of_members(shard *s, const wire_message *hello, ps_error *e
 
 bool shard_is_near_the_end(const shard *s)
 {
-    bool finished = s->at_the_end || s->last_image_taken;
+    bool finished = shard_has_last_image(s);
     for (uint32_t w = 0; w < s->job.workers; w++)
         finished |= s->workers[w].finished;
     return finished;

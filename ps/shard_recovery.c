@@ -251,7 +251,7 @@ bool shard_is_over(const shard *s)
 
 bool shard_awaits_archive(const shard *s)
 {
-    return s->has_job && archive_of(s) && (s->last_image_taken || s->at_the_end || s->held);
+    return s->has_job && archive_of(s) && (shard_has_last_image(s) || s->held);
 }
 
 /* `final`: everyone has finished. */
@@ -292,12 +292,16 @@ static void take_image(shard *s, bool final)
 void shard_take_image(shard *s)
 {
     uint64_t step = s->consistency.applied;
-    bool last = consistency_all_finished(&s->consistency) && !s->last_image_taken && !s->at_the_end;
+    const bool has_last = shard_has_last_image(s);
+    const bool last = consistency_all_finished(&s->consistency) && !has_last;
     const bool due = last || shard_image_is_ordered(s) || image_timer_is_due(&s->images, step, s->now_ms);
     if (!archive_of(s) || !due)
         return;
-    s->last_image_taken |= last;
     shard_note_image(s);
+    if (has_last) /* another would take its place, and who comes back to that wait for workers that have gone
+                   */
+        return;
+    s->last_image_taken |= last;
     take_image(s, last);
 }
 

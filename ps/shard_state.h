@@ -176,6 +176,12 @@ void shard_take_image(shard *s);
 /* One more, of where the shard is, if none is of there. */
 void shard_take_last_image(shard *s);
 
+/* Is there an image of the end of the job, or is one being kept? No other is taken after it. */
+static inline bool shard_has_last_image(const shard *s)
+{
+    return s->last_image_taken || s->at_the_end;
+}
+
 /* Has every image been kept, or failed to be? */
 bool shard_has_kept_images(const shard *s);
 

@@ -1,5 +1,6 @@
 /* Images and the journal: which image a log begins from, and what becomes of those that fail. */
 #include "tests/unit/shard_logging.h"
+#include "tests/unit/shard_orders.h"
 
 static void push_steps(logging *l, uint64_t from, uint64_t to)
 {
@@ -311,16 +312,17 @@ static void a_waiting_gradient_is_carried_over_in_as_many_records_as_it_needs(vo
     close_logging(&l);
 }
 
-static void order_checkpoint(logging *l, uint64_t step)
+static void let_images_be_written(logging *l)
 {
-    wire_message *order = bench_request(&l->bench, WIRE_CHECKPOINT, WIRE_ADMINISTRATOR, 0, 0, 0);
-    order->job = 0;
-    order->receiver = 0;
-    order->step = step;
-    bench_expect(&l->bench, WIRE_PENDING, ask(&l->bench, order));
     shard_tick(l->bench.shard, l->bench.now_ms);
     while (!l->archive->ops->is_idle(l->archive))
         ;
+}
+
+static void order_checkpoint(logging *l, uint64_t step)
+{
+    expect_answer(&l->bench, WIRE_CHECKPOINT, step, WIRE_PENDING);
+    let_images_be_written(l);
 }
 
 static void push_step(logging *l, uint32_t worker, uint64_t step)
@@ -358,6 +360,24 @@ static void an_image_does_not_take_a_segment_that_a_crash_has_cut_short(void **s
     close_logging(&l);
 }
 
+static void one_that_waits_for_the_log_is_not_what_came_of_the_one_before(void **state)
+{
+    (void)state;
+    logging l;
+    open_logging(&l, 1, CONSISTENCY_SYNC);
+    push_step(&l, 0, 1);
+    folder_put("checkpoints/step-000000000001", "in the way", 10);
+    order_checkpoint(&l, 1);
+    bench_refused(&l.bench, order(&l.bench, WIRE_CHECKPOINT, 1), PS_EIO,
+                  "ps/0 could not keep the checkpoint of step 1: its log says why");
+    unlink("checkpoints/step-000000000001");
+    expect_answer(&l.bench, WIRE_CHECKPOINT, 1, WIRE_PENDING);
+    expect_answer(&l.bench, WIRE_CHECKPOINT, 1, WIRE_PENDING);
+    let_images_be_written(&l);
+    expect_answer(&l.bench, WIRE_CHECKPOINT, 1, WIRE_ACK);
+    close_logging(&l);
+}
+
 static void a_record_that_does_not_fit_the_shard_is_refused_as_damage(void **state)
 {
     (void)state;
@@ -388,6 +408,7 @@ int main(void)
         FOLDER_TEST(no_image_of_another_training_stands_for_one_that_was_not_kept),
         FOLDER_TEST(where_such_an_image_cannot_be_removed_none_is_kept_of_its_step),
         FOLDER_TEST(a_waiting_gradient_is_carried_over_in_as_many_records_as_it_needs),
+        FOLDER_TEST(one_that_waits_for_the_log_is_not_what_came_of_the_one_before),
         FOLDER_TEST(an_image_does_not_take_a_segment_that_a_crash_has_cut_short),
         FOLDER_TEST(a_record_that_does_not_fit_the_shard_is_refused_as_damage),
     };

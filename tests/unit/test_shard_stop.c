@@ -243,6 +243,19 @@ static void who_comes_back_having_finished_is_told_where_that_was(void **state)
     }
 }
 
+/* It says where it ended, as it was told: nobody ordered that. */
+static void what_a_chief_that_has_finished_knows_of_an_end_is_no_order(void **state)
+{
+    (void)state;
+    shard_bench b;
+    bench_open_joined(&b, 2);
+    bench_send(&b, bench_request(&b, WIRE_FINISH, WIRE_WORKER, 0, 0, 0));
+    tell_end(&b, 0, 5);
+    bench_drop_answers(&b);
+    assert_int_equal(end_told(&b, 1), 0);
+    bench_close(&b);
+}
+
 static void a_job_at_its_end_takes_no_orders_about_it(void **state)
 {
     (void)state;
@@ -325,6 +338,7 @@ int main(void)
         cmocka_unit_test(without_synchrony_everybody_ends_at_once),
         cmocka_unit_test(who_has_ended_keeps_nobody_waiting),
         cmocka_unit_test(who_comes_back_having_finished_is_told_where_that_was),
+        cmocka_unit_test(what_a_chief_that_has_finished_knows_of_an_end_is_no_order),
         cmocka_unit_test(a_job_at_its_end_takes_no_orders_about_it),
         cmocka_unit_test(a_job_of_which_one_has_finished_can_be_ended_where_steps_are_not_common),
         cmocka_unit_test(only_ps_0_ends_jobs),
