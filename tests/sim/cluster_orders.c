@@ -175,20 +175,19 @@ static bool is_lost(const cluster *c)
 
 ps_status cluster_follow_end(cluster *c)
 {
-    administrator *a = &c->admin;
     const shard *s = c->nodes[0].shard;
     const bool known = s && s->end_is_known;
     if (c->scenario.stop_at_ms == 0)
         return PS_OK;
-    if (known && a->end == 0) {
-        a->end = s->end_step;
-        ledger_end(c->ledger, a->end);
+    if (known && ledger_end(c->ledger) == 0) {
+        ledger_set_end(c->ledger, s->end_step);
         trace_line(c->trace, network_now(c->network), "it is known that step %llu is the last",
-                   (unsigned long long)a->end);
+                   (unsigned long long)s->end_step);
     }
-    if (known && s->end_step != a->end)
+    const uint64_t end = ledger_end(c->ledger);
+    if (known && s->end_step != end)
         return ps_fail(c->error, PS_EINTERNAL, "orders: the last step was %llu, and now is %llu",
-                       (unsigned long long)a->end, (unsigned long long)s->end_step);
-    a->end_is_lost = a->end > 0 && is_lost(c);
+                       (unsigned long long)end, (unsigned long long)s->end_step);
+    c->admin.end_is_lost = end > 0 && is_lost(c);
     return PS_OK;
 }

@@ -63,7 +63,6 @@ typedef struct {
     uint64_t furthest;          /* of the ps that have said so */
     uint32_t waits;             /* the set of ps that have not answered */
     bool stopped, kept;         /* it has had its will, or never will */
-    uint64_t end;               /* of the job, once ps 0 knows that the chief knows; 0: not yet */
     bool end_is_lost;           /* ps 0 and the chief were, at once, and knew of it */
 } administrator;
 

@@ -14,7 +14,7 @@ struct ledger {
     const scenario *scenario;
     const partition *partition;
     const trajectory *trajectory;
-    uint64_t end; /* the step after which an administrator has it end; 0: none has */
+    uint64_t end; /* by order */
     uint64_t computed[SCENARIO_WORKERS_MAX];
     uint64_t examples[SCENARIO_WORKERS_MAX][SCENARIO_STEPS_MAX + 1]; /* of the steps up to this */
     double *sums; /* (workers, steps + 1, elements) of the gradients up to a step; NULL: they do not add up */
@@ -79,9 +79,14 @@ void ledger_destroy(ledger **handle)
     free(l);
 }
 
-void ledger_end(ledger *l, uint64_t step)
+void ledger_set_end(ledger *l, uint64_t step)
 {
     l->end = step;
+}
+
+uint64_t ledger_end(const ledger *l)
+{
+    return l->end;
 }
 
 uint64_t ledger_last_step(const ledger *l, const members_list *list)
@@ -386,24 +391,18 @@ ps_status ledger_check_image(const ledger *l, uint32_t server, const checkpoint_
 
 /* ---- the end ---- */
 
-/* Of a job that was ended a ps may lack steps that it has lost, or whose worker died amid them: nobody does
- * them again. */
-static bool has_all_steps(const ledger *l, const account *a, uint32_t worker)
-{
-    const uint64_t steps = ledger_steps_of(l, worker);
-    return l->end > 0 ? a->pushed[worker] <= steps : a->pushed[worker] == steps;
-}
-
 ps_status ledger_check_end(const ledger *l, uint32_t server, const shard *s, ps_error *error)
 {
     if (!s->has_job || s->slice_count == 0)
         return PS_OK;
     const account a = account_of(l, server, s);
-    for (uint32_t w = 0; w < s->job.workers && !is_sync(l); w++)
-        if (!has_all_steps(l, &a, w))
+    /* Of a job that was ended a ps may lack steps that it has lost, or whose worker died amid them: nobody
+     * does them again. */
+    for (uint32_t w = 0; w < s->job.workers && !is_sync(l) && l->end == 0; w++)
+        if (a.pushed[w] != l->scenario->workers[w].steps)
             return ps_fail(error, PS_EINTERNAL,
-                           "end: ps/%u has applied %llu steps of worker %u, which has done %llu", server,
-                           (unsigned long long)a.pushed[w], w, (unsigned long long)ledger_steps_of(l, w));
+                           "end: ps/%u has applied %llu steps of worker %u, which has done %u", server,
+                           (unsigned long long)a.pushed[w], w, l->scenario->workers[w].steps);
     const uint64_t last = ledger_last_step(l, a.members);
     if (is_sync(l) && a.applied != last)
         return ps_fail(error, PS_EINTERNAL, "end: ps/%u has applied %llu steps of %llu", server,

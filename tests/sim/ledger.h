@@ -19,8 +19,10 @@ typedef struct ledger ledger;
 ps_status ledger_create(const scenario *s, const partition *p, const trajectory *t, ledger **out);
 void ledger_destroy(ledger **l);
 
-/* An administrator has ended the job: after this step, if it has so many. */
-void ledger_end(ledger *l, uint64_t step);
+/* The step after which an administrator has the job end, if it has so many, once that is known; 0: none has.
+ */
+void ledger_set_end(ledger *l, uint64_t step);
+uint64_t ledger_end(const ledger *l);
 
 /* How many steps that worker does of a job that is not synchronous: as many as it has begun by its end. */
 uint64_t ledger_steps_of(const ledger *l, uint32_t worker);
