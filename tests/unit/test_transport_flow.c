@@ -179,7 +179,14 @@ static void what_comes_and_is_taken_while_the_system_is_asked_does_not_wait(void
     assert_int_equal(flow_waiting(by_hand.flows, fd), 0);
     by_hand.while_asked = 0;
     assert_int_equal(flow_waiting(by_hand.flows, fd), 1000); /* these 5,600 were another's */
-    assert_int_equal(flow_left(by_hand.flows, fd), 1000);
+    by_hand.from.id[4]++;
+    flow_take(by_hand.flows, &by_hand.from, 400);
+    by_hand.from.id[4]++; /* who comes while the system is asked: of it nothing is known yet */
+    by_hand.while_asked = 200;
+    assert_int_equal(flow_waiting(by_hand.flows, fd), 0);
+    by_hand.while_asked = 0;
+    assert_int_equal(flow_waiting(by_hand.flows, fd), 800);
+    assert_int_equal(flow_left(by_hand.flows, fd), 800);
     assert_int_equal(flow_left(by_hand.flows, fd), 0);
     flow_destroy(&by_hand.flows);
     close(peer);
