@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # for those that source this; lib.sh sets the others
 # lib_checkpoints.sh - for tests of what ps keep on disk: to be sourced after lib.sh. Brings the functions of
-# lib_restarts.sh, a training, and its model without faults.
+# lib_restarts.sh, a training, of so many steps as are set before, and its model without faults.
 # shellcheck source=tests/integration/lib_restarts.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib_restarts.sh"
 
 make_data "$scratch/data" 1130
-steps=$(scaled 2500)
+steps=$(scaled "${steps:-2500}")
 checkpoint_steps=$((steps / 50 + 1))
 options=(--data-folder "$scratch/data" --optimizer adam --learning-rate 0.001 --steps "$steps" --batch-size 20)
 
